@@ -1,0 +1,8 @@
+"""The one error that Secateur shows to its users."""
+
+
+class SecateurError(Exception):
+    """Something the user can put right: says what was found, what is allowed and what to do.
+
+    The command line prints its message without a traceback and exits with code 2.
+    """
