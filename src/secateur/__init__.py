@@ -1,0 +1,1 @@
+"""Secateur: a reproducible benchmark of neural-network pruning criteria."""

@@ -1,0 +1,1 @@
+"""timm backbones: building, training, evaluating and storing task models."""

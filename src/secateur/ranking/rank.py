@@ -1,0 +1,97 @@
+"""Ranking units: one criterion's scores of a network's units, checked before anyone trusts them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from secateur.errors import SecateurError
+from secateur.pruning.scores import unit_scores
+from secateur.pruning.units import UnitGroup
+from secateur.ranking.network import Network
+from secateur.ranking.registry import Criterion, with_options
+
+
+def rank(
+    model: nn.Module,
+    criterion: Criterion,
+    groups: Sequence[UnitGroup],
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    seed: int,
+    options: dict[str, Any] | None = None,
+    combine: str = "sum",
+    normalisation: str | None = None,
+    batch_size: int = 128,
+) -> dict[str, Tensor]:
+    """Scores of all units of `groups`, higher = more important.
+
+    Args:
+        model: the network, on the device of `inputs`; left as it was: mode, weights, buffers and random state.
+        criterion: from `registry.load`.
+        groups: the units, from `pruning.units.find_unit_groups` of the same model.
+        inputs, labels: the reference samples, N × C × H × W and N.
+        seed: of the criterion's own random stream.
+        options: keyword arguments for the criterion's `score`.
+        combine: how the scores of a unit's member channels become one: "sum", "mean" or "max".
+        normalisation: within each group: "none", "sum" or "l2"; the criterion's own choice where None.
+        batch_size: images a pass; changes memory and speed, not the result beyond rounding.
+
+    Returns:
+        Group name → float64 tensor of one finite score a unit, on the CPU.
+
+    Raises:
+        SecateurError: the criterion raised, left a layer out, or returned a wrong shape, NaN or infinity;
+            the message names the criterion and the layer.
+    """
+    layers = list(dict.fromkeys(producer.layer for group in groups for producer in group.producers))
+    generator = torch.Generator().manual_seed(seed)
+    training = model.training
+    chosen = with_options(criterion, options or {})
+    try:
+        # The global random state is put back even if a criterion draws from it instead of network.generator.
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model.eval()
+            network = Network(model, layers, inputs, labels, batch_size=batch_size, generator=generator)
+            scores = criterion.score(network, **chosen)
+    except SecateurError as error:
+        raise SecateurError(f"criterion '{criterion.name}': {error}") from error
+    except Exception as error:
+        raise SecateurError(
+            f"criterion '{criterion.name}' ({criterion.path}) raised {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        model.train(training)
+    checked = {layer: _checked(criterion.name, layer, scores, channels(model, layer)) for layer in layers}
+    return unit_scores(groups, checked, combine, normalisation or criterion.normalisation)
+
+
+def channels(model: nn.Module, layer: str) -> int:
+    """Number of output channels of the convolution or linear module called `layer`."""
+    module = model.get_submodule(layer)
+    return int(module.out_channels if hasattr(module, "out_channels") else module.out_features)  # type: ignore[arg-type]
+
+
+def _checked(criterion: str, layer: str, scores: Any, expected: int) -> Tensor:
+    if not isinstance(scores, dict):
+        raise SecateurError(
+            f"criterion '{criterion}': score() returned {type(scores).__name__}; "
+            "it must return a dict of layer name → tensor."
+        )
+    if layer not in scores:
+        raise SecateurError(f"criterion '{criterion}': no scores for layer '{layer}'.")
+    values = torch.as_tensor(scores[layer]).detach().to("cpu", torch.float64)
+    if tuple(values.shape) != (expected,):
+        raise SecateurError(
+            f"criterion '{criterion}', layer '{layer}': scores have shape {tuple(values.shape)}; "
+            f"one number for each of its {expected} output channels is needed."
+        )
+    wrong = int((~torch.isfinite(values)).sum())
+    if wrong:
+        raise SecateurError(
+            f"criterion '{criterion}', layer '{layer}': {wrong} of {expected} scores are NaN or infinite."
+        )
+    return values
