@@ -48,7 +48,7 @@ def rank(
     """
     layers = list(dict.fromkeys(producer.layer for group in groups for producer in group.producers))
     generator = torch.Generator().manual_seed(seed)
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     chosen = with_options(criterion, options or {})
     try:
         # The global random state is put back even if a criterion draws from it instead of network.generator.
@@ -64,7 +64,8 @@ def rank(
             f"criterion '{criterion.name}' ({criterion.path}) raised {type(error).__name__}: {error}"
         ) from error
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
     checked = {layer: _checked(criterion.name, layer, scores, channels(model, layer)) for layer in layers}
     return unit_scores(groups, checked, combine, normalisation or criterion.normalisation)
 

@@ -1,0 +1,47 @@
+# The environment, the demo and the tests. `make` alone lists the targets.
+
+PYTHON ?= python3
+ENVIRONMENT := .venv/installed
+RUN := . .venv/bin/activate &&
+export UV_COMPILE_BYTECODE = 1
+
+.PHONY: help demo test test-all lint bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
+
+$(ENVIRONMENT): envs/requirements.txt pyproject.toml
+	@echo "installing the locked environment into .venv (once)"
+	@if command -v uv > /dev/null; then \
+		test -d .venv || uv venv --quiet --python $(PYTHON) .venv; \
+		uv pip sync --quiet --python .venv --require-hashes envs/requirements.txt; \
+		uv pip install --quiet --python .venv --no-deps --no-build-isolation --editable .; \
+	else \
+		test -d .venv || $(PYTHON) -m venv .venv; \
+		.venv/bin/python -m pip install --quiet --require-hashes --requirement envs/requirements.txt; \
+		.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
+	fi
+	@touch $@
+
+demo: $(ENVIRONMENT) ## run config/demo.yaml end to end: results/demo/report.html
+	$(RUN) snakemake --cores all
+
+test: $(ENVIRONMENT) ## the fast tests
+	$(RUN) pytest -q -n auto -m "not slow"
+
+test-all: $(ENVIRONMENT) lint ## every test, the real DAG included
+	$(RUN) pytest -q -n auto
+
+lint: $(ENVIRONMENT) ## formatting, types and the workflow's own lint
+	$(RUN) ruff check . && ruff format --check . && mypy
+	$(RUN) snakefmt --check Snakefile workflow && snakemake --lint
+
+bench: $(ENVIRONMENT) ## the share of the demo's processor time that is experiment
+	$(RUN) python benchmarks/overhead.py
+
+lock: ## resolve envs/requirements.txt anew from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/requirements.txt
+
+clean: ## remove what runs have made (results, data, logs)
+	rm -rf results data logs .snakemake

@@ -1,0 +1,58 @@
+# Secateur: which filters can this network lose?  The whole benchmark, one stage after the other.
+#
+#   snakemake --cores all                                  the demo (config/demo.yaml)
+#   snakemake --cores all --configfile config/mine.yaml    a run of your own
+#   snakemake -n                                           what would run
+
+from snakemake.exceptions import WorkflowError
+
+from secateur.errors import SecateurError
+
+# Only where the user names none: Snakemake would merge the two, and the demo's studies would leak into his run.
+if not workflow.config_settings.configfiles:
+
+    configfile: "config/demo.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+RUN = resolved["run"]
+RESULTS = f"results/{RUN}"
+CONFIG = f"{RESULTS}/config.json"
+CRITERIA = [item["name"] for item in resolved["criteria"]]
+
+
+wildcard_constraints:
+    criterion="[A-Za-z][A-Za-z0-9_]*",
+    study="[a-z0-9_]+",
+    backbone="[a-z0-9_]+",
+    dataset="[a-z0-9_]+",
+    branch="fewshot|retrain",
+    part="[0-9]+-[0-9]+",
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        f"{RESULTS}/report.html",
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/rank.smk"
+include: "workflow/rules/branches.smk"
+include: "workflow/rules/toy.smk"
+include: "workflow/rules/report.smk"
+
+
+onstart:
+    write_config(CONFIG)
+
+
+onerror:
+    # What did complete is worth reading; it is never mistaken for a whole report.
+    shell(f"secateur partial --config {CONFIG} || true")

@@ -1,0 +1,59 @@
+"""The few-shot branch: rank once, remove units at every rate, evaluate, never train."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from secateur.branches.study import Study, write_curve
+from secateur.files import replacing
+from secateur.progress import track
+from secateur.pruning.removal import sweep
+from secateur.ranking import scorefile
+
+Rows = list[dict[str, Any]]
+
+
+def fewshot(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, curves: Path, profiles: Path) -> None:
+    """Evaluate the study's models with units removed in the order of a score file.
+
+    Args:
+        study: what to prune.
+        criterion: name in the config.
+        seeds: the seeds of this job.
+        rankings: the score file.
+        curves: written: one row a seed, sample count and rate, from rate 0 on.
+        profiles: written: how many units of each group were removed at each rate.
+    """
+    settings = study.config["fewshot"]
+    curve_rows: Rows = []
+    profile_rows: Rows = []
+    for seed in track(seeds, len(seeds), f"fewshot {study.name} {criterion}"):
+        model = study.model(seed)
+        groups = study.groups(model)
+        sizes = {group.name: group.size for group in groups}
+        total = sum(sizes.values())
+        unpruned = study.measure(model)
+        # Rankings that remove the same units give the same network: a data-free criterion's for every sample count.
+        measured: dict[str, dict[str, Any]] = {}
+        for samples_per_class in map(str, settings["samples_per_class"]):
+            key = {"seed": seed, "samples_per_class": samples_per_class}
+            curve_rows.append(key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | unpruned)
+            scores = scorefile.read(rankings, seed, samples_per_class, sizes)
+            for step in sweep(model, groups, scores, settings["rates"], min_units=study.config["min_units"]):
+                removed = {name: len(units) for name, units in step.selection.items()}
+                same = repr(sorted(step.selection.items()))
+                if same not in measured:
+                    measured[same] = study.measure(step.model)
+                counted = {"round": 1, "rate": step.rate, "units_total": total, "units_removed": sum(removed.values())}
+                curve_rows.append(key | counted | measured[same])
+                profile_rows += [
+                    key | {"rate": step.rate, "group": name, "units": size, "removed": removed.get(name, 0)}
+                    for name, size in sizes.items()
+                ]
+    write_curve(curves, study, "fewshot", criterion, curve_rows)
+    table = pd.DataFrame(profile_rows).assign(study=study.name, criterion=criterion)
+    columns = ["study", "criterion", "seed", "samples_per_class", "rate", "group", "units", "removed"]
+    with replacing(profiles) as temporary:
+        table[columns].to_parquet(temporary, index=False)

@@ -1,0 +1,133 @@
+"""What both branches need of a study: its images on the device, its model of a seed, and rows of its curves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import Tensor, nn
+
+from secateur.data import references, store
+from secateur.files import replacing
+from secateur.models import inputs
+from secateur.models.evaluation import evaluate
+from secateur.models.transfer import example_input, load_task_model
+from secateur.pruning.counting import count
+from secateur.pruning.units import UnitGroup, find_unit_groups
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study's data on the device, and where its models and reference samples lie."""
+
+    config: dict[str, Any]
+    name: str
+    dataset: store.Dataset
+    models: Path
+    train_inputs: Tensor
+    train_labels: Tensor
+    test_inputs: Tensor
+    test_labels: Tensor
+    example: Tensor
+
+    def model(self, seed: int) -> nn.Module:
+        """The unpruned task model of one seed, in eval mode."""
+        return load_task_model(self.config, self.name, self.dataset, self.models, seed)
+
+    def groups(self, model: nn.Module) -> list[UnitGroup]:
+        """The units of `model` that the config's scope allows to remove."""
+        return find_unit_groups(model, self.example, self.config["scope"])
+
+    def references(self, samples: Path, seed: int, samples_per_class: str) -> tuple[Tensor, Tensor]:
+        """Reference images and labels of one seed; `samples` is the CSV that the transfer stage wrote."""
+        index = references.read(samples, seed, samples_per_class, self.dataset.train_labels)
+        return self.train_inputs[index], self.train_labels[index]
+
+    def measure(self, model: nn.Module) -> dict[str, Any]:
+        """Test scores and sizes of a network, pruned or not: the measured columns of the curves table."""
+        found = evaluate(model, self.test_inputs, self.test_labels, len(self.dataset.classes))
+        counts = count(model, tuple(self.example.shape[1:]))
+        return {
+            "params": counts.params,
+            "macs": counts.macs,
+            "accuracy": found.accuracy,
+            "loss": found.loss,
+            "worst_class": self.dataset.classes[found.worst_class],
+            "worst_class_accuracy": found.worst_class_accuracy,
+            "test_samples": found.samples,
+        }
+
+
+def open_study(config: dict[str, Any], name: str, data: Path, models: Path) -> Study:
+    """The study called `name`: dataset folder `data`, weights of its seeds in `models`."""
+    dataset = store.load(data)
+    on = inputs.device(config["device"])
+    size = config["backbones"][config["studies"][name]["backbone"]]["size"]
+    return Study(
+        config,
+        name,
+        dataset,
+        models,
+        inputs.images(dataset.train_inputs, size, on),
+        inputs.labels(dataset.train_labels, on),
+        inputs.images(dataset.test_inputs, size, on),
+        inputs.labels(dataset.test_labels, on),
+        example_input(config, name, dataset),
+    )
+
+
+COLUMNS = [
+    "run",
+    "study",
+    "dataset",
+    "backbone",
+    "branch",
+    "criterion",
+    "seed",
+    "samples_per_class",
+    "round",
+    "rate",
+    "units_total",
+    "units_removed",
+    "rate_achieved",
+    "params",
+    "params_share",
+    "macs",
+    "macs_share",
+    "accuracy",
+    "loss",
+    "worst_class",
+    "worst_class_accuracy",
+    "test_samples",
+]
+"""Columns of the curves table, in order."""
+
+
+def write_curve(path: Path, study: Study, branch: str, criterion: str, rows: list[dict[str, Any]]) -> None:
+    """Write one criterion's rows as a curves table (see docs/architecture.md), with the shares of what is left.
+
+    Args:
+        path: parquet file, written whole or not at all.
+        study: the study that was measured.
+        branch: "fewshot" or "retrain".
+        criterion: the criterion's name in the config.
+        rows: measurements; the row with rate 0 of a seed and sample count is what the others are shares of.
+    """
+    table = pd.DataFrame(rows)
+    curve = ["seed", "samples_per_class"]
+    start = table[table["rate"] == 0].set_index(curve)
+    for column in ("params", "macs"):
+        whole = table.set_index(curve).index.map(start[column])
+        table[f"{column}_share"] = table[column] / whole.to_numpy()
+    table["rate_achieved"] = table["units_removed"] / table["units_total"]
+    about = study.config["studies"][study.name]
+    table = table.assign(
+        run=study.config["run"],
+        study=study.name,
+        dataset=about["dataset"],
+        backbone=about["backbone"],
+        branch=branch,
+        criterion=criterion,
+    )
+    with replacing(path) as temporary:
+        table[COLUMNS].to_parquet(temporary, index=False)

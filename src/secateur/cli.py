@@ -1,0 +1,203 @@
+"""The command line: one subcommand a stage of the pipeline, each usable without Snakemake."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from secateur import usage
+from secateur.errors import SecateurError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Which filters can this network lose? A benchmark of pruning criteria. "
+    "The whole benchmark runs with `snakemake --cores all`; each stage can also be run by hand. "
+    "Stages in order: data, pretrain, transfer, rank, fewshot, retrain, toy, cost, "
+    "collect, statistics, figures, report.",
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="The run's config, e.g. config/demo.yaml.")]
+StudyOption = Annotated[str, typer.Option(help="Name of the study in the config.")]
+CriterionOption = Annotated[str, typer.Option(help="Name of the criterion in the config.")]
+SeedsOption = Annotated[str, typer.Option(help="First and last seed, e.g. 0-7.")]
+DataOption = Annotated[Path, typer.Option(help="Folder of the dataset, as `secateur data` makes it.")]
+ModelsOption = Annotated[Path, typer.Option(help="Weights of the task models, as `secateur transfer` writes them.")]
+SamplesOption = Annotated[Path, typer.Option(help="Reference samples (CSV), as `secateur transfer` writes them.")]
+
+
+def main() -> None:
+    """Run the command line; a SecateurError is one line on standard error and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except SecateurError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    usage_file: Annotated[
+        Path | None, typer.Option("--usage", help="Write the processor time of this command to this file.")
+    ] = None,
+) -> None:
+    """Options of every subcommand; they stand before it."""
+    if usage_file is not None:
+        context.call_on_close(lambda: usage.write(usage_file))
+
+
+def said(text: str) -> None:
+    """Tell the user what was written where."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def opened(config: Path) -> dict[str, Any]:
+    """The resolved config, with PyTorch held to its thread count and to deterministic algorithms."""
+    import torch
+
+    from secateur.config import read
+
+    resolved = read(config)
+    torch.set_num_threads(resolved["threads"])
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return resolved
+
+
+def seed_range(text: str) -> range:
+    """ "0-7" → range(0, 8)."""
+    first, dash, last = text.partition("-")
+    if not (first.isdigit() and dash and last.isdigit() and int(first) <= int(last)):
+        raise SecateurError(f"--seeds: '{text}' is not a range of seeds; write the first and the last, e.g. 0-7.")
+    return range(int(first), int(last) + 1)
+
+
+def known(config: dict[str, Any], kind: str, name: str) -> str:
+    """`name`, which must be one of the config's studies, backbones or criteria."""
+    names = [item["name"] for item in config[kind]] if kind == "criteria" else list(config[kind])
+    if name not in names:
+        raise SecateurError(f"unknown {kind} entry '{name}'; this config has: {', '.join(names)}.")
+    return name
+
+
+@app.command()
+def data(
+    name: Annotated[str, typer.Argument(help="Dataset, an entry of config/datasets.yaml.")],
+    output: Annotated[Path, typer.Option(help="Folder to make; appears whole or not at all.")],
+    pins: Annotated[Path, typer.Option(help="The .dvc file that pins what the bytes must be.")] = Path("data.dvc"),
+) -> None:
+    """Make a dataset and check it against its pinned hash."""
+    from secateur.config import datasets
+    from secateur.data import store
+
+    entries = datasets()
+    if name not in entries:
+        raise SecateurError(f"unknown dataset '{name}'; known are {', '.join(entries)}.")
+    with usage.work():
+        found = store.make(name, entries[name], output, pins)
+    said(f"wrote {output} ({found})")
+
+
+@app.command()
+def pretrain(
+    config: ConfigOption,
+    backbone: Annotated[str, typer.Option(help="Name of the backbone in the config.")],
+    data: DataOption,
+    output: Annotated[Path, typer.Option(help="Weights to write (safetensors).")],
+) -> None:
+    """Train a backbone on its source dataset."""
+    from secateur.models import transfer as stage
+
+    resolved = opened(config)
+    with usage.work():
+        line = stage.pretrain(resolved, known(resolved, "backbones", backbone), data, output)
+    said(f"{line}; wrote {output}")
+
+
+@app.command()
+def transfer(
+    config: ConfigOption,
+    study: StudyOption,
+    seeds: SeedsOption,
+    data: DataOption,
+    backbone: Annotated[Path, typer.Option(help="Weights of the backbone, as `secateur pretrain` writes them.")],
+    models: Annotated[Path, typer.Option(help="Weights of the task models to write (safetensors).")],
+    samples: Annotated[Path, typer.Option(help="Reference samples to write (CSV).")],
+) -> None:
+    """Fine-tune the backbone to the study's task for every seed, and draw the reference samples."""
+    from secateur.models import transfer as stage
+
+    resolved = opened(config)
+    with usage.work():
+        stage.transfer(resolved, known(resolved, "studies", study), seed_range(seeds), data, backbone, models, samples)
+    said(f"wrote {models} and {samples}")
+
+
+@app.command()
+def rank(
+    config: ConfigOption,
+    study: StudyOption,
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    data: DataOption,
+    models: ModelsOption,
+    samples: SamplesOption,
+    output: Annotated[Path, typer.Option(help="Score file to write (safetensors).")],
+) -> None:
+    """Score every unit of the study's models by one criterion."""
+    from secateur.branches.ranking import rank_study
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        rank_study(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, output)
+    said(f"wrote {output}")
+
+
+@app.command()
+def fewshot(
+    config: ConfigOption,
+    study: StudyOption,
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    data: DataOption,
+    models: ModelsOption,
+    rankings: Annotated[Path, typer.Option(help="Score file, as `secateur rank` writes it.")],
+    curves: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
+    profiles: Annotated[Path, typer.Option(help="Units removed by group to write (parquet).")],
+) -> None:
+    """Remove units at every rate and evaluate, without any training."""
+    from secateur.branches.fewshot import fewshot as stage
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), rankings, curves, profiles)
+    said(f"wrote {curves} and {profiles}")
+
+
+@app.command()
+def retrain(
+    config: ConfigOption,
+    study: StudyOption,
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    data: DataOption,
+    models: ModelsOption,
+    samples: SamplesOption,
+    state: Annotated[Path, typer.Option(help="Folder for finished rounds, from which a killed job goes on.")],
+    output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
+) -> None:
+    """Rank, remove a step, fine-tune, evaluate; again until the last rate."""
+    from secateur.branches.retrain import retrain as stage
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, state, output)
+    said(f"wrote {output}")

@@ -1,0 +1,184 @@
+"""A run's config: read, filled with defaults, checked against the schema and against what there is.
+
+Every mistake is one error that names the key, what was found and what is allowed, before any job starts.
+"""
+
+import copy
+import difflib
+import itertools
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from secateur.data.references import ALL, largest
+from secateur.errors import SecateurError
+from secateur.files import read_json
+from secateur.models.build import check_architecture
+from secateur.ranking.registry import describe, path_of
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
+DATASETS = REPOSITORY / "config" / "datasets.yaml"
+
+Config = dict[str, Any]
+
+
+def read(path: str | Path) -> Config:
+    """The config in `path` (YAML or JSON), resolved; see `resolve`."""
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SecateurError(f"config {path}: cannot be read ({error.strerror}).") from None
+    except yaml.YAMLError as error:
+        raise SecateurError(f"config {path}: not valid YAML: {' '.join(str(error).split())}") from None
+    return resolve(config)
+
+
+def resolve(config: Any) -> Config:
+    """A copy of `config` with every default filled in and every criterion as a mapping, checked.
+
+    Raises:
+        SecateurError: the first thing that is wrong, by key.
+    """
+    from jsonschema import Draft202012Validator
+
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    if not isinstance(config, dict):
+        raise SecateurError(f"config: a mapping of keys to values is needed, found {type(config).__name__}.")
+    filled = _filled(copy.deepcopy(config), schema, schema)
+    errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda error: list(map(str, error.path)))
+    if errors:
+        raise SecateurError(_sentence(errors[0]))
+    filled["criteria"] = [_criterion(item) for item in filled["criteria"]]
+    _check(filled)
+    return filled
+
+
+def datasets_of(config: Config) -> list[str]:
+    """Names of all datasets that the run uses, in a fixed order."""
+    names = [backbone["weights"]["pretrain"] for backbone in config["backbones"].values()]
+    names += [study["dataset"] for study in config["studies"].values()]
+    names += config.get("toy", {}).get("datasets", [])
+    return list(dict.fromkeys(names))
+
+
+def datasets() -> dict[str, dict[str, Any]]:
+    """All entries of config/datasets.yaml, name → entry."""
+    return yaml.safe_load(DATASETS.read_text(encoding="utf-8"))
+
+
+def parts(config: Config) -> dict[str, range]:
+    """Blocks of seeds that one job handles, by name: "0-7" → range(0, 8)."""
+    step = config["seeds_per_job"]
+    blocks = [range(first, min(first + step, config["seeds"])) for first in range(0, config["seeds"], step)]
+    return {f"{block[0]}-{block[-1]}": block for block in blocks}
+
+
+def _filled(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
+    """`value` with the schema's defaults in place of what it leaves out."""
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]] | {k: v for k, v in schema.items() if k != "$ref"}
+    if isinstance(value, dict):
+        for key, inner in schema.get("properties", {}).items():
+            if key not in value and "default" in inner:
+                value[key] = copy.deepcopy(inner["default"])
+            if key in value:
+                value[key] = _filled(value[key], inner, root)
+        others = schema.get("additionalProperties")
+        if isinstance(others, dict):
+            for key in value.keys() - schema.get("properties", {}).keys():
+                value[key] = _filled(value[key], others, root)
+    return value
+
+
+def _sentence(error: Any) -> str:
+    """One plain sentence for a jsonschema error."""
+    while error.context:  # of an anyOf, the alternative that came furthest
+        error = max(error.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "type"))
+    key = ".".join(map(str, error.absolute_path)) or "config"
+    found, rule = error.instance, error.schema
+    match error.validator:
+        case "additionalProperties":
+            allowed = list(rule.get("properties", {}))
+            unknown = next(name for name in found if name not in allowed)
+            near = difflib.get_close_matches(str(unknown), allowed, 1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            return f"{key}: unknown key '{unknown}'; allowed are {', '.join(allowed)}.{hint}"
+        case "required":
+            missing = next(name for name in rule["required"] if name not in found)
+            return f"{key}: the key '{missing}' is missing; needed are {', '.join(rule['required'])}."
+        case "type":
+            return f"{key}: {found!r} is not of type {rule['type']}."
+        case "enum":
+            return f"{key}: {found!r} is not allowed; allowed are {', '.join(map(str, rule['enum']))}."
+        case "minimum":
+            return f"{key}: {found!r} is too small; the smallest allowed is {rule['minimum']}."
+        case "exclusiveMinimum" | "exclusiveMaximum":
+            above = f"greater than {rule['exclusiveMinimum']}" if "exclusiveMinimum" in rule else ""
+            below = f"less than {rule['exclusiveMaximum']}" if "exclusiveMaximum" in rule else ""
+            return (
+                f"{key}: {found!r} is out of range; allowed are numbers {' and '.join(filter(None, [above, below]))}."
+            )
+        case "const":
+            return f"{key}: {found!r} is not allowed; allowed are a whole number of at least 1, or '{rule['const']}'."
+        case "pattern":
+            return f"{key}: {found!r} is not a name; allowed are letters, digits, '_' and '-' ({rule['pattern']})."
+    return f"{key}: {error.message}."
+
+
+def _criterion(item: str | dict[str, Any]) -> dict[str, Any]:
+    given = {"name": item} if isinstance(item, str) else item
+    defaults = {"criterion": given["name"], "options": {}, "normalisation": None, "combine": "sum"}
+    return defaults | given
+
+
+def _check(config: Config) -> None:
+    """What a schema cannot say: names that must exist, rates that must rise, classes that must be large enough."""
+    names = [item["name"] for item in config["criteria"]]
+    for name in names:
+        if names.count(name) > 1:
+            raise SecateurError(f"criteria: the name '{name}' is there twice; give each entry a name of its own.")
+    for item in config["criteria"]:
+        path_of(item["criterion"], config["criteria_path"])
+        describe(item["criterion"], config["criteria_path"])
+    for name, backbone in config["backbones"].items():
+        check_architecture(backbone["architecture"], f"backbones.{name}.architecture")
+        _check_dataset(backbone["weights"]["pretrain"], f"backbones.{name}.weights.pretrain", "images")
+    for name, study in config["studies"].items():
+        _check_dataset(study["dataset"], f"studies.{name}.dataset", "images")
+        if study["backbone"] not in config["backbones"]:
+            known = ", ".join(config["backbones"]) or "none"
+            raise SecateurError(f"studies.{name}.backbone: unknown backbone '{study['backbone']}'; known are {known}.")
+    for branch in ("fewshot", "retrain"):
+        rates = config[branch]["rates"]
+        for lower, higher in itertools.pairwise(rates):
+            if higher <= lower:
+                raise SecateurError(f"{branch}.rates: {higher} stands after {lower}; rates must rise.")
+        for study_name, study in config["studies"].items():
+            most, smallest = largest(config[branch]["samples_per_class"]), smallest_class(study["dataset"])
+            if smallest is not None and most > smallest:
+                raise SecateurError(
+                    f"{branch}.samples_per_class: {most} reference samples asked for, but the smallest class of "
+                    f"{study['dataset']} (studies.{study_name}) has {smallest} training samples; allowed are 1 to "
+                    f"{smallest}, or '{ALL}'."
+                )
+    for name in config.get("toy", {}).get("datasets", []):
+        _check_dataset(name, "toy.datasets", "points")
+
+
+def smallest_class(dataset: str) -> int | None:
+    """Training samples of the dataset's smallest class: from the data where they are, else from its entry."""
+    made = REPOSITORY / "data" / dataset / "dataset.json"
+    if made.exists():
+        return min(read_json(made)["class_sizes"]["train"])
+    return datasets()[dataset].get("smallest_class")
+
+
+def _check_dataset(name: str, key: str, task: str) -> None:
+    known = [dataset for dataset, entry in datasets().items() if entry["task"] == task]
+    if name not in known:
+        raise SecateurError(
+            f"{key}: unknown dataset '{name}'; known are {', '.join(known)}. "
+            "A new one is an entry in config/datasets.yaml."
+        )

@@ -1,0 +1,76 @@
+"""Reference samples: the labelled training samples that a criterion may look at."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from secateur.errors import SecateurError
+from secateur.files import replacing
+
+ALL = "all"
+"""The `samples_per_class` that stands for the whole training split."""
+
+
+def draw(labels: np.ndarray, most: int, seed: int) -> pd.DataFrame:
+    """Draw `most` training samples of every class without replacement.
+
+    Smaller sets are prefixes of larger ones: the reference samples for n per class are the rows with `position` < n,
+    so that curves over n differ by the samples added, not by a fresh draw.
+
+    Args:
+        labels: N training labels.
+        most: samples a class; no class may have fewer.
+        seed: of this draw.
+
+    Returns:
+        One row a sample: `label`, `position` (0 … most − 1 within the class), `index` (into the training split).
+    """
+    generator = np.random.Generator(np.random.PCG64(seed))
+    rows = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        if len(members) < most:
+            raise SecateurError(
+                f"samples_per_class: {most} reference samples asked for, but class {label} has "
+                f"{len(members)} training samples."
+            )
+        order = np.argsort(generator.random(len(members)), kind="stable")[:most]
+        rows += [(int(label), position, int(members[where])) for position, where in enumerate(order)]
+    return pd.DataFrame(rows, columns=["label", "position", "index"])
+
+
+def write(path: str | Path, draws: dict[int, pd.DataFrame]) -> None:
+    """Write the draws of several seeds as CSV: columns seed, label, position, index."""
+    table = pd.concat([rows.assign(seed=seed) for seed, rows in draws.items()])
+    with replacing(path) as temporary:
+        table[["seed", "label", "position", "index"]].to_csv(temporary, index=False)
+
+
+def read(path: str | Path, seed: int, samples_per_class: str, labels: np.ndarray) -> np.ndarray:
+    """Positions in the training split of the reference samples of one seed, ordered by class, then by draw.
+
+    Args:
+        path: CSV written by `write`.
+        seed: which draw.
+        samples_per_class: a number as text, or "all" for the whole training split.
+        labels: N training labels, to check that the file belongs to this dataset.
+    """
+    if samples_per_class == ALL:
+        return np.arange(len(labels))
+    try:
+        table = pd.read_csv(path)
+        table = table[(table["seed"] == seed) & (table["position"] < int(samples_per_class))]
+    except (OSError, ValueError, KeyError) as error:
+        raise SecateurError(f"{path}: not a readable samples file ({error}). Remove it and run again.") from None
+    index = table["index"].to_numpy()
+    expected = len(np.unique(labels)) * int(samples_per_class)
+    if len(index) != expected or not np.array_equal(labels[index], table["label"].to_numpy()):
+        raise SecateurError(f"{path}: does not hold {expected} samples of seed {seed}. Remove it and run again.")
+    return index
+
+
+def largest(samples_per_class: Iterable[str | int]) -> int:
+    """The largest number among `samples_per_class` ("all" needs no draw); 0 where there is none."""
+    return max((int(n) for n in samples_per_class if n != ALL), default=0)

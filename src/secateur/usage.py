@@ -1,0 +1,33 @@
+"""How much of a job's processor time was the experiment, and how much starting up: one small JSON file a job."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from secateur.files import write_json
+
+_work = {"cpu_seconds": 0.0, "wall_seconds": 0.0}
+
+
+@contextlib.contextmanager
+def work() -> Iterator[None]:
+    """Count what happens inside as experiment; imports belong before it."""
+    cpu, wall = time.process_time(), time.perf_counter()
+    try:
+        yield
+    finally:
+        _work["cpu_seconds"] += time.process_time() - cpu
+        _work["wall_seconds"] += time.perf_counter() - wall
+
+
+def write(path: str | Path) -> None:
+    """Write this process's processor seconds so far, and those spent in `work`, to `path`."""
+    write_json(
+        path,
+        {
+            "cpu_seconds": round(time.process_time(), 3),
+            "work_cpu_seconds": round(_work["cpu_seconds"], 3),
+            "work_wall_seconds": round(_work["wall_seconds"], 3),
+        },
+    )

@@ -1,0 +1,77 @@
+# The two branches over every study and criterion, and what each criterion costs.
+
+
+rule fewshot:
+    input:
+        code=code("pruning", "models", "branches/fewshot.py", "branches/study.py"),
+        data=dataset_of,
+        models=rules.transfer.output.models,
+        rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
+    output:
+        curves=f"{RESULTS}/curves/fewshot/{{study}}/{{criterion}}/{{part}}.parquet",
+        profiles=f"{RESULTS}/profiles/{{study}}/{{criterion}}/{{part}}.parquet",
+    params:
+        settings=lambda wildcards: criterion_settings(wildcards.study, wildcards.criterion, "run", "fewshot"),
+        usage=f"{RESULTS}/usage/fewshot/{{study}}-{{criterion}}-{{part}}.json",
+    log:
+        f"{RESULTS}/logs/fewshot/{{study}}/{{criterion}}/{{part}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+    shell:
+        "secateur --usage {params.usage} fewshot --config {CONFIG} --study {wildcards.study} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} "
+        "--models {input.models} --rankings {input.rankings} "
+        "--curves {output.curves} --profiles {output.profiles} 2>&1 | tee {log}"
+
+
+rule retrain:
+    input:
+        code=code("ranking", "relevance", "pruning", "models", "branches/retrain.py", "branches/study.py"),
+        criterion=lambda wildcards: criterion_code(wildcards.criterion),
+        data=dataset_of,
+        models=rules.transfer.output.models,
+        samples=rules.transfer.output.samples,
+    output:
+        f"{RESULTS}/curves/retrain/{{study}}/{{criterion}}/{{part}}.parquet",
+    params:
+        settings=lambda wildcards: criterion_settings(wildcards.study, wildcards.criterion, "run", "retrain"),
+        state=f"{RESULTS}/state/retrain/{{study}}/{{criterion}}/{{part}}",
+        usage=f"{RESULTS}/usage/retrain/{{study}}-{{criterion}}-{{part}}.json",
+    log:
+        f"{RESULTS}/logs/retrain/{{study}}/{{criterion}}/{{part}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+    shell:
+        "secateur --usage {params.usage} retrain --config {CONFIG} --study {wildcards.study} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} "
+        "--models {input.models} --samples {input.samples} --state {params.state} "
+        "--output {output} 2>&1 | tee {log}"
+
+
+rule cost:
+    input:
+        code=code("ranking", "relevance", "branches/cost.py", "branches/study.py"),
+        criteria=[criterion_code(criterion) for criterion in CRITERIA],
+        data=dataset_of,
+        models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
+    output:
+        f"{RESULTS}/cost/{{study}}.parquet",
+    params:
+        settings=lambda wildcards: study_settings(wildcards.study, "criteria", "cost", "scope", "batch_size"),
+        usage=f"{RESULTS}/usage/cost/{{study}}.json",
+    log:
+        f"{RESULTS}/logs/cost/{{study}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+    shell:
+        "secateur --usage {params.usage} cost --config {CONFIG} --study {wildcards.study} "
+        "--data {input.data} --models {input.models} --output {output} 2>&1 | tee {log}"

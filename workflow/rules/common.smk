@@ -1,0 +1,85 @@
+# What the rules share: the resolved config, the sources that a stage depends on, and the list of all jobs.
+
+import shutil
+from os.path import relpath
+from pathlib import Path
+
+from secateur import config as configuration
+from secateur.files import write_json
+from secateur.ranking import registry
+
+SOURCE = Path(workflow.basedir) / "src" / "secateur"
+
+try:
+    resolved = configuration.resolve(dict(config))
+except SecateurError as error:
+    raise WorkflowError(str(error)) from None
+
+PARTS = configuration.parts(resolved)
+
+# Cards that a job needs: on a machine without one, jobs share the cores instead of queueing for a card.
+GPU = int(resolved["device"] in ("auto", "cuda") and shutil.which("nvidia-smi") is not None)
+
+
+def write_config(path):
+    """Write the resolved config, which every job reads, unless it is there already."""
+    if not Path(path).exists() or configuration.read_json(path) != resolved:
+        write_json(path, resolved)
+
+
+def code(*places):
+    """Sources that a stage's results depend on: an edit reruns the stage. Folders count with all that is in them."""
+    found = [SOURCE / "files.py", SOURCE / "seeds.py"]
+    for place in places:
+        path = SOURCE / place
+        found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    return [str(path.relative_to(workflow.basedir)) for path in found]
+
+
+def criterion_code(name):
+    """The file of the criterion behind an entry of the config."""
+    entry = next(item for item in resolved["criteria"] if item["name"] == name)
+    path = registry.path_of(entry["criterion"], resolved["criteria_path"]).resolve()
+    return relpath(path) if path.is_relative_to(workflow.basedir) else str(path)
+
+
+def settings(*keys):
+    """The part of the config that a job depends on: another value reruns it."""
+    return {key: resolved[key] for key in (*keys, "run_seed", "threads", "device")}
+
+
+def study_settings(study, *keys):
+    """`settings`, with the study's own entry and its backbone's."""
+    entry = resolved["studies"][study]
+    return settings(*keys) | {"study": entry, "backbone": resolved["backbones"][entry["backbone"]]}
+
+
+def criterion_settings(study, criterion, *keys):
+    """`study_settings`, with the criterion's own entry."""
+    entry = next(item for item in resolved["criteria"] if item["name"] == criterion)
+    return study_settings(study, "scope", "min_units", "batch_size", *keys) | {"criterion": entry}
+
+
+def dataset_of(wildcards):
+    """Folder of the study's dataset."""
+    return f"data/{resolved['studies'][wildcards.study]['dataset']}"
+
+
+def source_of(wildcards):
+    """Folder of the dataset on which the backbone is pretrained."""
+    return f"data/{resolved['backbones'][wildcards.backbone]['weights']['pretrain']}"
+
+
+def backbone_of(wildcards):
+    """Weights of the study's backbone."""
+    return f"{RESULTS}/backbones/{resolved['studies'][wildcards.study]['backbone']}.safetensors"
+
+
+def curves(branch):
+    """Curves of every study, criterion and part in a branch."""
+    return expand(
+        f"{RESULTS}/curves/{branch}/{{study}}/{{criterion}}/{{part}}.parquet",
+        study=resolved["studies"],
+        criterion=CRITERIA,
+        part=PARTS,
+    )

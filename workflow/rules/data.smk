@@ -1,0 +1,17 @@
+# Data: every dataset is made once, for all runs, and checked against the hash that data.dvc pins.
+
+
+rule dataset:
+    input:
+        code=code("data"),
+        pins="data.dvc",
+    output:
+        directory("data/{dataset}"),
+    params:
+        entry=lambda wildcards: configuration.datasets()[wildcards.dataset],
+    log:
+        "logs/data/{dataset}.log",
+    conda:
+        "../../envs/conda.yaml"
+    shell:
+        "secateur data {wildcards.dataset} --output {output} --pins {input.pins} 2>&1 | tee {log}"

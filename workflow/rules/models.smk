@@ -1,0 +1,47 @@
+# Models: a backbone is trained on its source task, then transferred to each study's task once a seed.
+
+
+rule pretrain:
+    input:
+        code=code("models", "data/store.py"),
+        data=source_of,
+    output:
+        f"{RESULTS}/backbones/{{backbone}}.safetensors",
+    params:
+        settings=lambda wildcards: settings("training") | resolved["backbones"][wildcards.backbone],
+        usage=f"{RESULTS}/usage/pretrain/{{backbone}}.json",
+    log:
+        f"{RESULTS}/logs/pretrain/{{backbone}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+    shell:
+        "secateur --usage {params.usage} pretrain --config {CONFIG} --backbone {wildcards.backbone} "
+        "--data {input.data} --output {output} 2>&1 | tee {log}"
+
+
+rule transfer:
+    input:
+        code=code("models", "data/store.py", "data/references.py"),
+        data=dataset_of,
+        backbone=backbone_of,
+    output:
+        models=f"{RESULTS}/models/{{study}}/{{part}}.safetensors",
+        samples=f"{RESULTS}/samples/{{study}}/{{part}}.csv",
+    params:
+        settings=lambda wildcards: study_settings(wildcards.study, "training")
+        | {branch: resolved[branch]["samples_per_class"] for branch in ("fewshot", "retrain")},
+        usage=f"{RESULTS}/usage/transfer/{{study}}-{{part}}.json",
+    log:
+        f"{RESULTS}/logs/transfer/{{study}}/{{part}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+    shell:
+        "secateur --usage {params.usage} transfer --config {CONFIG} --study {wildcards.study} "
+        "--seeds {wildcards.part} --data {input.data} --backbone {input.backbone} "
+        "--models {output.models} --samples {output.samples} 2>&1 | tee {log}"
