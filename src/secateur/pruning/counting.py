@@ -1,0 +1,122 @@
+"""What a network costs: parameters, multiply-accumulates, time and bytes, counted on the network as it is."""
+
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from secateur.errors import SecateurError
+from secateur.pruning.tracing import ghost
+
+
+class Counts(NamedTuple):
+    """Number of parameters, and of multiply-accumulate operations for one sample."""
+
+    params: int
+    macs: int
+
+
+class Latency(NamedTuple):
+    """Seconds of one forward pass: median and quartiles of repeated warm runs, on a named device."""
+
+    batch: int
+    median: float
+    lower: float
+    upper: float
+    device: str
+
+
+def count(model: nn.Module, input_size: tuple[int, ...]) -> Counts:
+    """Parameters and MACs of `model` for one sample of `input_size` (channels × height × width, or features).
+
+    MACs are those of convolutions, linear modules and other matrix products: half of what PyTorch's FlopCounterMode counts.
+    Normalisations, activations, pooling and additions are not counted. Nothing is computed: the pass goes through a
+    copy without values, so that the cost does not depend on the size of the weights.
+
+    Raises SecateurError when the network does not accept the input size.
+    """
+    shadow = ghost(model)
+    counter = FlopCounterMode(display=False)
+    try:
+        with torch.no_grad(), counter:
+            shadow(torch.empty(1, *input_size, device="meta"))
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise SecateurError(
+            f"{type(model).__name__} does not run at input size {tuple(input_size)} ({str(error).splitlines()[0][:200]}). "
+            "Give the input size as channels × height × width."
+        ) from None
+    return Counts(sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() // 2)
+
+
+def latency(
+    model: nn.Module,
+    input_size: tuple[int, ...],
+    *,
+    batches: tuple[int, ...] = (1, 64),
+    repeats: int = 20,
+    warm: int = 3,
+) -> list[Latency]:
+    """Time of a forward pass in eval mode, without gradients, at each batch size: `repeats` runs after `warm` unmeasured ones.
+
+    Runs where the model lies, on random inputs of its precision. The model is left in the mode in which it was.
+    """
+    if repeats < 1 or warm < 0:
+        raise SecateurError(f"repeats {repeats}, warm {warm}: needed is at least one repeat and no negative number.")
+    parameter = next(iter(model.parameters()))
+    place = parameter.device
+    training = model.training
+    model.eval()
+    result = []
+    try:
+        with torch.inference_mode():
+            for batch in batches:
+                sample = torch.rand(batch, *input_size, device=place, dtype=parameter.dtype)
+                seconds = [_seconds(lambda sample=sample: model(sample), place) for _ in range(warm + repeats)][warm:]
+                quartiles = statistics.quantiles(seconds, n=4) if repeats > 1 else [seconds[0]] * 3
+                result.append(
+                    Latency(batch, statistics.median(seconds), quartiles[0], quartiles[2], device_name(place))
+                )
+    finally:
+        model.train(training)
+    return result
+
+
+def _seconds(work: Callable[[], object], place: torch.device) -> float:
+    """Wall time of one call, with the device's queue drained before and after."""
+    if place.type == "cuda":
+        torch.cuda.synchronize(place)
+    start = time.perf_counter()
+    work()
+    if place.type == "cuda":
+        torch.cuda.synchronize(place)
+    return time.perf_counter() - start
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words: a GPU's product name, or the processor with the number of threads in use."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    processor = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        lines = [line for line in information.read_text().splitlines() if line.startswith("model name")]
+        processor = lines[0].split(":", 1)[1].strip() if lines else processor
+    return f"{processor}, {torch.get_num_threads()} threads"
+
+
+def disk_bytes(model: nn.Module) -> int:
+    """Bytes of the network's weights and buffers as a safetensors file, measured by writing one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        save_file(
+            {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}, path
+        )
+        return path.stat().st_size

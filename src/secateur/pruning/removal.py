@@ -1,0 +1,278 @@
+"""Taking units out of a network: a new plain network with smaller layers, its unit groups, and what is left of the original.
+
+No hooks and no masks: the new network is made of the same modules with smaller tensors and is trained, saved and exported
+like any other. Only what stays is copied.
+"""
+
+import copy
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from secateur.errors import SecateurError
+from secateur.pruning.selection import Selection, select_many
+from secateur.pruning.tracing import CONVOLUTIONS, Site, is_layer, layer_size
+from secateur.pruning.units import Slice, UnitGroup
+
+Kept = dict[str, list[int]]
+
+
+def remove(model: nn.Module, groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) -> nn.Module:
+    """A new network like `model` without the selected units; `model` stays as it is.
+
+    `groups` are the unit groups of this very `model` (`find_unit_groups`, or `shrink` after an earlier removal); `selection`
+    gives for some or all of them the indices of units to remove. Parameters keep their type, device and `requires_grad`.
+
+    Raises SecateurError for an unknown group or unit, a group that would lose all its units, or groups of another network.
+    """
+    return cut(model, _staying(_sizes(model, groups), groups, selection))
+
+
+def shrink(groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) -> list[UnitGroup]:
+    """The unit groups of the network that `remove` makes, without tracing it: the same groups with fewer units.
+
+    Each group's `original` keeps the numbers that its units had at first.
+    """
+    leaving = _leaving(groups, selection)
+    new_index: dict[Site, Tensor] = {}
+    for site, gone in leaving.items():
+        size = 1 + max(
+            int(part.index.max()) for group in groups for part in group.slices if (part.owner, part.role) == site
+        )
+        stays = torch.ones(size, dtype=torch.bool)
+        stays[gone] = False
+        new_index[site] = torch.cumsum(stays, 0) - 1
+    result = []
+    for group in groups:
+        left = _left(group, selection)
+        slices = []
+        for part in group.slices:
+            mapping = new_index.get((part.owner, part.role))
+            index = part.index[left]
+            slices.append(Slice(part.owner, part.role, index if mapping is None else mapping[index]))
+        outs = {part.owner: part.index for part in slices if part.role == "out"}
+        result.append(
+            replace(
+                group,
+                size=len(left),
+                producers=tuple((layer, outs[layer]) for layer, _ in group.producers),
+                slices=tuple(slices),
+                original=group.original[left],
+            )
+        )
+    return result
+
+
+def sweep(
+    model: nn.Module,
+    groups: Sequence[UnitGroup],
+    scores: Mapping[str, Tensor],
+    rates: Sequence[float],
+    *,
+    scheme: str = "global",
+    min_units: int = 1,
+    budget: str = "units",
+    input_size: tuple[int, ...] | None = None,
+) -> Iterator[tuple[float, Selection, nn.Module]]:
+    """Remove at ever higher rates: yields (rate, selection, pruned network), the selection in the units of `groups`.
+
+    `rates` must ascend. Scores are sorted once, the structure is never traced again, and each network is cut from the one
+    before it, so do not change a yielded network before the next is drawn (copy it, or fine-tune it afterwards). The
+    arguments are those of `selection.select`; `input_size` is needed for budgets.
+    """
+    if list(rates) != sorted(rates):
+        raise SecateurError(f"rates {list(rates)}: a sweep needs them in ascending order.")
+    selections = select_many(
+        groups, scores, rates, scheme=scheme, min_units=min_units, budget=budget, model=model, input_size=input_size
+    )
+    current, left = model, list(groups)
+    first = {group.name: group.original for group in groups}
+    for rate, selection in zip(rates, selections, strict=True):
+        step: Selection = {}
+        for group in left:
+            going = first[group.name][selection[group.name]]
+            step[group.name] = torch.isin(group.original, going).nonzero().flatten().tolist()
+        current, left = remove(current, left, step), shrink(left, step)
+        yield rate, selection, current
+
+
+def all_channels(model: nn.Module) -> Kept:
+    """Every convolution's and linear module's output channels: the record of a network of which nothing is removed yet."""
+    return {name: list(range(layer_size(module, "out"))) for name, module in model.named_modules() if is_layer(module)}
+
+
+def remaining(kept: Kept, groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) -> Kept:
+    """Which original output channels are left in each layer after one more removal.
+
+    `kept` is the record before it; `groups` and `selection` are those given to `remove`.
+    """
+    leaving = _leaving(groups, selection)
+    result = {}
+    for layer, channels in kept.items():
+        gone = leaving.get((layer, "out"))
+        lost = set() if gone is None else set(gone.tolist())
+        result[layer] = [channel for place, channel in enumerate(channels) if place not in lost]
+    return result
+
+
+def removed_units(groups: Sequence[UnitGroup], kept: Kept) -> Selection:
+    """The units of an unpruned network's `groups` that are gone according to the record `kept`.
+
+    With `shrink` this gives the unit groups of a network that was pruned earlier and loaded again, whatever its rounds
+    were. Raises SecateurError when the record lacks a layer of the groups or holds parts of units.
+    """
+    result: Selection = {}
+    for group in groups:
+        layer, index = group.producers[0]
+        if layer not in kept:
+            raise SecateurError(f"the record of kept channels lacks layer {layer}. It belongs to another network.")
+        stays = torch.isin(index, torch.tensor(kept[layer], dtype=torch.int64))
+        if not torch.equal(stays.any(dim=1), stays.all(dim=1)):
+            raise SecateurError(
+                f"the record of kept channels splits units of group {group.name}. It belongs to another network."
+            )
+        result[group.name] = (~stays.all(dim=1)).nonzero().flatten().tolist()
+    return result
+
+
+def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
+    """A new network with, at each site named, only the channels `staying` (ascending indices); the rest as in `model`.
+
+    A grouped convolution must be given whole groups, inputs and outputs alike.
+    """
+    by_owner: dict[str, dict[str, Tensor]] = defaultdict(dict)
+    for (owner, role), index in staying.items():
+        by_owner[owner][role] = index
+    memo: dict[int, object] = {}
+    parameters = dict(model.named_parameters())
+    for owner, roles in by_owner.items():
+        if "parameter" in roles:
+            tensor = parameters[owner]
+            dimension = max(range(tensor.ndim), key=lambda dim: tensor.shape[dim])
+            _keep(memo, tensor, [(dimension, roles["parameter"])])
+            continue
+        module = model.get_submodule(owner)
+        if is_layer(module):
+            grouped = getattr(module, "groups", 1) > 1
+            weight = [(0, roles["out"])] if "out" in roles else []
+            if "in" in roles and not grouped:
+                weight.append((1, roles["in"]))
+            _keep(memo, module.weight, weight)
+            if module.bias is not None and "out" in roles:
+                _keep(memo, module.bias, [(0, roles["out"])])
+            continue
+        for tensor in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
+            if tensor.ndim == 1:  # not batch-norm's count of batches
+                _keep(memo, tensor, [(0, roles["channels"])])
+    new = copy.deepcopy(model, memo)
+    for owner, roles in by_owner.items():
+        if "parameter" not in roles:
+            resize(new.get_submodule(owner))
+    _resize_attributes(model, new)
+    return new
+
+
+def resize(module: nn.Module) -> None:
+    """Set a module's stated numbers of channels to those of its tensors."""
+    if isinstance(module, nn.Linear):
+        module.out_features, module.in_features = module.weight.shape
+    elif isinstance(module, CONVOLUTIONS):
+        out, inner = module.weight.shape[:2]
+        if module.groups > 1:
+            module.groups = out // (module.out_channels // module.groups)  # whole groups go: the rest keep their size
+        module.out_channels, module.in_channels = out, inner * module.groups
+    elif isinstance(module, nn.PReLU):
+        module.num_parameters = module.weight.numel()
+    else:
+        tensor = next(tensor for tensor in [*module.parameters(False), *module.buffers(False)] if tensor.ndim == 1)
+        module.num_features = tensor.numel()  # type: ignore[assignment]
+
+
+def _resize_attributes(old: nn.Module, new: nn.Module) -> None:
+    """Follow timm's statement of how many features enter the classifier, which a new head would be built from."""
+    heads = [(before, after) for before, after in zip(old.modules(), new.modules(), strict=True) if is_layer(before)]
+    if not heads:
+        return
+    before, after = (layer_size(layer, "in") for layer in heads[-1])
+    for attribute in ("num_features", "head_hidden_size"):
+        if before != after and getattr(new, attribute, None) == before:
+            setattr(new, attribute, after)
+
+
+def _keep(memo: dict[int, object], tensor: Tensor, cuts: Sequence[tuple[int, Tensor]]) -> None:
+    """Enter a smaller tensor into deepcopy's memo, so that the copy gets it and the full one is never copied."""
+    smaller = tensor.detach()
+    for dimension, index in cuts:
+        smaller = smaller.index_select(dimension, index.to(tensor.device))
+    if isinstance(tensor, nn.Parameter):
+        smaller = nn.Parameter(smaller, requires_grad=tensor.requires_grad)
+    memo[id(tensor)] = smaller
+
+
+def _left(group: UnitGroup, selection: Mapping[str, Sequence[int]]) -> Tensor:
+    """Indices of a group's units that are not selected."""
+    stays = torch.ones(group.size, dtype=torch.bool)
+    stays[torch.as_tensor(list(selection.get(group.name, [])), dtype=torch.int64)] = False
+    return stays.nonzero().flatten()
+
+
+def _leaving(groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) -> dict[Site, Tensor]:
+    """Channels that go, by site; checks the selection."""
+    known = {group.name: group for group in groups}
+    for name, units in selection.items():
+        if name not in known:
+            raise SecateurError(f"unit group {name!r} is unknown; there are {', '.join(list(known)[:8])}.")
+        size = known[name].size
+        if any(not 0 <= unit < size for unit in units):
+            raise SecateurError(f"unit group {name}: units {min(units)} to {max(units)} selected, but it has {size}.")
+        if len(set(units)) == size:
+            raise SecateurError(f"unit group {name}: all of its {size} units are selected, but a layer must keep one.")
+    parts: dict[Site, list[Tensor]] = defaultdict(list)
+    for group in groups:
+        units = sorted(set(selection.get(group.name, [])))
+        if units:
+            for part in group.slices:
+                parts[part.owner, part.role].append(part.index[units].flatten())
+    return {site: torch.cat(indices) for site, indices in parts.items()}
+
+
+def _sizes(model: nn.Module, groups: Sequence[UnitGroup]) -> dict[Site, int]:
+    """Channels of every site of the groups in `model`; an error where the groups are another network's."""
+    modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
+    sizes: dict[Site, int] = {}
+    for group in groups:
+        for part in group.slices:
+            site = (part.owner, part.role)
+            if site not in sizes:
+                owner = parameters.get(part.owner) if part.role == "parameter" else modules.get(part.owner)
+                if owner is None:
+                    raise SecateurError(
+                        f"{type(model).__name__} has no {part.owner}: the unit groups are another network's."
+                    )
+                if isinstance(owner, Tensor):
+                    sizes[site] = max(owner.shape)
+                elif is_layer(owner):
+                    sizes[site] = layer_size(owner, part.role)
+                else:
+                    sizes[site] = int(owner.num_parameters if isinstance(owner, nn.PReLU) else owner.num_features)  # type: ignore[arg-type]
+            if int(part.index.max()) >= sizes[site]:
+                raise SecateurError(
+                    f"{part.owner} has {sizes[site]} channels, but the unit groups expect at least {int(part.index.max()) + 1}. "
+                    "Use the groups of this network: after a removal, those that `shrink` gives."
+                )
+    return sizes
+
+
+def _staying(
+    sizes: Mapping[Site, int], groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]
+) -> dict[Site, Tensor]:
+    """Channels that stay, ascending, at the sites that lose any."""
+    result = {}
+    for site, gone in _leaving(groups, selection).items():
+        stays = torch.ones(sizes[site], dtype=torch.bool)
+        stays[gone] = False
+        result[site] = stays.nonzero().flatten()
+    return result

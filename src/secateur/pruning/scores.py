@@ -1,0 +1,78 @@
+"""From scores of layers' output channels to scores of units: members combined, then each group normalised."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from secateur.errors import SecateurError
+from secateur.pruning.units import UnitGroup
+
+COMBINATIONS = ("sum", "mean", "max")
+NORMALISATIONS = ("none", "sum", "l2")
+
+
+def unit_scores(
+    groups: Sequence[UnitGroup],
+    layer_scores: Mapping[str, Tensor],
+    combine: str = "sum",
+    normalisation: str = "none",
+) -> dict[str, Tensor]:
+    """Score of every unit: float64 tensors of one number a unit, on the CPU, under the groups' names.
+
+    `layer_scores` gives one number for each output channel of every producer of the groups (further layers are ignored).
+
+    `combine` joins the channels of one unit, over all its layers. "sum" (default): relevance and Taylor terms are shares of
+    the output, and what is lost with a unit is the sum of what is lost with its channels. "mean" removes the advantage
+    that a residual channel has by being produced in many layers. "max" keeps a unit if any one of its channels matters.
+
+    `normalisation` then makes groups comparable. "none" for criteria whose totals already mean the same in every layer
+    (conserved relevance); "sum" divides by the sum of absolute scores of the group, so that each group weighs the same; "l2"
+    divides by their Euclidean norm (Molchanov et al., "Pruning Convolutional Neural Networks for Resource Efficient
+    Inference", 2017). A group of zeros stays zero.
+
+    Raises SecateurError for an unknown setting, a missing layer, a wrong number of scores or one that is not finite.
+    """
+    if combine not in COMBINATIONS:
+        raise SecateurError(f"combine {combine!r}: allowed are {', '.join(COMBINATIONS)}.")
+    if normalisation not in NORMALISATIONS:
+        raise SecateurError(f"normalisation {normalisation!r}: allowed are {', '.join(NORMALISATIONS)}.")
+    result = {}
+    for group in groups:
+        members = [_channel_scores(group, layer, index, layer_scores) for layer, index in group.producers]
+        channels = torch.cat(members, dim=1)
+        if combine == "sum":
+            score = channels.sum(dim=1)
+        elif combine == "mean":
+            score = channels.mean(dim=1)
+        else:
+            score = channels.amax(dim=1)
+        if normalisation != "none":
+            total = score.abs().sum() if normalisation == "sum" else score.norm()
+            score = score / total if total > 0 else score
+        if not torch.isfinite(score).all():
+            raise SecateurError(
+                f"scores of group {group.name}: too large to be combined. Scale the criterion's scores down."
+            )
+        result[group.name] = score
+    return result
+
+
+def _channel_scores(group: UnitGroup, layer: str, index: Tensor, layer_scores: Mapping[str, Tensor]) -> Tensor:
+    """Scores of the channels of one layer that are in the group's units (size × channels a unit), checked."""
+    if layer not in layer_scores:
+        raise SecateurError(
+            f"no scores for layer {layer}, whose channels are in unit group {group.name}. A criterion must score every "
+            "layer that it is given."
+        )
+    scores = layer_scores[layer].detach().to(device="cpu", dtype=torch.float64)
+    if scores.ndim != 1 or scores.numel() <= int(index.max()):
+        raise SecateurError(
+            f"scores of layer {layer} have shape {tuple(scores.shape)}; needed is one number for each of its output "
+            f"channels (at least {int(index.max()) + 1})."
+        )
+    values = scores[index]
+    if not torch.isfinite(values).all():
+        bad = int((~torch.isfinite(values)).sum())
+        raise SecateurError(f"scores of layer {layer}: {bad} are not finite (NaN or infinite). Correct the criterion.")
+    return values

@@ -1,0 +1,191 @@
+"""Which units go: lowest scores first, to a rate of the units or to a share of the parameters or MACs.
+
+Every selection is the beginning of one fixed order of removal, so that a higher rate removes what a lower one removes, and
+more.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from torch import Tensor, nn
+
+from secateur.errors import SecateurError
+from secateur.pruning.prediction import Predictor
+from secateur.pruning.units import UnitGroup
+
+SCHEMES = ("global", "per-layer")
+BUDGETS = ("units", "params", "macs")
+Selection = dict[str, list[int]]
+
+
+def select(
+    groups: Sequence[UnitGroup],
+    scores: Mapping[str, Tensor],
+    rate: float,
+    *,
+    scheme: str = "global",
+    min_units: int = 1,
+    budget: str = "units",
+    model: nn.Module | None = None,
+    input_size: tuple[int, ...] | None = None,
+) -> Selection:
+    """Units to remove: for every group the ascending indices of its units, possibly none.
+
+    `scores` holds one number a unit for every group. `rate` in [0, 1) is the fraction of all units (rounded to the nearest
+    number of units, halves up); with `budget` "params" or "macs" it is the share of the network's parameters or MACs that must
+    be gone, reached with the fewest units (needs `model`, and `input_size` as channels × height × width). `scheme` "global"
+    ranks the units of all groups together; "per-layer" removes the same fraction of each group. At least `min_units` units
+    stay in each group.
+
+    Ties are broken so that they spread evenly over the groups (by a unit's relative place among its group's sorted scores),
+    then by the order of groups and units: without this, a criterion that is zero in many places would empty the first layers.
+
+    Raises SecateurError for a bad argument, scores that do not fit, or a rate that cannot be reached (naming what binds).
+    """
+    return _Order(groups, scores, scheme, min_units, budget, model, input_size).selection(rate)
+
+
+def select_many(
+    groups: Sequence[UnitGroup],
+    scores: Mapping[str, Tensor],
+    rates: Sequence[float],
+    *,
+    scheme: str = "global",
+    min_units: int = 1,
+    budget: str = "units",
+    model: nn.Module | None = None,
+    input_size: tuple[int, ...] | None = None,
+) -> list[Selection]:
+    """`select` for several rates (any order), sorting the scores and examining the network only once."""
+    order = _Order(groups, scores, scheme, min_units, budget, model, input_size)
+    return [order.selection(rate) for rate in rates]
+
+
+class _Order:
+    """The order in which units go, and how far into it a rate leads."""
+
+    def __init__(
+        self,
+        groups: Sequence[UnitGroup],
+        scores: Mapping[str, Tensor],
+        scheme: str,
+        min_units: int,
+        budget: str,
+        model: nn.Module | None,
+        input_size: tuple[int, ...] | None,
+    ) -> None:
+        if scheme not in SCHEMES:
+            raise SecateurError(f"scheme {scheme!r}: allowed are {', '.join(SCHEMES)}.")
+        if budget not in BUDGETS:
+            raise SecateurError(f"budget {budget!r}: allowed are {', '.join(BUDGETS)}.")
+        if budget != "units" and scheme != "global":
+            raise SecateurError(f"budget {budget!r} goes with scheme 'global' only, not {scheme!r}.")
+        if not isinstance(min_units, int) or min_units < 1:
+            raise SecateurError(
+                f"min_units {min_units!r}: a whole number of at least 1 is needed, as no layer may be emptied."
+            )
+        if not groups:
+            raise SecateurError("no unit groups to select from.")
+        self.groups, self.scheme, self.min_units, self.budget = list(groups), scheme, min_units, budget
+        sorted_units = [_ascending(group, scores) for group in self.groups]
+        self.allowed = [max(0, group.size - min_units) for group in self.groups]
+        self.sorted = [units for units, _ in sorted_units]
+        self.total = sum(group.size for group in self.groups)
+        # one row a unit that may go: its score, its relative place in its group, its group and its place
+        self.place = np.concatenate([np.arange(count) for count in self.allowed])
+        self.group = np.concatenate([np.full(count, number) for number, count in enumerate(self.allowed)])
+        value = np.concatenate([values[:count] for (_, values), count in zip(sorted_units, self.allowed, strict=True)])
+        size = np.array([group.size for group in self.groups])
+        relative = (self.place + 0.5) / size[self.group] if len(self.group) else self.place
+        self.ranking = np.lexsort((self.place, self.group, relative, value))
+        self.predictor = None
+        if budget != "units":
+            if model is None or input_size is None:
+                raise SecateurError(f"budget {budget!r} needs the model and its input size, to count what is gone.")
+            self.predictor = Predictor(model, self.groups, input_size)
+
+    def selection(self, rate: float) -> Selection:
+        """The units that go at `rate`."""
+        if not 0 <= rate < 1:
+            raise SecateurError(f"rate {rate!r}: allowed is a fraction of at least 0 and below 1.")
+        if self.scheme == "per-layer":
+            counts = [self._share(number, rate) for number in range(len(self.groups))]
+        elif self.budget == "units":
+            counts = self._counts(self._units(rate))
+        else:
+            counts = self._counts(self._cheapest(rate))
+        return self._choose(counts)
+
+    def _choose(self, counts: Sequence[int]) -> Selection:
+        """The `counts` lowest units of each group."""
+        return {
+            group.name: sorted(units[:count].tolist())
+            for group, units, count in zip(self.groups, self.sorted, counts, strict=True)
+        }
+
+    def _counts(self, length: int) -> list[int]:
+        """Units that go in each group when the first `length` of the ranking go."""
+        return np.bincount(self.group[self.ranking[:length]], minlength=len(self.groups)).tolist()
+
+    def _units(self, rate: float) -> int:
+        """How many units a rate means."""
+        wanted = int(np.floor(rate * self.total + 0.5))
+        if wanted > len(self.ranking):
+            raise SecateurError(
+                f"rate {rate:g} means removing {wanted} of {self.total} units, but only {len(self.ranking)} may go when each "
+                f"group keeps {self.min_units}; {self._binding()}. The highest rate is {len(self.ranking) / self.total:.4f}."
+            )
+        return wanted
+
+    def _share(self, number: int, rate: float) -> int:
+        """How many units of one group go when each group loses the same fraction."""
+        group, allowed = self.groups[number], self.allowed[number]
+        if int(np.floor(rate * group.size)) > allowed:
+            raise SecateurError(
+                f"rate {rate:g} per layer means removing {rate * group.size:.1f} of the {group.size} units of group {group.name}, "
+                f"but {self.min_units} must stay. Lower the rate or min_units."
+            )
+        return min(int(np.floor(rate * group.size + 0.5)), allowed)
+
+    def _cheapest(self, rate: float) -> int:
+        """The shortest part of the ranking that takes `rate` of the parameters or MACs away."""
+        assert self.predictor is not None
+        if rate == 0:
+            return 0
+        full = getattr(self.predictor.counts(), self.budget)
+
+        def gone(length: int) -> float:
+            return 1 - getattr(self.predictor.counts(self._choose(self._counts(length))), self.budget) / full
+
+        if gone(len(self.ranking)) < rate:
+            raise SecateurError(
+                f"budget {rate:g} of {self.budget} cannot be reached: removing every unit that may go takes away "
+                f"{gone(len(self.ranking)):.4f}; {self._binding()}. Lower the rate or min_units, or widen the scope."
+            )
+        low, high = 0, len(self.ranking)  # gone(low) < rate <= gone(high): what is gone only grows along the ranking
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if gone(middle) >= rate else (middle, high)
+        return high
+
+    def _binding(self) -> str:
+        """The group that is the first to come down to `min_units`, in words."""
+        for number, count in enumerate(self.allowed):
+            if count == 0:
+                return f"group {self.groups[number].name} binds first (it has {self.groups[number].size} units)"
+        position = np.argsort(self.ranking)
+        last = [position[self.group == number].max() for number in range(len(self.groups))]
+        return f"group {self.groups[int(np.argmin(last))].name} binds first"
+
+
+def _ascending(group: UnitGroup, scores: Mapping[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    """Units of a group from the lowest score to the highest (ties by index), and those scores."""
+    if group.name not in scores:
+        raise SecateurError(f"no scores for unit group {group.name}. Score all groups that are to be selected from.")
+    values = scores[group.name].detach().to(device="cpu").double().numpy()
+    if values.shape != (group.size,):
+        raise SecateurError(f"scores of group {group.name} have shape {values.shape}; needed are {group.size} numbers.")
+    if not np.isfinite(values).all():
+        raise SecateurError(f"scores of group {group.name} hold values that are not finite (NaN or infinite).")
+    units = np.argsort(values, kind="stable")
+    return units, values[units]

@@ -1,0 +1,159 @@
+"""The prunable units of a network: which channels of which layers can only be removed together.
+
+A unit is a connected set of channels: a filter, its batch-norm entry, its consumers' input slices and, where an addition
+or a gate ties layers, the same channel of all of them. Grouped (and depthwise) convolutions lose whole groups. Units that
+take channels of the same layers form a unit group, named after its first producer in the order of execution; pruning
+changes no name.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor, nn
+
+from secateur.errors import SecateurError
+from secateur.pruning.tracing import Site, Trace, is_layer, trace
+
+SCOPES = ("all", "inner")
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """Channels of one place that a group's units take.
+
+    `owner` is a module's name, or a parameter's for role "parameter"; `role` is "out" or "in" (a layer's output or input
+    channels), "channels" (batch-norm, PReLU) or "parameter"; `index` (size × channels a unit, int64) counts within it.
+    """
+
+    owner: str
+    role: str
+    index: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class UnitGroup:
+    """All units that are removed alike.
+
+    `kind` is "neuron" if all producers have one position at any image size (linear modules, and convolutions that stand for
+    them), else "filter". `producers` are pairs (layer, index), in the order of execution, where index (size × channels a
+    unit) says which of the layer's output channels each unit is. `slices` are all places where the units have channels,
+    the producers' too. `residual` means that an addition of two signals joins the units. `original` (size) gives each
+    unit's number in the group as it was first found: after `removal.shrink` it tells which of the first units are left.
+    """
+
+    name: str
+    kind: Literal["filter", "neuron"]
+    size: int
+    producers: tuple[tuple[str, Tensor], ...]
+    slices: tuple[Slice, ...]
+    residual: bool
+    original: Tensor
+
+    @property
+    def consumers(self) -> tuple[Slice, ...]:
+        """The input channels that the units feed."""
+        return tuple(part for part in self.slices if part.role == "in")
+
+
+def find_unit_groups(model: nn.Module, example_input: Tensor, scope: str = "all") -> list[UnitGroup]:
+    """Unit groups of `model`, in the order of execution of their first producers.
+
+    `example_input` (samples × channels × height × width, or samples × features; any device) gives the input size only.
+    `scope="inner"` leaves out the groups that a residual addition joins. The network's outputs and its image channels are in
+    no unit; nor are channels that meet an operation which does not treat every channel alike, such as the streams under
+    LayerNorm and the attention heads of a transformer (`left_out` gives the reasons). The model is not run and not changed.
+
+    Raises SecateurError for an unknown scope, a network that cannot be traced, or one without any unit.
+    """
+    groups, reasons = _analyse(model, example_input)
+    if scope not in SCOPES:
+        raise SecateurError(f"scope {scope!r}: allowed are {', '.join(SCOPES)}.")
+    offered = [group for group in groups if scope == "all" or not group.residual]
+    if not offered:
+        detail = "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:3]) or "no layer was found"
+        raise SecateurError(
+            f"{type(model).__name__} has no unit that can be removed in scope {scope!r} ({detail}). "
+            "Prunable are the outputs of convolutions and linear modules that another layer consumes."
+        )
+    return offered
+
+
+def left_out(model: nn.Module, example_input: Tensor) -> dict[str, str]:
+    """Layers of which no output channel is in a unit (scope "all"), each with the reason, in the order of execution."""
+    return _analyse(model, example_input)[1]
+
+
+def _analyse(model: nn.Module, example_input: Tensor) -> tuple[list[UnitGroup], dict[str, str]]:
+    """Unit groups in scope "all", and the reasons of the layers that have none."""
+    found = trace(model, tuple(example_input.shape[1:]))
+    pairs = np.concatenate(found.ties, axis=1) if found.ties else np.zeros((2, 0), dtype=np.int64)
+    links = coo_matrix((np.ones(pairs.shape[1]), pairs), shape=(found.channels, found.channels))
+    _, unit_of = connected_components(links, directed=False)
+    staying: dict[int, str] = {}
+    for number in sorted(found.reasons):
+        staying.setdefault(int(unit_of[number]), found.reasons[number])
+    joined = {int(unit_of[number]) for numbers in found.added for number in numbers}
+    members = _members(found, unit_of, staying)
+    groups = _groups(found, members, joined)
+    producing = {name for group in groups for name, _ in group.producers}
+    reasons = {}
+    for name in found.order:
+        if name not in producing:
+            first = found.sites[name, "out"][0]
+            reasons[name] = staying.get(int(unit_of[first]), "nothing consumes it")
+    return groups, reasons
+
+
+def _members(found: Trace, unit_of: np.ndarray, staying: dict[int, str]) -> dict[int, dict[Site, list[int]]]:
+    """For each unit that can go: its channels at each site, sites in the order of execution of the layers."""
+    rank = {name: place for place, name in enumerate(found.order)}
+    sites = sorted(found.sites, key=lambda site: (rank.get(site[0], len(rank)), site))
+    members: dict[int, dict[Site, list[int]]] = defaultdict(dict)
+    for site in sites:
+        first, size = found.sites[site]
+        for channel in range(size):
+            unit = int(unit_of[first + channel])
+            if unit not in staying:
+                members[unit].setdefault(site, []).append(channel)
+    return {unit: places for unit, places in members.items() if any(role == "out" for _, role in places)}
+
+
+def _groups(found: Trace, members: dict[int, dict[Site, list[int]]], joined: set[int]) -> list[UnitGroup]:
+    """Units with the same number of channels at the same sites, put together; ordered by producer and first channel."""
+    alike: dict[tuple, list[int]] = defaultdict(list)
+    for unit, places in members.items():
+        alike[tuple((site, len(channels)) for site, channels in places.items())].append(unit)
+    rank = {name: place for place, name in enumerate(found.order)}
+    groups, used = [], defaultdict(int)
+    ordered = []
+    for signature, units in alike.items():
+        sites = [site for site, _ in signature]
+        first = min((site for site in sites if site[1] == "out"), key=lambda site: rank[site[0]])
+        units.sort(key=lambda unit: members[unit][first][0])
+        ordered.append((rank[first[0]], members[units[0]][first][0], first[0], sites, units))
+    for _, _, name, sites, units in sorted(ordered, key=lambda entry: entry[:2]):
+        used[name] += 1
+        index = {site: torch.tensor([members[unit][site] for unit in units]) for site in sites}
+        producers = tuple((site[0], index[site]) for site in sites if site[1] == "out")
+        groups.append(
+            UnitGroup(
+                name=name if used[name] == 1 else f"{name}#{used[name]}",
+                kind="neuron" if all(producer in found.collapsed for producer, _ in producers) else "filter",
+                size=len(units),
+                producers=producers,
+                slices=tuple(Slice(owner, role, index[owner, role]) for owner, role in sites),
+                residual=any(unit in joined for unit in units),
+                original=torch.arange(len(units)),
+            )
+        )
+    return groups
+
+
+def layer_names(model: nn.Module) -> list[str]:
+    """Names of all convolutions and linear modules, in the order of registration."""
+    return [name for name, module in model.named_modules() if is_layer(module)]
