@@ -41,15 +41,16 @@ def fewshot(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, 
             key = {"seed": seed, "samples_per_class": samples_per_class}
             curve_rows.append(key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | unpruned)
             scores = scorefile.read(rankings, seed, samples_per_class, sizes)
-            for step in sweep(model, groups, scores, settings["rates"], min_units=study.config["min_units"]):
-                removed = {name: len(units) for name, units in step.selection.items()}
-                same = repr(sorted(step.selection.items()))
+            steps = sweep(model, groups, scores, settings["rates"], min_units=study.config["min_units"])
+            for rate, selection, pruned in steps:
+                removed = {name: len(units) for name, units in selection.items()}
+                same = repr(sorted(selection.items()))
                 if same not in measured:
-                    measured[same] = study.measure(step.model)
-                counted = {"round": 1, "rate": step.rate, "units_total": total, "units_removed": sum(removed.values())}
+                    measured[same] = study.measure(pruned)
+                counted = {"round": 1, "rate": rate, "units_total": total, "units_removed": sum(removed.values())}
                 curve_rows.append(key | counted | measured[same])
                 profile_rows += [
-                    key | {"rate": step.rate, "group": name, "units": size, "removed": removed.get(name, 0)}
+                    key | {"rate": rate, "group": name, "units": size, "removed": removed.get(name, 0)}
                     for name, size in sizes.items()
                 ]
     write_curve(curves, study, "fewshot", criterion, curve_rows)

@@ -46,7 +46,7 @@ def rank(
         SecateurError: the criterion raised, left a layer out, or returned a wrong shape, NaN or infinity;
             the message names the criterion and the layer.
     """
-    layers = list(dict.fromkeys(producer.layer for group in groups for producer in group.producers))
+    layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
     generator = torch.Generator().manual_seed(seed)
     modes = [(module, module.training) for module in model.modules()]
     chosen = with_options(criterion, options or {})

@@ -1,0 +1,151 @@
+"""The prune-retrain branch: rank, remove a step, fine-tune, evaluate; again until the last rate.
+
+Every round ranks the network of that round. A killed job goes on after its last finished round.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from secateur import seeds as streams
+from secateur.branches.ranking import rank_as_configured
+from secateur.branches.study import Study, write_curve
+from secateur.errors import SecateurError
+from secateur.files import md5, read_json, write_json
+from secateur.models import training, weights
+from secateur.progress import track
+from secateur.pruning.removal import Kept, all_channels, remaining, remove, removed_units, shrink
+from secateur.pruning.selection import select
+from secateur.pruning.units import UnitGroup
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass
+class Round:
+    """Where one network's pruning stands: the network, its units, what is left of the original, and its rows so far."""
+
+    number: int
+    model: nn.Module
+    groups: list[UnitGroup]
+    kept: Kept
+    rows: Rows
+
+
+def retrain(study: Study, criterion: str, seeds: Sequence[int], samples: Path, state: Path, output: Path) -> None:
+    """Prune and fine-tune the study's models step by step and write their curves.
+
+    The fine-tuning budget and the order of its samples depend on study, seed and round only: they are the same for every
+    criterion.
+
+    Args:
+        study: what to prune.
+        criterion: name in the config.
+        seeds: the seeds of this job.
+        samples: reference samples, CSV of the transfer stage.
+        state: folder for finished rounds; emptied when the curves are written.
+        output: written: one row a seed, sample count and round, round 0 being the unpruned network.
+    """
+    settings = study.config["retrain"]
+    rows: Rows = []
+    curves = [(seed, str(count)) for seed in seeds for count in settings["samples_per_class"]]
+    total = len(curves) * len(settings["rates"])
+    print_steps = iter(track(range(total), total, f"retrain {study.name} {criterion}"))
+    for seed, samples_per_class in curves:
+        saved = State(state, f"{seed}-{samples_per_class}", _fingerprint(study, criterion, samples))
+        current = saved.load(study, seed) or _start(study, seed, samples_per_class)
+        for number, rate in enumerate(settings["rates"], 1):
+            next(print_steps)
+            if number > current.number:
+                current = _step(study, criterion, current, number, rate, seed, samples_per_class, samples)
+                saved.save(current)
+        rows += current.rows
+    write_curve(output, study, "retrain", criterion, rows)
+    for path in state.glob("*"):
+        path.unlink()
+
+
+def _start(study: Study, seed: int, samples_per_class: str) -> Round:
+    model = study.model(seed)
+    groups = study.groups(model)
+    key = {"seed": seed, "samples_per_class": samples_per_class, "round": 0, "rate": 0.0}
+    counted = {"units_total": sum(group.size for group in groups), "units_removed": 0}
+    return Round(0, model, groups, all_channels(model), [key | counted | study.measure(model)])
+
+
+def _step(
+    study: Study,
+    criterion: str,
+    before: Round,
+    number: int,
+    rate: float,
+    seed: int,
+    samples_per_class: str,
+    samples: Path,
+) -> Round:
+    """One round: rank the current network, remove down to `rate` of the original units, fine-tune, evaluate."""
+    total = before.rows[0]["units_total"]
+    left = sum(group.size for group in before.groups)
+    images, labels = study.references(samples, seed, samples_per_class)
+    stream = ("retrain", seed, samples_per_class, number)
+    scores = rank_as_configured(study, criterion, before.model, before.groups, images, labels, stream)
+    # The rate counts original units; the same number of units as a share of those that are left:
+    removing = max(0, int(rate * total + 0.5) - (total - left))
+    selection = select(before.groups, scores, removing / left, min_units=study.config["min_units"])
+    model = remove(before.model, before.groups, selection)
+    groups = shrink(before.groups, selection)
+    order = streams.derive(study.config["run_seed"], "finetune", study.name, seed, number)
+    training.train(model, study.train_inputs, study.train_labels, study.config["retrain"]["finetune"], order)
+    key = {"seed": seed, "samples_per_class": samples_per_class, "round": number, "rate": rate}
+    counted = {"units_total": total, "units_removed": total - sum(group.size for group in groups)}
+    row = key | counted | study.measure(model)
+    return Round(number, model, groups, remaining(before.kept, before.groups, selection), [*before.rows, row])
+
+
+@dataclass(frozen=True)
+class State:
+    """The last finished round of one curve on disk: weights first, then the JSON that makes them count."""
+
+    folder: Path
+    name: str
+    fingerprint: str
+
+    def save(self, round_: Round) -> None:
+        """Write a finished round; the one before it is removed only when this one is whole."""
+        weights_file = self.folder / f"{self.name}-round-{round_.number}.safetensors"
+        weights.save(weights_file, {0: round_.model.state_dict()})
+        about = {"fingerprint": self.fingerprint, "number": round_.number, "kept": round_.kept, "rows": round_.rows}
+        write_json(self.folder / f"{self.name}.json", about | {"weights": weights_file.name, "md5": md5(weights_file)})
+        for old in self.folder.glob(f"{self.name}-round-*.safetensors"):
+            if old != weights_file:
+                old.unlink()
+
+    def load(self, study: Study, seed: int) -> Round | None:
+        """The last finished round, or None where there is none or it belongs to other inputs, settings or sources."""
+        path = self.folder / f"{self.name}.json"
+        try:
+            about = read_json(path)
+            whole = md5(self.folder / about["weights"]) == about["md5"]
+        except (SecateurError, OSError, KeyError, TypeError):
+            return None
+        if not whole or about["fingerprint"] != self.fingerprint:
+            return None
+        original = study.model(seed)
+        groups = study.groups(original)
+        selection = removed_units(groups, about["kept"])
+        model = remove(original, groups, selection)
+        weights.load_into(model, self.folder / about["weights"])
+        return Round(about["number"], model.eval(), shrink(groups, selection), about["kept"], about["rows"])
+
+
+def _fingerprint(study: Study, criterion: str, samples: Path) -> str:
+    """Hash of all that a round depends on: the config, the models, the reference samples and Secateur's own sources."""
+    parts = [json.dumps(study.config, sort_keys=True), study.name, criterion, md5(study.models), md5(samples)]
+    folders = [Path(__file__).parent.parent, *map(Path, study.config["criteria_path"])]
+    parts += [md5(path) for folder in folders for path in sorted(folder.rglob("*.py"))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

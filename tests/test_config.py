@@ -1,0 +1,105 @@
+"""A config is right, or one error names the key, the value and what is allowed."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from secateur import config as configuration
+from secateur.errors import SecateurError
+
+DEMO = yaml.safe_load((configuration.REPOSITORY / "config" / "demo.yaml").read_text(encoding="utf-8"))
+
+
+def changed(path: str, value: object) -> dict:
+    config = copy.deepcopy(DEMO)
+    *folders, last = path.split(".")
+    place = config
+    for folder in folders:
+        place = place[folder]
+    place[last] = value
+    return config
+
+
+def test_demo_is_valid_and_gets_every_default():
+    resolved = configuration.resolve(DEMO)
+    assert resolved["batch_size"] == 128
+    assert resolved["training"]["pretrain"]["weight_decay"] == 0.01
+    assert resolved["criteria"][0] == {
+        "name": "weight", "criterion": "weight", "options": {}, "normalisation": None, "combine": "sum",
+    }  # fmt: skip
+
+
+def test_resolving_twice_changes_nothing():
+    once = configuration.resolve(DEMO)
+    assert configuration.resolve(once) == once
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("critera", ["weight"], ["unknown key 'critera'", "criteria"]),
+        ("criteria", ["lpr"], ["unknown criterion 'lpr'", "lrp", "weight"]),
+        ("criteria", ["lrp", "lrp"], ["'lrp' is there twice"]),
+        ("criteria", [{"name": "a", "criterion": "lrp", "normalisation": "l3"}], ["criteria.0", "'l3'", "l2"]),
+        ("studies.digits_vgg.dataset", "digit", ["studies.digits_vgg.dataset", "'digit'", "digits_target"]),
+        ("studies.digits_vgg.dataset", "moons", ["studies.digits_vgg.dataset", "'moons'", "digits_target"]),
+        ("studies.digits_vgg.backbone", "vgg", ["studies.digits_vgg.backbone", "'vgg'", "vgg_small"]),
+        (
+            "backbones.vgg_small.architecture",
+            "resnet81",
+            ["backbones.vgg_small.architecture", "'resnet81'", "resnet18"],
+        ),
+        ("backbones.vgg_small.weights.pretrain", "x", ["backbones.vgg_small.weights.pretrain", "'x'", "digits_source"]),
+        ("fewshot.rates", [1.2], ["fewshot.rates.0", "1.2", "less than 1"]),
+        ("fewshot.rates", [0], ["fewshot.rates.0", "0", "greater than 0"]),
+        ("retrain.rates", [0.5, 0.2], ["retrain.rates", "0.2 stands after 0.5"]),
+        ("fewshot.samples_per_class", [-1], ["fewshot.samples_per_class.0", "-1", "at least 1"]),
+        ("fewshot.samples_per_class", [500], ["fewshot.samples_per_class", "500", "1 to 87", "digits_target"]),
+        ("retrain.samples_per_class", [88], ["retrain.samples_per_class", "88", "87"]),
+        ("fewshot.samples_per_class", ["some"], ["fewshot.samples_per_class.0", "'some'", "'all'"]),
+        ("seeds", 0, ["seeds", "0", "smallest allowed is 1"]),
+        ("device", "tpu", ["device", "'tpu'", "cuda"]),
+        ("run", "../elsewhere", ["run", "'../elsewhere'"]),
+        ("training.pretrain.epochs", "many", ["training.pretrain.epochs", "'many'", "integer"]),
+        ("studies.digits_vgg", {"dataset": "digits_target"}, ["studies.digits_vgg", "'backbone' is missing"]),
+        ("criteria_path", ["no/such/folder"], ["criteria_path", "no/such/folder"]),
+    ],
+)
+def test_a_mistake_is_one_error_that_names_key_value_and_what_is_allowed(path, value, words):
+    with pytest.raises(SecateurError) as caught:
+        configuration.resolve(changed(path, value))
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+def test_all_needs_no_draw_and_is_allowed():
+    assert configuration.resolve(changed("retrain.samples_per_class", ["all"]))
+
+
+def test_an_option_can_be_given_under_a_name_of_its_own():
+    resolved = configuration.resolve(
+        changed("criteria", ["lrp", {"name": "lrp_l2", "criterion": "lrp", "normalisation": "l2"}])
+    )
+    assert resolved["criteria"][1]["criterion"] == "lrp"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "step", "names"), [(8, 8, ["0-7"]), (5, 2, ["0-1", "2-3", "4-4"]), (2, 1, ["0-0", "1-1"])]
+)
+def test_parts_cover_every_seed_once(seeds, step, names):
+    parts = configuration.parts({"seeds": seeds, "seeds_per_job": step})
+    assert list(parts) == names
+    assert [seed for block in parts.values() for seed in block] == list(range(seeds))
+
+
+def test_a_broken_file_is_one_error(tmp_path: Path):
+    broken = tmp_path / "run.yaml"
+    broken.write_text("run: [", encoding="utf-8")
+    with pytest.raises(SecateurError, match="not valid YAML"):
+        configuration.read(broken)
+    with pytest.raises(SecateurError, match="cannot be read"):
+        configuration.read(tmp_path / "missing.yaml")
