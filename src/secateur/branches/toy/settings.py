@@ -1,0 +1,165 @@
+"""Settings of the 2-D study: defaults (the paper's grid), checks, and which criteria run with which options."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from secateur.branches.toy.mlp import HIDDEN_LAYERS, PUBLISHED_ACCURACY, STEPS, VARIANTS
+from secateur.errors import SecateurError
+from secateur.ranking import registry
+
+REFERENCES = ("generated", "training")
+"""Where reference samples come from: `generated` afresh, evenly spaced along the curves, as the authors' code did; or
+drawn at random from the `training` set, as everywhere else in this benchmark."""
+
+AS_PUBLISHED: dict[str, dict[str, Any]] = {
+    "weight": {"options": {}, "normalisation": "sum"},
+    "gradient": {"options": {}, "normalisation": "l2"},
+    "taylor": {"options": {}, "normalisation": "l2"},
+    "lrp": {"options": {"start": "logit"}, "normalisation": "sum"},
+}
+"""What the authors' code of this study did where the config says nothing else: relevance starts at the true class's
+logit, and relevance and weights are divided by their sum in each layer (for conserved relevance that sum is the same in
+every layer, so it is no normalisation); gradient and Taylor by their Euclidean norm. (The paper's text says l2 for weight.)"""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A criterion of the study: its name in the tables, the loaded file, its options and its normalisation."""
+
+    name: str
+    file: registry.Criterion
+    options: dict[str, Any]
+    normalisation: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The study's settings; the defaults are the paper's grid.
+
+    variants: some of "authors", "text" (see `mlp`).
+    references: some of "generated", "training".
+    model_seeds: number of trained networks of each variant.
+    samples_per_class: reference samples per class.
+    repetitions: draws of reference samples per cell.
+    removed: hidden neurons removed at once, in the main table.
+    noise_sigmas: standard deviations of the noise added to the unseen samples.
+    rates: shares of the hidden neurons removed, in the curves (may be empty).
+    curve_samples_per_class, curve_repetitions: reference samples and draws of the curves.
+    boundary_samples_per_class, boundary_grid: reference samples and points along the longer side of the pictures.
+    overlap_sizes: lengths k of the first and last k neurons whose overlap is measured.
+    hidden: neurons of each of the three hidden layers.
+    target_accuracy: on the training set, before pruning; None takes the published one of the dataset.
+    training_steps: of one cosine cycle; None takes the dataset's own number.
+    criteria_path: further folders with criterion files.
+    """
+
+    variants: tuple[str, ...] = VARIANTS
+    references: tuple[str, ...] = REFERENCES
+    model_seeds: int = 5
+    samples_per_class: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
+    repetitions: int = 50
+    removed: int = 1000
+    noise_sigmas: tuple[float, ...] = (0.0, 0.01, 0.1, 0.3)
+    rates: tuple[float, ...] = tuple(step / 20 for step in range(1, 20))
+    curve_samples_per_class: int = 10
+    curve_repetitions: int = 10
+    boundary_samples_per_class: int = 5
+    boundary_grid: int = 200
+    overlap_sizes: tuple[int, ...] = (125, 250, 500, 1000)
+    hidden: int = 1000
+    target_accuracy: float | None = None
+    training_steps: int | None = None
+    criteria_path: tuple[str, ...] = field(default=())
+
+    @property
+    def units(self) -> int:
+        """Number of prunable neurons."""
+        return len(HIDDEN_LAYERS) * self.hidden
+
+
+def read_settings(given: Mapping[str, Any]) -> Settings:
+    """`given` (keys of Settings, lists for tuples) over the defaults, checked.
+
+    Raises:
+        SecateurError: an unknown key, or a value outside its range; the message says which are allowed.
+    """
+    known = [entry.name for entry in fields(Settings)]
+    for key in given:
+        if key not in known:
+            raise SecateurError(f"toy: unknown setting '{key}'; known are {', '.join(known)}.")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    settings = Settings(**values)
+    _choice("variants", settings.variants, VARIANTS)
+    _choice("references", settings.references, REFERENCES)
+    for key in ("model_seeds", "repetitions", "curve_repetitions", "curve_samples_per_class", "training_steps"):
+        _at_least(key, [getattr(settings, key) or 1 if key == "training_steps" else getattr(settings, key)], 1)
+    for key, least in (("boundary_samples_per_class", 1), ("boundary_grid", 2), ("hidden", 2)):
+        _at_least(key, [getattr(settings, key)], least)
+    if not settings.samples_per_class:
+        raise SecateurError("toy: 'samples_per_class' is empty; at least one number is needed.")
+    _at_least("samples_per_class", settings.samples_per_class, 1)
+    # A neuron stays in every layer, so this many can go at most.
+    _within("removed", [settings.removed], 1, settings.units - len(HIDDEN_LAYERS))
+    _within("overlap_sizes", settings.overlap_sizes, 1, settings.units)
+    most = 1 - len(HIDDEN_LAYERS) / settings.units
+    _within("rates", settings.rates, 1 / settings.units, most)
+    if min(settings.noise_sigmas, default=0) < 0:
+        raise SecateurError(f"toy: 'noise_sigmas' has {min(settings.noise_sigmas)}; no negative number is allowed.")
+    if settings.target_accuracy is not None:
+        _within("target_accuracy", [settings.target_accuracy], 0, 1)
+    return settings
+
+
+def read_criteria(criteria: Sequence[str | Mapping[str, Any]], folders: Sequence[str] = ()) -> list[Criterion]:
+    """The criteria to run, loaded.
+
+    Args:
+        criteria: names, or entries with `name` and, where wanted, `criterion` (the file's name, if another), `options` and
+            `normalisation`. What an entry leaves out is as in the authors' code for the four published criteria, and as
+            the criterion's file says for others.
+        folders: further folders with criterion files.
+
+    Raises:
+        SecateurError: an unknown criterion, option or normalisation, or a name given twice.
+    """
+    found: list[Criterion] = []
+    for item in criteria:
+        entry = {"name": item} if isinstance(item, str) else dict(item)
+        name = str(entry["name"])
+        file = registry.load(str(entry.get("criterion") or name), list(folders))
+        published = AS_PUBLISHED.get(name, {}) if file.name == name else {}
+        options = registry.with_options(file, entry.get("options") or published.get("options", {}))
+        normalisation = entry.get("normalisation") or published.get("normalisation", file.normalisation)
+        if normalisation not in registry.NORMALISATIONS:
+            raise SecateurError(
+                f"criterion '{name}': normalisation {normalisation!r}; allowed: {', '.join(registry.NORMALISATIONS)}."
+            )
+        if name in [other.name for other in found]:
+            raise SecateurError(f"toy: criterion '{name}' is named twice. Give one of the entries another name.")
+        found.append(Criterion(name, file, options, normalisation))
+    if not found:
+        raise SecateurError("toy: no criteria are given; at least one is needed.")
+    return found
+
+
+def target_and_steps(dataset: str, settings: Settings) -> tuple[float, int]:
+    """Accuracy to train to, in (0, 1], and steps of a training cycle for `dataset`."""
+    target = settings.target_accuracy or PUBLISHED_ACCURACY[dataset]
+    return target, settings.training_steps or STEPS[dataset]
+
+
+def _choice(key: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+    if not values or any(value not in allowed for value in values):
+        raise SecateurError(f"toy: '{key}' is {list(values)}; allowed is any of {', '.join(allowed)}.")
+
+
+def _at_least(key: str, values: Sequence[int], least: int) -> None:
+    if min(values) < least:
+        raise SecateurError(f"toy: '{key}' has {min(values)}; at least {least} is needed.")
+
+
+def _within(key: str, values: Sequence[float], least: float, most: float) -> None:
+    for value in values:
+        if not least <= value <= most:
+            raise SecateurError(f"toy: '{key}' has {value}; allowed is {least:g} to {most:g}.")
