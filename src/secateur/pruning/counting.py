@@ -4,7 +4,6 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,20 +36,22 @@ class Latency(NamedTuple):
 def count(model: nn.Module, input_size: tuple[int, ...]) -> Counts:
     """Parameters and MACs of `model` for one sample of `input_size` (channels × height × width, or features).
 
-    MACs are those of convolutions, linear modules and other matrix products: half of what PyTorch's FlopCounterMode counts.
-    Normalisations, activations, pooling and additions are not counted. Nothing is computed: the pass goes through a
-    copy without values, so that the cost does not depend on the size of the weights.
+    MACs are those of convolutions, linear modules and other matrix products: half of what PyTorch's FlopCounterMode
+    counts. Normalisations, activations, pooling and additions are not counted. Nothing is computed: the pass goes
+    through a copy without values, so that the time does not depend on the size of the weights.
 
     Raises SecateurError when the network does not accept the input size.
     """
     shadow = ghost(model)
+    dtype = next((parameter.dtype for parameter in shadow.parameters()), torch.float32)
     counter = FlopCounterMode(display=False)
     try:
         with torch.no_grad(), counter:
-            shadow(torch.empty(1, *input_size, device="meta"))
+            shadow(torch.empty(1, *input_size, device="meta", dtype=dtype))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise SecateurError(
-            f"{type(model).__name__} does not run at input size {tuple(input_size)} ({str(error).splitlines()[0][:200]}). "
+            f"{type(model).__name__} does not run at input size {tuple(input_size)} "
+            f"({(str(error) or type(error).__name__).splitlines()[0][:200]}). "
             "Give the input size as channels × height × width."
         ) from None
     return Counts(sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() // 2)
@@ -64,7 +65,7 @@ def latency(
     repeats: int = 20,
     warm: int = 3,
 ) -> list[Latency]:
-    """Time of a forward pass in eval mode, without gradients, at each batch size: `repeats` runs after `warm` unmeasured ones.
+    """Time of a forward pass in eval mode, without gradients: `repeats` runs at each batch size, after `warm` others.
 
     Runs where the model lies, on random inputs of its precision. The model is left in the mode in which it was.
     """
@@ -79,7 +80,7 @@ def latency(
         with torch.inference_mode():
             for batch in batches:
                 sample = torch.rand(batch, *input_size, device=place, dtype=parameter.dtype)
-                seconds = [_seconds(lambda sample=sample: model(sample), place) for _ in range(warm + repeats)][warm:]
+                seconds = [_seconds(model, sample) for _ in range(warm + repeats)][warm:]
                 quartiles = statistics.quantiles(seconds, n=4) if repeats > 1 else [seconds[0]] * 3
                 result.append(
                     Latency(batch, statistics.median(seconds), quartiles[0], quartiles[2], device_name(place))
@@ -89,12 +90,13 @@ def latency(
     return result
 
 
-def _seconds(work: Callable[[], object], place: torch.device) -> float:
-    """Wall time of one call, with the device's queue drained before and after."""
+def _seconds(model: nn.Module, sample: torch.Tensor) -> float:
+    """Wall time of one forward pass, with the device's queue drained before and after."""
+    place = sample.device
     if place.type == "cuda":
         torch.cuda.synchronize(place)
     start = time.perf_counter()
-    work()
+    model(sample)
     if place.type == "cuda":
         torch.cuda.synchronize(place)
     return time.perf_counter() - start

@@ -1,6 +1,6 @@
 """The oracle of removal: the whole network, with the selected units' signal set to zero where it is consumed.
 
-It computes what the pruned network must compute, by other means and at full cost. It is for checking, never for pruning.
+It computes what the pruned network must compute, by other means and at full cost: for checking, never for pruning.
 """
 
 import contextlib
@@ -51,8 +51,10 @@ def largest_difference(
     selection: Mapping[str, Sequence[int]],
     inputs: Tensor,
 ) -> float:
-    """Largest absolute difference of the outputs of `pruned` from those of `model` with the same units silent, relative to the
-    largest output; both networks in eval mode, on `inputs` (samples × channels × height × width)."""
+    """Largest difference between `pruned` and `model` with the same units silent, relative to the largest output.
+
+    Both networks run in eval mode on `inputs` (samples × channels × height × width) and keep the mode that they had.
+    """
     modes = [(network, network.training) for network in (model, pruned)]
     try:
         with torch.inference_mode():

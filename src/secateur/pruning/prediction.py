@@ -1,21 +1,23 @@
 """How many parameters and MACs a selection leaves, from the layers' shapes alone and without removing anything."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from secateur.pruning.counting import Counts, count
-from secateur.pruning.tracing import ghost, is_layer
+from secateur.pruning.operations import is_layer
+from secateur.pruning.tracing import ghost
 from secateur.pruning.units import UnitGroup
 
 
 class Predictor:
-    """Exact counts of `model` after any selection of units of `groups`, each in well under a millisecond a layer.
+    """Exact counts of `model` after any selection of units of `groups`, without removing anything.
 
-    The network is run once without values (at `input_size`: channels × height × width, or features) to learn at how many
-    positions each layer works; removal of channels changes none of them. What belongs to no convolution or linear module
-    (attention products) keeps its MACs, as no offered unit reaches it.
+    The network is run once without values (at `input_size`: channels × height × width, or features) to learn at how
+    many positions each layer works; removal of channels changes none of them. What belongs to no convolution or linear
+    module (attention products) keeps its MACs, as no offered unit reaches it.
     """
 
     def __init__(self, model: nn.Module, groups: Sequence[UnitGroup], input_size: tuple[int, ...]) -> None:
@@ -34,7 +36,8 @@ class Predictor:
 
                 hooks.append(module.register_forward_hook(seen))
         with torch.no_grad():
-            shadow(torch.empty(1, *input_size, device="meta"))
+            dtype = next(parameter.dtype for parameter in shadow.parameters())
+            shadow(torch.empty(1, *input_size, device="meta", dtype=dtype))
         self._modules = {
             owner: modules[owner]
             for group in groups
@@ -43,7 +46,7 @@ class Predictor:
         self._parameters = dict(model.named_parameters())
 
     def counts(self, selection: Mapping[str, Sequence[int]] | None = None) -> Counts:
-        """Counts after removing `selection` (for each group the indices of its units); of the whole network without one."""
+        """Counts after removing `selection` (group → indices of units); of the whole network without one."""
         removed: dict[tuple[str, str], int] = {}
         for name, units in (selection or {}).items():
             group = self._groups[name]
@@ -61,21 +64,21 @@ class Predictor:
             after, bias_after = _weights(module, removed.get((owner, "out"), 0), removed.get((owner, "in"), 0))
             params -= before - after + bias - bias_after
             macs -= (before - after) * self._positions.get(owner, 0)
-        for (owner, role), channels in removed.items():
+        for (_, role), channels in removed.items():
             if role == "parameter":
                 params -= channels  # offered only if its other dimensions are 1
         return Counts(params, macs)
 
 
-def _weights(module: nn.Module, out_removed: int, in_removed: int) -> tuple[int, int]:
+def _weights(module: Any, out_removed: int, in_removed: int) -> tuple[int, int]:
     """Numbers of weights and of biases of a layer without some of its channels."""
     if isinstance(module, nn.Linear):
         out, inner = module.out_features - out_removed, module.in_features - in_removed
-    elif module.groups > 1:  # type: ignore[operator]  # whole groups go: the rest keep their size
-        out, inner = module.out_channels - out_removed, module.weight.shape[1]  # type: ignore[operator, union-attr]
+    elif module.groups > 1:  # whole groups go: the rest keep their size
+        out, inner = module.out_channels - out_removed, module.weight.shape[1]
     else:
-        out, inner = module.out_channels - out_removed, module.in_channels - in_removed  # type: ignore[operator]
+        out, inner = module.out_channels - out_removed, module.in_channels - in_removed
     kernel = 1
-    for size in module.weight.shape[2:]:  # type: ignore[union-attr]
+    for size in module.weight.shape[2:]:
         kernel *= size
     return int(out * inner * kernel), int(out) if module.bias is not None else 0

@@ -1,32 +1,43 @@
-"""Taking units out of a network: a new plain network with smaller layers, its unit groups, and what is left of the original.
+"""Taking units out of a network: a new plain network with smaller layers, its unit groups, and its original channels.
 
-No hooks and no masks: the new network is made of the same modules with smaller tensors and is trained, saved and exported
-like any other. Only what stays is copied.
+No hooks and no masks: the new network is made of the same modules with smaller tensors and is trained, saved and
+exported like any other. Only what stays is copied.
 """
 
 import copy
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
+from secateur.pruning.operations import CONVOLUTIONS, is_layer, layer_size
 from secateur.pruning.selection import Selection, select_many
-from secateur.pruning.tracing import CONVOLUTIONS, Site, is_layer, layer_size
-from secateur.pruning.units import Slice, UnitGroup
+from secateur.pruning.tracing import Site
+from secateur.pruning.units import Producer, Slice, UnitGroup
 
 Kept = dict[str, list[int]]
+
+
+class Step(NamedTuple):
+    """One rate of a sweep: the units that are gone, by their numbers in the groups given to it, and what is left."""
+
+    rate: float
+    selection: Selection
+    model: nn.Module
 
 
 def remove(model: nn.Module, groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) -> nn.Module:
     """A new network like `model` without the selected units; `model` stays as it is.
 
-    `groups` are the unit groups of this very `model` (`find_unit_groups`, or `shrink` after an earlier removal); `selection`
-    gives for some or all of them the indices of units to remove. Parameters keep their type, device and `requires_grad`.
+    `groups` are the unit groups of this very `model` (`find_unit_groups`, or `shrink` after an earlier removal);
+    `selection` gives for some or all of them the indices of units to remove. Parameters keep their type, device and
+    `requires_grad`.
 
-    Raises SecateurError for an unknown group or unit, a group that would lose all its units, or groups of another network.
+    Raises SecateurError for an unknown group or unit, a group that would lose every unit, or another network's groups.
     """
     return cut(model, _staying(_sizes(model, groups), groups, selection))
 
@@ -58,7 +69,7 @@ def shrink(groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) 
             replace(
                 group,
                 size=len(left),
-                producers=tuple((layer, outs[layer]) for layer, _ in group.producers),
+                producers=tuple(Producer(layer, outs[layer]) for layer, _ in group.producers),
                 slices=tuple(slices),
                 original=group.original[left],
             )
@@ -76,12 +87,12 @@ def sweep(
     min_units: int = 1,
     budget: str = "units",
     input_size: tuple[int, ...] | None = None,
-) -> Iterator[tuple[float, Selection, nn.Module]]:
-    """Remove at ever higher rates: yields (rate, selection, pruned network), the selection in the units of `groups`.
+) -> Iterator[Step]:
+    """Remove at ever higher rates: yields each step's rate, selection (in the units of `groups`) and network.
 
-    `rates` must ascend. Scores are sorted once, the structure is never traced again, and each network is cut from the one
-    before it, so do not change a yielded network before the next is drawn (copy it, or fine-tune it afterwards). The
-    arguments are those of `selection.select`; `input_size` is needed for budgets.
+    `rates` must ascend. Scores are sorted once, the structure is never traced again, and each network is cut from the
+    one before it: do not change the weights of a yielded network before the next is drawn. The arguments are those of
+    `selection.select`; `input_size` is needed for budgets.
     """
     if list(rates) != sorted(rates):
         raise SecateurError(f"rates {list(rates)}: a sweep needs them in ascending order.")
@@ -96,11 +107,11 @@ def sweep(
             going = first[group.name][selection[group.name]]
             step[group.name] = torch.isin(group.original, going).nonzero().flatten().tolist()
         current, left = remove(current, left, step), shrink(left, step)
-        yield rate, selection, current
+        yield Step(rate, selection, current)
 
 
 def all_channels(model: nn.Module) -> Kept:
-    """Every convolution's and linear module's output channels: the record of a network of which nothing is removed yet."""
+    """Output channels of every convolution and linear module: the record of a network that has lost nothing yet."""
     return {name: list(range(layer_size(module, "out"))) for name, module in model.named_modules() if is_layer(module)}
 
 
@@ -154,7 +165,7 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
             dimension = max(range(tensor.ndim), key=lambda dim: tensor.shape[dim])
             _keep(memo, tensor, [(dimension, roles["parameter"])])
             continue
-        module = model.get_submodule(owner)
+        module: Any = model.get_submodule(owner)
         if is_layer(module):
             grouped = getattr(module, "groups", 1) > 1
             weight = [(0, roles["out"])] if "out" in roles else []
@@ -175,7 +186,7 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
     return new
 
 
-def resize(module: nn.Module) -> None:
+def resize(module: Any) -> None:
     """Set a module's stated numbers of channels to those of its tensors."""
     if isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
@@ -188,7 +199,7 @@ def resize(module: nn.Module) -> None:
         module.num_parameters = module.weight.numel()
     else:
         tensor = next(tensor for tensor in [*module.parameters(False), *module.buffers(False)] if tensor.ndim == 1)
-        module.num_features = tensor.numel()  # type: ignore[assignment]
+        module.num_features = tensor.numel()
 
 
 def _resize_attributes(old: nn.Module, new: nn.Module) -> None:
@@ -257,11 +268,12 @@ def _sizes(model: nn.Module, groups: Sequence[UnitGroup]) -> dict[Site, int]:
                 elif is_layer(owner):
                     sizes[site] = layer_size(owner, part.role)
                 else:
-                    sizes[site] = int(owner.num_parameters if isinstance(owner, nn.PReLU) else owner.num_features)  # type: ignore[arg-type]
+                    sizes[site] = int(owner.num_parameters if isinstance(owner, nn.PReLU) else owner.num_features)
             if int(part.index.max()) >= sizes[site]:
                 raise SecateurError(
-                    f"{part.owner} has {sizes[site]} channels, but the unit groups expect at least {int(part.index.max()) + 1}. "
-                    "Use the groups of this network: after a removal, those that `shrink` gives."
+                    f"{part.owner} has {sizes[site]} channels, but the unit groups expect at least "
+                    f"{int(part.index.max()) + 1}. Use the groups of this network: "
+                    "after a removal, those that `shrink` gives."
                 )
     return sizes
 

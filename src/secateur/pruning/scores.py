@@ -20,16 +20,17 @@ def unit_scores(
 ) -> dict[str, Tensor]:
     """Score of every unit: float64 tensors of one number a unit, on the CPU, under the groups' names.
 
-    `layer_scores` gives one number for each output channel of every producer of the groups (further layers are ignored).
+    `layer_scores` gives one number for each output channel of every producer of the groups; other layers are ignored.
 
-    `combine` joins the channels of one unit, over all its layers. "sum" (default): relevance and Taylor terms are shares of
-    the output, and what is lost with a unit is the sum of what is lost with its channels. "mean" removes the advantage
-    that a residual channel has by being produced in many layers. "max" keeps a unit if any one of its channels matters.
+    `combine` joins the channels of one unit, over all its layers. "sum" (default): relevance and Taylor terms are
+    shares of the output, and what is lost with a unit is the sum of what is lost with its channels. "mean" removes the
+    advantage that a residual channel has by being produced in many layers. "max" keeps a unit if any one of its
+    channels matters.
 
     `normalisation` then makes groups comparable. "none" for criteria whose totals already mean the same in every layer
-    (conserved relevance); "sum" divides by the sum of absolute scores of the group, so that each group weighs the same; "l2"
-    divides by their Euclidean norm (Molchanov et al., "Pruning Convolutional Neural Networks for Resource Efficient
-    Inference", 2017). A group of zeros stays zero.
+    (conserved relevance); "sum" divides by the sum of absolute scores of the group, so that each group weighs the
+    same; "l2" divides by their Euclidean norm (Molchanov et al., "Pruning Convolutional Neural Networks for Resource
+    Efficient Inference", 2017). A group of zeros stays zero.
 
     Raises SecateurError for an unknown setting, a missing layer, a wrong number of scores or one that is not finite.
     """
@@ -51,9 +52,7 @@ def unit_scores(
             total = score.abs().sum() if normalisation == "sum" else score.norm()
             score = score / total if total > 0 else score
         if not torch.isfinite(score).all():
-            raise SecateurError(
-                f"scores of group {group.name}: too large to be combined. Scale the criterion's scores down."
-            )
+            raise SecateurError(f"scores of group {group.name} are too large to be combined. Scale them down.")
         result[group.name] = score
     return result
 

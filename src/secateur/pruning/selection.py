@@ -1,7 +1,7 @@
 """Which units go: lowest scores first, to a rate of the units or to a share of the parameters or MACs.
 
-Every selection is the beginning of one fixed order of removal, so that a higher rate removes what a lower one removes, and
-more.
+Every selection is the beginning of one fixed order of removal, so that a higher rate removes what a lower one removes,
+and more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,16 +31,16 @@ def select(
 ) -> Selection:
     """Units to remove: for every group the ascending indices of its units, possibly none.
 
-    `scores` holds one number a unit for every group. `rate` in [0, 1) is the fraction of all units (rounded to the nearest
-    number of units, halves up); with `budget` "params" or "macs" it is the share of the network's parameters or MACs that must
-    be gone, reached with the fewest units (needs `model`, and `input_size` as channels × height × width). `scheme` "global"
-    ranks the units of all groups together; "per-layer" removes the same fraction of each group. At least `min_units` units
-    stay in each group.
+    `scores` holds one number a unit for every group. `rate` in [0, 1) is the fraction of all units, rounded to the
+    nearest number (halves up); with `budget` "params" or "macs" it is the share of the network's parameters or MACs
+    that must be gone, reached with the fewest units (needs `model`, and `input_size` as channels × height × width).
+    `scheme` "global" ranks the units of all groups together; "per-layer" removes the same fraction of each group. At
+    least `min_units` units stay in each group.
 
-    Ties are broken so that they spread evenly over the groups (by a unit's relative place among its group's sorted scores),
-    then by the order of groups and units: without this, a criterion that is zero in many places would empty the first layers.
+    Ties spread evenly over the groups (by a unit's relative place among its group's sorted scores), then go by the
+    order of groups and units: otherwise a criterion that is zero in many places would empty the first layers.
 
-    Raises SecateurError for a bad argument, scores that do not fit, or a rate that cannot be reached (naming what binds).
+    Raises SecateurError for a bad argument, scores that do not fit, or a rate out of reach (naming what binds).
     """
     return _Order(groups, scores, scheme, min_units, budget, model, input_size).selection(rate)
 
@@ -132,8 +132,9 @@ class _Order:
         wanted = int(np.floor(rate * self.total + 0.5))
         if wanted > len(self.ranking):
             raise SecateurError(
-                f"rate {rate:g} means removing {wanted} of {self.total} units, but only {len(self.ranking)} may go when each "
-                f"group keeps {self.min_units}; {self._binding()}. The highest rate is {len(self.ranking) / self.total:.4f}."
+                f"rate {rate:g} means removing {wanted} of {self.total} units, but only {len(self.ranking)} may go "
+                f"when each group keeps {self.min_units}; {self._binding()}. "
+                f"The highest rate is {len(self.ranking) / self.total:.4f}."
             )
         return wanted
 
@@ -142,20 +143,21 @@ class _Order:
         group, allowed = self.groups[number], self.allowed[number]
         if int(np.floor(rate * group.size)) > allowed:
             raise SecateurError(
-                f"rate {rate:g} per layer means removing {rate * group.size:.1f} of the {group.size} units of group {group.name}, "
-                f"but {self.min_units} must stay. Lower the rate or min_units."
+                f"rate {rate:g} per layer means removing {rate * group.size:.1f} of the {group.size} units of group "
+                f"{group.name}, but {self.min_units} must stay. Lower the rate or min_units."
             )
         return min(int(np.floor(rate * group.size + 0.5)), allowed)
 
     def _cheapest(self, rate: float) -> int:
         """The shortest part of the ranking that takes `rate` of the parameters or MACs away."""
-        assert self.predictor is not None
+        predictor = self.predictor
+        assert predictor is not None
         if rate == 0:
             return 0
-        full = getattr(self.predictor.counts(), self.budget)
+        full = getattr(predictor.counts(), self.budget)
 
         def gone(length: int) -> float:
-            return 1 - getattr(self.predictor.counts(self._choose(self._counts(length))), self.budget) / full
+            return 1 - getattr(predictor.counts(self._choose(self._counts(length))), self.budget) / full
 
         if gone(len(self.ranking)) < rate:
             raise SecateurError(

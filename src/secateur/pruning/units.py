@@ -1,14 +1,14 @@
 """The prunable units of a network: which channels of which layers can only be removed together.
 
-A unit is a connected set of channels: a filter, its batch-norm entry, its consumers' input slices and, where an addition
-or a gate ties layers, the same channel of all of them. Grouped (and depthwise) convolutions lose whole groups. Units that
-take channels of the same layers form a unit group, named after its first producer in the order of execution; pruning
-changes no name.
+A unit is a connected set of channels: a filter, its batch-norm entry, its consumers' input slices and, where an
+addition or a gate ties layers, the same channel of all of them. Grouped (and depthwise) convolutions lose whole groups.
+Units that take channels of the same layers form a unit group, named after its first producer in the order of execution;
+pruning changes no name.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
-from secateur.pruning.tracing import Site, Trace, is_layer, trace
+from secateur.pruning.operations import NORMALISED
+from secateur.pruning.tracing import Site, Trace, trace
 
 SCOPES = ("all", "inner")
 
@@ -26,8 +27,8 @@ SCOPES = ("all", "inner")
 class Slice:
     """Channels of one place that a group's units take.
 
-    `owner` is a module's name, or a parameter's for role "parameter"; `role` is "out" or "in" (a layer's output or input
-    channels), "channels" (batch-norm, PReLU) or "parameter"; `index` (size × channels a unit, int64) counts within it.
+    `owner` is a module's name, or a parameter's for role "parameter"; `role` is "out" or "in" (a layer's output or
+    input channels), "channels" (batch-norm, PReLU) or "parameter"; `index` (size × channels a unit, int64) says which.
     """
 
     owner: str
@@ -35,21 +36,27 @@ class Slice:
     index: Tensor
 
 
+class Producer(NamedTuple):
+    """A layer whose output channels a group's units are: its name, and the channels (size × channels a unit, int64)."""
+
+    layer: str
+    channels: Tensor
+
+
 @dataclass(frozen=True, eq=False)
 class UnitGroup:
     """All units that are removed alike.
 
-    `kind` is "neuron" if all producers have one position at any image size (linear modules, and convolutions that stand for
-    them), else "filter". `producers` are pairs (layer, index), in the order of execution, where index (size × channels a
-    unit) says which of the layer's output channels each unit is. `slices` are all places where the units have channels,
-    the producers' too. `residual` means that an addition of two signals joins the units. `original` (size) gives each
-    unit's number in the group as it was first found: after `removal.shrink` it tells which of the first units are left.
+    `kind` is "neuron" if all producers have one position at any image size (linear modules, and convolutions that stand
+    for them), else "filter". `producers` are in the order of execution. `slices` are all places where the units have
+    channels, the producers' too. `residual` means that an addition of two signals joins the units. `original` (size)
+    gives each unit's number in the group as it was first found: after `removal.shrink` it tells which are left.
     """
 
     name: str
     kind: Literal["filter", "neuron"]
     size: int
-    producers: tuple[tuple[str, Tensor], ...]
+    producers: tuple[Producer, ...]
     slices: tuple[Slice, ...]
     residual: bool
     original: Tensor
@@ -64,9 +71,9 @@ def find_unit_groups(model: nn.Module, example_input: Tensor, scope: str = "all"
     """Unit groups of `model`, in the order of execution of their first producers.
 
     `example_input` (samples × channels × height × width, or samples × features; any device) gives the input size only.
-    `scope="inner"` leaves out the groups that a residual addition joins. The network's outputs and its image channels are in
-    no unit; nor are channels that meet an operation which does not treat every channel alike, such as the streams under
-    LayerNorm and the attention heads of a transformer (`left_out` gives the reasons). The model is not run and not changed.
+    `scope="inner"` leaves out the groups that a residual addition joins. The network's outputs and its image channels
+    are in no unit; nor are channels that meet an operation which does not treat every channel alike, such as streams
+    under LayerNorm and attention heads (`left_out` gives the reasons). The model is neither run nor changed.
 
     Raises SecateurError for an unknown scope, a network that cannot be traced, or one without any unit.
     """
@@ -95,8 +102,9 @@ def _analyse(model: nn.Module, example_input: Tensor) -> tuple[list[UnitGroup], 
     links = coo_matrix((np.ones(pairs.shape[1]), pairs), shape=(found.channels, found.channels))
     _, unit_of = connected_components(links, directed=False)
     staying: dict[int, str] = {}
-    for number in sorted(found.reasons):
-        staying.setdefault(int(unit_of[number]), found.reasons[number])
+    for number, reason in sorted(found.reasons.items()):
+        unit = int(unit_of[number])
+        staying[unit] = reason if reason == NORMALISED else staying.get(unit, reason)
     joined = {int(unit_of[number]) for numbers in found.added for number in numbers}
     members = _members(found, unit_of, staying)
     groups = _groups(found, members, joined)
@@ -129,7 +137,8 @@ def _groups(found: Trace, members: dict[int, dict[Site, list[int]]], joined: set
     for unit, places in members.items():
         alike[tuple((site, len(channels)) for site, channels in places.items())].append(unit)
     rank = {name: place for place, name in enumerate(found.order)}
-    groups, used = [], defaultdict(int)
+    groups: list[UnitGroup] = []
+    used: dict[str, int] = defaultdict(int)
     ordered = []
     for signature, units in alike.items():
         sites = [site for site, _ in signature]
@@ -139,7 +148,7 @@ def _groups(found: Trace, members: dict[int, dict[Site, list[int]]], joined: set
     for _, _, name, sites, units in sorted(ordered, key=lambda entry: entry[:2]):
         used[name] += 1
         index = {site: torch.tensor([members[unit][site] for unit in units]) for site in sites}
-        producers = tuple((site[0], index[site]) for site in sites if site[1] == "out")
+        producers = tuple(Producer(site[0], index[site]) for site in sites if site[1] == "out")
         groups.append(
             UnitGroup(
                 name=name if used[name] == 1 else f"{name}#{used[name]}",
@@ -152,8 +161,3 @@ def _groups(found: Trace, members: dict[int, dict[Site, list[int]]], joined: set
             )
         )
     return groups
-
-
-def layer_names(model: nn.Module) -> list[str]:
-    """Names of all convolutions and linear modules, in the order of registration."""
-    return [name for name, module in model.named_modules() if is_layer(module)]
