@@ -1,0 +1,182 @@
+"""Paired comparisons of two criteria over the same blocks: exact tests, effect sizes and intervals.
+
+A block is what both criteria saw alike: a seed within a study (same checkpoint, reference samples and data order), or
+a whole study. A difference is "criterion minus other", so positive means that the criterion is better once the measure
+has been turned so that more is better.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+EXACT = 14
+"""Up to so many differences every assignment of signs is gone through (2^14); above, SciPy's approximations."""
+RESAMPLES = 4_000
+"""Bootstrap resamples of an interval."""
+
+Alternative = Literal["two-sided", "greater", "less"]
+
+
+def smallest_p(blocks: int, alternative: Alternative = "two-sided") -> float:
+    """The smallest p-value that a test by signs or signed ranks can give with so many blocks: 2^-n, doubled if
+    two-sided. Below that number no data, however clear, can speak."""
+    return min(1.0, 2.0**-blocks * (2 if alternative == "two-sided" else 1))
+
+
+def blocks_needed(alpha: float, alternative: Alternative = "two-sided", comparisons: int = 1) -> int:
+    """Fewest blocks with which `comparisons` tests, corrected by Holm, can give a p-value of at most `alpha`."""
+    blocks = 1
+    while comparisons * smallest_p(blocks, alternative) > alpha:
+        blocks += 1
+    return blocks
+
+
+def wilcoxon_p(differences: np.ndarray, alternative: Alternative = "two-sided") -> float:
+    """P-value of the Wilcoxon signed-rank test (Wilcoxon 1945; Demšar 2006, section 3.1.3).
+
+    Zeros are dropped. Up to `EXACT` differences the null distribution is enumerated (ties get mid-ranks, and the
+    result stays exact); above that `scipy.stats.wilcoxon` decides between its exact and its normal form.
+
+    Args:
+        differences: shape (blocks,), finite.
+
+    Returns:
+        p in (0, 1]; 1 when no block differs.
+    """
+    from scipy import stats
+
+    changed = differences[differences != 0]
+    if changed.size == 0:
+        return 1.0
+    if changed.size > EXACT:
+        return float(stats.wilcoxon(changed, alternative=alternative).pvalue)
+    return _flip_signs(np.sign(changed) * stats.rankdata(np.abs(changed).round(12)), alternative)
+
+
+def permutation_p(differences: np.ndarray, alternative: Alternative = "two-sided", seed: int = 0) -> float:
+    """P-value of the permutation test on the mean difference (Fisher 1935): signs are exchangeable if equal.
+
+    Exact up to `EXACT` blocks; above, 2^14 random assignments of signs drawn with `seed`, the observed one included.
+    """
+    return _flip_signs(differences, alternative, seed) if np.any(differences != 0) else 1.0
+
+
+def _flip_signs(values: np.ndarray, alternative: Alternative, seed: int = 0) -> float:
+    from scipy import stats
+
+    if values.size < 2:  # SciPy wants two observations; one can be flipped in two ways
+        larger = {"greater": values[0] > 0, "less": values[0] < 0, "two-sided": False}[alternative]
+        return 0.5 if larger else 1.0
+    result = stats.permutation_test(
+        (values,), lambda v, axis: v.sum(axis=axis), permutation_type="samples", vectorized=True,
+        n_resamples=2**EXACT, alternative=alternative, rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    return float(result.pvalue)
+
+
+def rank_biserial(differences: np.ndarray) -> float:
+    """Matched-pairs rank-biserial correlation in [-1, 1] (Kerby 2014): share of rank mass for minus against.
+
+    1: every difference is positive; 0: balanced, or no block differs.
+    """
+    from scipy import stats
+
+    changed = differences[differences != 0]
+    if changed.size == 0:
+        return 0.0
+    ranks = stats.rankdata(np.abs(changed).round(12))
+    return float((ranks * np.sign(changed)).sum() / ranks.sum())
+
+
+def interval(values: np.ndarray, confidence: float, seed: int) -> tuple[float, float]:
+    """Bias-corrected and accelerated bootstrap interval of the mean (Efron 1987), from `scipy.stats.bootstrap`.
+
+    Args:
+        values: shape (blocks,), finite.
+        confidence: in (0, 1).
+        seed: of the resampling stream; the same seed and values give the same interval.
+
+    Returns:
+        (low, high); (NaN, NaN) for fewer than three blocks. With fewer than about ten blocks it is too narrow:
+        docs/statistics.md has the measured coverage.
+    """
+    from scipy import stats
+
+    if values.size < 3:
+        return np.nan, np.nan
+    if np.ptp(values) < 1e-12:
+        return float(values[0]), float(values[0])
+    result = stats.bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="BCa",
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (Holm 1979); NaN stays NaN and does not count as a comparison."""
+    p = np.asarray(p_values, dtype=float)
+    adjusted = np.full(p.shape, np.nan)
+    order = [index for index in np.argsort(p, kind="stable") if not np.isnan(p[index])]
+    running = 0.0
+    for position, index in enumerate(order):
+        running = max(running, min(1.0, (len(order) - position) * p[index]))
+        adjusted[index] = running
+    return adjusted.tolist()
+
+
+def bayesian_signed_rank(
+    differences: np.ndarray, rope: float, seed: int, draws: int = 2_000
+) -> tuple[float, float, float]:
+    """Bayesian signed-rank test with a region of practical equivalence (Benavoli et al. 2017, section 4.2.2).
+
+    A Dirichlet process prior of strength 1 with its pseudo-observation at 0; the posterior of the mean of two
+    random differences' sign relative to the region is sampled with Dirichlet weights over all pairs of observations.
+
+    Args:
+        differences: shape (blocks,); rope: half-width of the region, in the units of the differences, at least 0.
+
+    Returns:
+        Probabilities (other better, practically equal, criterion better); they sum to 1.
+    """
+    values = np.append(0.0, differences)
+    middle = (values[:, None] + values[None, :]) / 2  # Walsh averages
+    weights = np.random.default_rng(seed).dirichlet(np.ones(values.size), size=draws)
+    masses = np.stack(
+        [np.einsum("di,ij,dj->d", weights, region.astype(float), weights)
+         for region in (middle < -rope, np.abs(middle) <= rope, middle > rope)], axis=1,
+    )  # fmt: skip
+    winners = np.bincount(masses.argmax(axis=1), minlength=3) / draws
+    return float(winners[0]), float(winners[1]), float(winners[2])
+
+
+def compare(differences: np.ndarray, *, alpha: float, rope: float, seed: int) -> dict[str, Any]:
+    """Everything said about one pair: effect sizes, interval, two-sided p-values where they can reach `alpha`.
+
+    Args:
+        differences: shape (blocks,), turned so that positive = the criterion is better.
+        alpha: level in (0, 1); the interval has confidence 1 - alpha.
+        rope: half-width of the region of practical equivalence.
+        seed: of the resampling streams.
+
+    Returns:
+        `n n_differ mean_difference low high rank_biserial wilcoxon_p permutation_p p_worse p_equal p_better note`.
+        A p-value is NaN, and `note` says why, when so few blocks could not reach alpha.
+    """
+    changed = int(np.count_nonzero(differences))
+    low, high = interval(differences, 1 - alpha, seed)
+    reachable = smallest_p(changed) <= alpha
+    note = ""
+    if not reachable and changed == differences.size:
+        note = f"too few blocks: {changed}; the smallest possible p is {smallest_p(changed):.3g}"
+    elif not reachable:
+        note = f"too few blocks differ: {changed} of {differences.size}"
+    worse, equal, better = bayesian_signed_rank(differences, rope, seed)
+    return {
+        "n": int(differences.size), "n_differ": changed, "mean_difference": float(differences.mean()),
+        "low": low, "high": high, "rank_biserial": rank_biserial(differences),
+        "wilcoxon_p": wilcoxon_p(differences) if reachable else np.nan,
+        "permutation_p": permutation_p(differences, seed=seed) if reachable else np.nan,
+        "p_worse": worse, "p_equal": equal, "p_better": better, "note": note,
+    }  # fmt: skip

@@ -1,0 +1,86 @@
+"""Sentences: what a verdict means, in words that need no statistics."""
+
+import math
+from typing import Any
+
+from secateur.analysis.claims import Claim
+from secateur.analysis.paired import blocks_needed
+
+
+def points(difference: float) -> str:
+    """A difference of accuracies in percentage points, such as "2.4 points"."""
+    text = f"{abs(100 * difference):.1f}"
+    return f"{text} point" if text == "1.0" else f"{text} points"
+
+
+def _amount(claim: Claim, value: float) -> str:
+    if "accuracy" in claim.measure or "worst_class" in claim.measure:
+        return points(value)
+    return f"{abs(value):.3g}"
+
+
+def _interval(claim: Claim, row: dict[str, Any], alpha: float) -> str:
+    if math.isnan(row["low"]):
+        return f"n = {row['n']}"
+    level = f"{100 * (1 - alpha):g} % interval"
+    if claim.comparison == "at_most":
+        return f"{level} {row['low']:.2f} to {row['high']:.2f}; n = {row['n']}"
+    low, high = 100 * row["low"], 100 * row["high"]
+    if not ("accuracy" in claim.measure or "worst_class" in claim.measure):
+        low, high = row["low"], row["high"]
+    return f"{level} {low:+.1f} to {high:+.1f}; n = {row['n']}"
+
+
+def finding(claim: Claim, row: dict[str, Any], alpha: float) -> str:
+    """What was measured, without judging it."""
+    name, span, effect = row["criterion"], _interval(claim, row, alpha), row["effect"]
+    if claim.comparison == "at_most":
+        unit = "times a gradient pass" if claim.measure == "ratio_to_gradient" else row["unit"]
+        return f"Ranking with {name} took {effect:.2f} {unit} ({span}); the claim allows {claim.limit:g}."
+    side = "above" if effect >= 0 else "below"
+    if claim.comparison == "keeps":
+        return (
+            f"With {100 * row['at']:.0f} % of the units removed by {name}, accuracy was on average "
+            f"{points(effect)} {side} the unpruned network's ({span}); the claim allows {points(claim.margin)} below, "
+            f"at {100 * claim.from_rate:.0f} % or more."
+        )
+    margin = _amount(claim, claim.margin)
+    needed = f"more than {margin} above" if claim.comparison == "better_than" else f"no more than {margin} below"
+    return (
+        f"Against {row['against']}, its strongest rival here, {name} was on average {_amount(claim, effect)} {side} "
+        f"({span}); the claim needs {needed} every rival."
+    )
+
+
+def verdict(claim: Claim, row: dict[str, Any], alpha: float, each: dict[str, str]) -> str:
+    """One or two plain sentences for a verdict's row.
+
+    Args:
+        claim: the claim; row: its row in verdicts.csv without the sentence; alpha: level of the verdict.
+        each: study → verdict, for an overall verdict; empty for a study's own.
+    """
+    if row["reason"] == "missing":
+        what = "its cost" if claim.comparison == "at_most" else f"its {claim.branch} curves"
+        if row["n"]:
+            return f"Cannot be decided: there are no {claim.branch} curves of {row['against']} to compare with."
+        rivals = f" or those of {row['against']}" if claim.rivals else ""
+        return f"Cannot be decided: this run has no measurements of {row['criterion']} ({what}){rivals}."
+    text = finding(claim, row, alpha)
+    if row["reason"] == "few":
+        needed = blocks_needed(alpha / 2, "greater")
+        text += f" {row['n']} {row['blocks'] if row['scope'] == 'study' else 'seeds'} are too few to decide: no test" \
+                f" can reach its level with fewer than {needed}."  # fmt: skip
+    elif row["reason"] == "unclear":
+        text += " The data allow both readings."
+    if not each:
+        return text
+    if row["blocks"] == "studies":
+        return f"Over {row['n']} studies: {text}"
+    if len(each) == 1:
+        return f"{text} One study was run, so this says nothing about other networks or images."
+    counted = ", ".join(
+        f"{sum(found == kind for found in each.values())} {kind}"
+        for kind in ("supported", "contradicted", "undecided")
+        if kind in each.values()
+    )
+    return f"Studies: {counted}. Where it looked worst: {text[0].lower()}{text[1:]}"

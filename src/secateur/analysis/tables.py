@@ -1,0 +1,99 @@
+"""The tidy tables: reading them, checking them, and the order in which their values are shown."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from secateur.errors import SecateurError
+
+CURVE = ["study", "branch", "samples_per_class", "criterion", "seed"]
+"""The columns that name one curve."""
+
+COLUMNS = {
+    "curves": [
+        "run", "study", "dataset", "backbone", "branch", "criterion", "seed", "samples_per_class", "round", "rate",
+        "units_total", "units_removed", "rate_achieved", "params", "params_share", "macs", "macs_share", "accuracy",
+        "loss", "worst_class", "worst_class_accuracy", "test_samples",
+    ],
+    "profiles": ["study", "criterion", "seed", "samples_per_class", "rate", "group", "units", "removed"],
+    "cost": [
+        "study", "criterion", "repeat", "seconds", "forward_seconds", "gradient_seconds", "ratio_to_gradient",
+        "peak_bytes", "gradient_peak_bytes", "device", "samples", "input_size",
+    ],
+    "toy": [
+        "dataset", "variant", "model_seed", "criterion", "samples_per_class", "repetition", "rate", "evaluated_on",
+        "noise_sigma", "accuracy", "accuracy_unpruned",
+    ],
+}  # fmt: skip
+SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "worst_class_accuracy"]
+
+
+def read(tables_dir: str | Path, name: str) -> pd.DataFrame:
+    """The table `name` ("curves", "profiles", "cost", "toy") of a run.
+
+    Args:
+        tables_dir: folder with `<name>.parquet`.
+        name: which table; its columns are those of docs/architecture.md (more are allowed and ignored).
+
+    Returns:
+        One row a measurement, sorted by its columns from left to right; `samples_per_class` is text.
+
+    Raises:
+        SecateurError: unreadable file, missing column, a share outside [0, 1] or missing, or a row that occurs twice.
+    """
+    path = Path(tables_dir) / f"{name}.parquet"
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise SecateurError(f"{path}: not a readable parquet table ({error}). Run the stage 'collect' again.") from None
+    missing = [column for column in COLUMNS[name] if column not in table.columns]
+    if missing:
+        raise SecateurError(
+            f"{path}: without the column(s) {', '.join(missing)}; needed are {', '.join(COLUMNS[name])}. "
+            "Run the stage 'collect' again."
+        )
+    table = table[COLUMNS[name]].copy()
+    if "samples_per_class" in table:
+        table["samples_per_class"] = table["samples_per_class"].astype(str)
+    if name == "curves":
+        _check_curves(table, path)
+    return table.sort_values([column for column in COLUMNS[name] if column in _KEYS]).reset_index(drop=True)
+
+
+_KEYS = {*CURVE, "rate", "round", "group", "repeat", "dataset", "variant", "model_seed", "repetition", "evaluated_on",
+         "noise_sigma"}  # fmt: skip
+
+
+def _check_curves(table: pd.DataFrame, path: Path) -> None:
+    for column in SHARES:
+        values = pd.to_numeric(table[column], errors="coerce")
+        wrong = ~values.between(0.0, 1.0)
+        if wrong.any():
+            row = int(wrong.to_numpy().argmax())
+            raise SecateurError(
+                f"{path}: {column} is {table[column].iloc[row]} in row {row}; shares lie in [0, 1]. "
+                "Run the branch that wrote it again."
+            )
+    twice = table.duplicated([*CURVE, "rate"])
+    if twice.any():
+        row = table.loc[twice, [*CURVE, "rate"]].iloc[0].to_dict()
+        raise SecateurError(f"{path}: more than one row for {row}. Remove the curves and run again.")
+
+
+def optional(tables_dir: str | Path, name: str) -> pd.DataFrame:
+    """Like `read`, but an absent file is an empty table with the right columns (a run may leave the stage out)."""
+    if not (Path(tables_dir) / f"{name}.parquet").exists():
+        return pd.DataFrame({column: pd.Series(dtype="object") for column in COLUMNS[name]})
+    return read(tables_dir, name)
+
+
+def in_order(samples_per_class: Iterable[str]) -> list[str]:
+    """Distinct sample counts, smallest first; words such as "all" come last."""
+    return sorted(set(samples_per_class), key=lambda text: (0, int(text), "") if text.isdigit() else (1, 0, text))
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as dictionaries, column → value."""
+    return [{str(column): value for column, value in found.items()} for found in table.to_dict("records")]

@@ -1,0 +1,227 @@
+"""The stage `figures`: every figure of the report as an SVG file, and its caption in captions.json."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from secateur.analysis import claims as claim_files
+from secateur.analysis import tables
+from secateur.analysis.measures import wide
+from secateur.errors import SecateurError
+from secateur.files import write_json
+from secateur.report import plots, style
+
+MAIN = "mean_accuracy_over_rate"
+PROFILE_RATE = 0.5
+"""The per-layer picture shows the measured rate nearest to this one."""
+BRANCHES = {"fewshot": "no retraining", "retrain": "with retraining"}
+
+
+class Drawing(NamedTuple):
+    """A figure to be saved: where it belongs on the page, its words, and how it is drawn."""
+
+    section: str
+    name: tuple[str, ...]
+    title: str
+    caption: str
+    figure: Any
+    study: str = ""
+    branch: str = ""
+    samples: str = ""
+
+
+def run(
+    tables_dir: str | Path,
+    statistics_dir: str | Path,
+    output_dir: str | Path,
+    assets: str | Path = "report",
+    claims_path: str | Path = "config/claims.yaml",
+) -> None:
+    """Draw every figure that the tables allow.
+
+    Args:
+        tables_dir: folder of the tidy tables; profiles, cost and toy may be absent.
+        statistics_dir: what the stage `statistics` wrote.
+        output_dir: gets `*.svg` and captions.json: a list, in the order of the page, of
+            `{file, section, title, caption, study, branch, samples}`. Older *.svg files there are removed.
+        assets: folder with style.yaml.
+        claims_path: gives alpha, the criteria that effects are shown for, and the limit on cost.
+
+    Raises:
+        SecateurError: an unreadable table, statistics file or style.
+    """
+    claims = claim_files.read(claims_path)
+    curves = tables.read(tables_dir, "curves")
+    others = {name: tables.optional(tables_dir, name) for name in ("profiles", "cost", "toy")}
+    names = {str(name) for table in (curves, *others.values()) for name in table["criterion"]}
+    look = style.read(Path(assets) / "style.yaml", names)
+    output = Path(output_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    for old in output.glob("*.svg"):
+        old.unlink()
+    entries = []
+    parts = [
+        lambda: _curves(curves, look),
+        lambda: _comparisons(Path(statistics_dir), claims, look),
+        lambda: _profiles(others["profiles"], look),
+        lambda: _cost(others["cost"], claims, look),
+        lambda: _toy(others["toy"], look),
+    ]
+    for part in parts:
+        with style.theme(look, "secateur"):
+            for drawing in part():
+                file = style.slug(drawing.section, *drawing.name) + ".svg"
+                style.save(drawing.figure, output / file)
+                entry = drawing._asdict() | {"file": file}
+                entries.append({key: entry[key] for key in (
+                    "file", "section", "title", "caption", "study", "branch", "samples")})  # fmt: skip
+    write_json(output / "captions.json", entries)
+
+
+def _groups(curves: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
+    for study in sorted(set(curves["study"])):
+        for branch in sorted(set(curves["branch"])):
+            chosen = curves[(curves["study"] == study) & (curves["branch"] == branch)]
+            for samples in tables.in_order(chosen["samples_per_class"]):
+                yield study, branch, samples, chosen[chosen["samples_per_class"] == samples]
+
+
+def _title(samples: str) -> str:
+    if samples == "all":
+        return "all reference images"
+    return f"{samples} reference image{'' if samples == '1' else 's'} per class" if samples.isdigit() else samples
+
+
+def _curves(curves: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
+    kinds = (
+        ("curve", "rate", "accuracy", "accuracy on test images"),
+        ("macs", "macs", "accuracy", "accuracy on test images"),
+        ("worst", "rate", "worst_class_accuracy", "accuracy of the worst class"),
+    )
+    for section, axis, column, y_label in kinds:
+        for study, branch, samples, group in _groups(curves):
+            if not (group["rate"] > 0).any():
+                continue
+            data = group.assign(x=group["rate"]) if axis == "rate" else plots.over_grid(group, column)
+            seeds, images = group["seed"].nunique(), int(group["test_samples"].max())
+            x_label = "filters removed" if axis == "rate" else "multiply–adds (MACs) removed"
+            see = {
+                "curve": "The longer a curve stays up, the more filters that criterion can remove before the network "
+                         "forgets.",
+                "macs": "The same networks, compared at equal computation instead of equal number of filters.",
+                "worst": "The class that the network gets wrong most often: averages can hide that a class is lost.",
+            }[section]  # fmt: skip
+            yield Drawing(
+                section, (study, branch, samples), _title(samples),
+                f"{see} Lines: mean over {seeds} seed{'' if seeds == 1 else 's'}; bands: smallest to largest seed; "
+                f"each point is measured on {images:,} test images of {study}, {BRANCHES.get(branch, branch)}.",
+                plots.curve(data, column, look, title=_title(samples), x_label=x_label, y_label=y_label),
+                study, branch, samples,
+            )  # fmt: skip
+
+
+def _comparisons(folder: Path, claims: claim_files.Claims, look: style.Style) -> Iterator[Drawing]:
+    measures, tests, ranks = (read_statistics(folder, name) for name in ("measures", "tests", "ranks"))
+    table = wide(measures, MAIN)
+    level = f"{100 * (1 - claims.alpha):g} %"
+    for key, group in tests[tests["measure"] == MAIN].groupby(["scope", "study", "branch", "samples_per_class"]):
+        scope, study, branch, samples = map(str, key)
+        blocks = "seeds" if scope == "study" else "studies"
+        where = (study or "all-studies", branch, samples)
+        n = int(group["n"].max())
+        name = _title(samples)
+        yield Drawing(
+            "effects", where, name,
+            f"How much more accuracy, averaged over all pruning rates, LRP keeps than each other criterion: right of "
+            f"the line is better. Dots: mean difference; bars: {level} BCa bootstrap interval; n = {n} {blocks}.",
+            plots.effects(group, list(claims.criteria), look, title=name), study, branch, samples,
+        )  # fmt: skip
+        yield Drawing(
+            "pairs", where, name,
+            "Row minus column, in percentage points of accuracy averaged over all pruning rates; best at the top. A "
+            f"star: the {level} BCa interval of the difference excludes zero (not corrected for the number of pairs; "
+            f"corrected tests are in the table below). n = {n} {blocks}.",
+            plots.pairs(group, look, title=name), study, branch, samples,
+        )  # fmt: skip
+        same = (ranks["measure"] == MAIN) & (ranks["scope"] == scope)
+        for column, value in (("study", study), ("branch", branch), ("samples_per_class", samples)):
+            same &= ranks[column] == value
+        rows = ranks[same]
+        if rows.empty or rows["critical_difference"].isna().all() or rows["note"].iloc[0]:
+            continue
+        blocks_table = table.query("branch == @branch and samples_per_class == @samples")
+        blocks_table = (
+            blocks_table.query("study == @study") if scope == "study" else blocks_table.groupby(level="study").mean()
+        )
+        critical = float(rows["critical_difference"].iloc[0])
+        yield Drawing(
+            "ranks", where, name,
+            f"Average rank (1 = best) over {int(rows['blocks'].iloc[0])} {blocks}. Criteria under one bar cannot be "
+            f"told apart by Nemenyi's test (critical difference {critical:.2f} at {claims.alpha:g}); Iman–Davenport "
+            f"p = {float(rows['p'].iloc[0]):.2g}.",
+            plots.critical_differences(blocks_table.dropna(axis=1, how="all"), critical, claims.alpha, look,
+                                       title=name),
+            study, branch, samples,
+        )  # fmt: skip
+
+
+def _profiles(profiles: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
+    for study, group in profiles.groupby("study"):
+        samples = tables.in_order(group["samples_per_class"])[-1]
+        rate = min(set(group["rate"]), key=lambda value: (abs(value - PROFILE_RATE), value))
+        chosen = group[(group["samples_per_class"] == samples) & (group["rate"] == rate)]
+        yield Drawing(
+            "profile", (str(study),), f"{100 * rate:.0f} % of all filters removed",
+            f"Which layers each criterion empties: per cent of a layer's filters removed when {100 * rate:.0f} % of "
+            f"all filters of {study} are gone. Layers from the image (left) to the answer (right); mean over "
+            f"{chosen['seed'].nunique()} seeds, {_title(samples)}.",
+            plots.profile(chosen, look, title=f"{100 * rate:.0f} % of all filters removed"), str(study), "fewshot",
+            samples,
+        )  # fmt: skip
+
+
+def _cost(cost: pd.DataFrame, claims: claim_files.Claims, look: style.Style) -> Iterator[Drawing]:
+    limits = [claim.limit for claim in claims.claims if claim.measure == "ratio_to_gradient"]
+    for study, group in cost.groupby("study"):
+        first = group.iloc[0]
+        dashed = f" Dashed line: the limit of the claim, {limits[0]:g}×." if limits else ""
+        yield Drawing(
+            "cost", (str(study),), str(study),
+            f"Time to rank all filters once, as a multiple of a gradient pass on the same {first['samples']} images "
+            f"({first['input_size']}, {first['device']}). One dot a repeat, n = {group['repeat'].nunique()}; number: "
+            f"median.{dashed}",
+            plots.cost(group, limits[0] if limits else None, look, title=str(study)), str(study),
+        )  # fmt: skip
+
+
+def _toy(toy: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
+    if toy.empty:
+        return
+    for (variant, dataset), group in toy.groupby(["variant", "dataset"]):
+        chosen = group[(group["noise_sigma"] == group["noise_sigma"].min())]
+        on = sorted(set(chosen["evaluated_on"]))
+        chosen = chosen[chosen["evaluated_on"] == ("train" if "train" in on else on[0])]
+        rate = min(set(chosen["rate"]), key=lambda value: (abs(value - 1 / 3), value))
+        chosen = chosen[chosen["rate"] == rate]
+        repetitions = chosen.groupby(["criterion", "samples_per_class"]).size().max()
+        yield Drawing(
+            "toy", (str(variant), str(dataset)), f"{dataset}, variant “{variant}”",
+            f"Accuracy after {100 * rate:.0f} % of the hidden neurons are removed, by number of reference samples per "
+            f"class. Lines: mean of {repetitions} draws of reference samples; bands: the middle half of them.",
+            plots.toy(chosen, look, title=f"{dataset} ({variant})"),
+        )  # fmt: skip
+
+
+def read_statistics(folder: Path, name: str) -> pd.DataFrame:
+    """A table that the stage `statistics` wrote; text columns stay text, and empty text stays empty."""
+    path = folder / f"{name}.csv"
+    texts = ("scope", "study", "branch", "samples_per_class", "note", "sentence", "reason", "against", "at_text")
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), float_precision="round_trip")
+    except (OSError, ValueError) as error:
+        raise SecateurError(f"{path}: not a readable CSV table ({error}). Run the stage 'statistics' again.") from None
+    for column in set(texts) & set(table.columns):
+        table[column] = table[column].fillna("")
+    return table

@@ -1,0 +1,156 @@
+"""The stage `report`: one HTML file that holds every figure, table and sentence, and asks the network for nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from secateur.analysis import claims as claim_files
+from secateur.analysis import tables
+from secateur.errors import SecateurError
+from secateur.files import read_json, write_text
+from secateur.report import content, inline, style
+from secateur.report.figures import read_statistics
+
+SECTIONS = ("curve", "macs", "worst", "ranks", "effects", "pairs", "profile", "cost", "toy")
+
+
+def run(
+    tables_dir: str | Path,
+    statistics_dir: str | Path,
+    figures_dir: str | Path,
+    output: str | Path,
+    config: dict[str, Any],
+    provenance: dict[str, Any],
+    missing: Sequence[str] = (),
+    toy_dir: str | Path | None = None,
+    assets: str | Path = "report",
+    claims_path: str | Path = "config/claims.yaml",
+    command: str = "",
+) -> None:
+    """Assemble the report of a run.
+
+    Args:
+        tables_dir, statistics_dir, figures_dir: what the stages before have written.
+        output: the HTML file, written whole or not at all.
+        config: the run's config, shown as it is; `run` is its name, `deviations` (a list of sentences) is added to
+            the methods.
+        provenance: what was run where; every key is optional: `commit`, `config_hash`, `hardware`, `wall_seconds`,
+            `versions` (name → version), `criteria` (name → description); others are shown under their own name.
+        missing: what the run should have had and has not, in words; shown at the top.
+        toy_dir: the toy branch's folder; its *.png and *.svg pictures are shown, if there are any.
+        assets: folder with page.html.j2, page.css, page.js and style.yaml.
+        claims_path: the claims that the verdicts are about.
+        command: what makes the figures again; default: the workflow's target for this run.
+
+    Raises:
+        SecateurError: a file of an earlier stage or of the assets cannot be read.
+    """
+    claims = claim_files.read(claims_path)
+    curves = tables.read(tables_dir, "curves")
+    cost = tables.optional(tables_dir, "cost")
+    found = {name: read_statistics(Path(statistics_dir), name) for name in ("intervals", "tests", "verdicts")}
+    described = {str(key): str(value) for key, value in (provenance.get("criteria") or {}).items()}
+    look = style.read(Path(assets) / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
+    run_name = str(config.get("run") or (curves["run"].iloc[0] if len(curves) else "run"))
+    badges = content.badges(found["verdicts"], claims)
+    script = _asset(assets, "page.js")
+    shown = [
+        content.glance(found["intervals"]), content.by_rate(found["intervals"]), content.pairwise(found["tests"]),
+        content.verdict_table(found["verdicts"]), content.cost_table(cost),
+    ]  # fmt: skip
+    context = {
+        "run": run_name, "claims": claims, "badges": badges, "headline": content.headline(badges),
+        "facts": content.facts(curves), "described": described, "look": look,
+        "figures": _figures(Path(figures_dir), look), "pictures": _pictures(toy_dir),
+        "tables": {table.id: table for table in shown if table.rows},
+        "provenance": _provenance(provenance), "missing": [str(item) for item in missing],
+        "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
+        "deviations": [str(item) for item in config.get("deviations") or []],
+        "command": command or f"snakemake --cores 2 --configfile config/{run_name}.yaml",
+        "css": _asset(assets, "page.css"), "script": script, "script_hash": inline.source_hash(script),
+        "percent": content.percent,
+    }  # fmt: skip
+    write_text(output, _render(Path(assets), context))
+
+
+def _asset(assets: str | Path, name: str) -> str:
+    path = Path(assets) / name
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SecateurError(
+            f"{path}: cannot be read ({error}). Run from the repository's root, or restore it."
+        ) from None
+
+
+def _render(assets: Path, context: dict[str, Any]) -> str:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(assets)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    try:
+        return environment.get_template("page.html.j2").render(context)
+    except jinja2.TemplateError as error:
+        raise SecateurError(f"{assets}/page.html.j2: the template cannot be rendered: {error!r}.") from None
+
+
+def _figures(folder: Path, look: style.Style) -> dict[str, list[dict[str, Any]]]:
+    """Section → panels (one a study and branch) → figures with their SVG."""
+    sections: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
+    colours = {look.ink: "var(--ink)", look.line: "var(--line)"}
+    for number, entry in enumerate(read_json(folder / "captions.json")):
+        panels = sections.setdefault(entry["section"], [])
+        key = (entry["study"], entry["branch"])
+        panel = next((panel for panel in panels if (panel["study"], panel["branch"]) == key), None)
+        if panel is None:
+            words = [entry["study"] or "over all studies", content.BRANCHES.get(entry["branch"], entry["branch"])]
+            panel = {"study": key[0], "branch": key[1], "title": " · ".join(word for word in words if word),
+                     "figures": []}  # fmt: skip
+            panels.append(panel)
+        name = f"{panel['title']}: {entry['title']}"
+        panel["figures"].append(entry | {"svg": inline.svg(folder / entry["file"], name, f"f{number}-", colours)})
+    return sections
+
+
+def _pictures(folder: str | Path | None) -> list[dict[str, str]]:
+    """The toy branch's own pictures, as images that cannot touch the page."""
+    if folder is None:
+        return []
+    kinds = {".png": "image/png", ".svg": "image/svg+xml"}
+    return [
+        {"name": path.stem.replace("_", " "), "uri": inline.data_uri(path.read_bytes(), kinds[path.suffix])}
+        for path in sorted(Path(folder).glob("*"))
+        if path.suffix in kinds
+    ]
+
+
+def _provenance(provenance: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    for key, value in provenance.items():
+        if key == "criteria" or value in (None, "", {}, []):
+            continue
+        if key == "wall_seconds":
+            seconds = round(float(value))
+            rows.append(("wall time", f"{seconds // 3600} h {seconds % 3600 // 60} min {seconds % 60} s"))
+        elif isinstance(value, dict):
+            rows.append((key.replace("_", " "), ", ".join(f"{name} {number}" for name, number in value.items())))
+        elif isinstance(value, list | tuple):
+            rows.append((key.replace("_", " "), ", ".join(map(str, value))))
+        else:
+            rows.append((key.replace("_", " "), str(value)))
+    return rows
+
+
+def missing_criteria(curves: pd.DataFrame, expected: Sequence[str]) -> list[str]:
+    """Sentences about expected criteria that have no curve in some study and branch: input for `run`'s `missing`."""
+    found = []
+    for (study, branch), group in curves.groupby(["study", "branch"]):
+        absent = [name for name in expected if name not in set(group["criterion"])]
+        if absent:
+            found.append(f"{study}, {content.BRANCHES.get(str(branch), branch)}: no curve of {', '.join(absent)}")
+    return found

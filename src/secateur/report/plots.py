@@ -1,0 +1,236 @@
+"""Drawing: one function a kind of figure, from a data frame to a Matplotlib figure by seaborn."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from secateur.analysis.tables import CURVE, records
+from secateur.report.style import Style, spread
+
+WIDTH, HEIGHT = 6.2, 4.0
+"""Inches of a single panel."""
+GRID = 41
+"""Points of the common grid over removed MACs."""
+
+
+def over_grid(curves: pd.DataFrame, column: str) -> pd.DataFrame:
+    """`column` of every curve, interpolated on a common grid over the removed share of MACs.
+
+    Returns:
+        Columns `criterion seed x <column>`; the grid ends where the shortest curve ends.
+    """
+    pieces = [piece.sort_values("macs_share", ascending=False) for _, piece in curves.groupby(CURVE) if len(piece) > 1]
+    end = min(1 - piece["macs_share"].min() for piece in pieces)
+    grid = np.linspace(0, end, GRID)
+    rows = []
+    for piece in pieces:
+        values = np.interp(grid, 1 - piece["macs_share"], piece[column])
+        first = piece.iloc[0]
+        rows.append(pd.DataFrame({"criterion": first["criterion"], "seed": first["seed"], "x": grid, column: values}))
+    return pd.concat(rows, ignore_index=True)
+
+
+def curve(data: pd.DataFrame, y: str, style: Style, *, title: str, x_label: str, y_label: str) -> Any:
+    """Lines of means over seeds with a band from the smallest to the largest seed, labelled at their ends.
+
+    Args:
+        data: columns `criterion seed x` and y; x and y are shares in [0, 1].
+    """
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT))
+    names = [name for name in style.colours if name in set(data["criterion"])]
+    sns.lineplot(
+        data=data, x="x", y=y, hue="criterion", style="criterion", hue_order=names, style_order=names,
+        palette=style.colours, dashes=style.dashes, errorbar=("pi", 100), err_kws={"alpha": 0.13, "linewidth": 0},
+        linewidth=1.9, legend=False, ax=axes,
+    )  # fmt: skip
+    start = data.loc[data["x"] == 0, y].mean()
+    axes.axhline(start, color=style.ink, linewidth=0.8, linestyle=(0, (2, 3)), alpha=0.6, zorder=1)
+    top = 1.0 if start > 0.5 else min(1.0, 1.6 * start + 0.05)
+    axes.set(xlim=(0, data["x"].max()), ylim=(0, top), xlabel=x_label, ylabel=y_label, title=title)
+    axes.annotate("unpruned", (1, start), (-4, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
+                  ha="right", va="bottom", fontsize=9, alpha=0.75)  # fmt: skip
+    _percent(axes.xaxis)
+    _percent(axes.yaxis)
+    ends = data[data["x"] == data["x"].max()].groupby("criterion")[y].mean()
+    heights = spread([float(ends[name]) for name in names], 0.058 * top)
+    lift = max(0.0, 0.01 * top - min(heights, default=0.0))
+    for name, height in zip(names, heights, strict=True):
+        axes.annotate(
+            name, (1, ends[name]), (1.035, height + lift), xycoords=("axes fraction", "data"),
+            textcoords=("axes fraction", "data"), va="center", fontsize=10, color=style.colours[name],
+            arrowprops={"arrowstyle": "-", "color": style.colours[name], "lw": 0.7, "shrinkA": 1, "shrinkB": 0},
+        )  # fmt: skip
+    return figure
+
+
+def critical_differences(table: pd.DataFrame, critical: float, alpha: float, style: Style, *, title: str) -> Any:
+    """Average ranks on a line, with a bar over criteria that Nemenyi's test cannot tell apart (scikit-posthocs).
+
+    Args:
+        table: rows blocks, columns criteria, more is better; critical: Nemenyi's critical difference in ranks.
+    """
+    import matplotlib.pyplot as plt
+    import scikit_posthocs
+
+    from secateur.analysis.ranks import nemenyi, rank
+
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.2 * table.shape[1]))
+    axes.grid(False)
+    average = rank(table, alpha).average
+    scikit_posthocs.critical_difference_diagram(
+        average, nemenyi(table), cd=critical, alpha=alpha, ax=axes, color_palette={**style.colours},
+        label_fmt_left="{label} ({rank:.1f})", label_fmt_right="({rank:.1f}) {label}",
+        crossbar_props={"color": style.ink}, label_props={"fontsize": 10}, text_h_margin=0.02,
+    )  # fmt: skip
+    axes.set_title(title)
+    return figure
+
+
+def pairs(tests: pd.DataFrame, style: Style, *, title: str) -> Any:
+    """Matrix of mean differences in percentage points, row minus column; a star where the interval excludes zero.
+
+    Args:
+        tests: the rows of one group of tests.csv.
+    """
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    found = {*tests["criterion"], *tests["other"]}
+    names = [name for name in style.colours if name in found]
+    difference = pd.DataFrame(np.nan, index=names, columns=names)
+    words = pd.DataFrame("", index=names, columns=names)
+    for row in records(tests):
+        for one, other, sign in ((row["criterion"], row["other"], 1), (row["other"], row["criterion"], -1)):
+            value = 100 * sign * row["mean_difference"]
+            difference.loc[one, other] = value
+            words.loc[one, other] = f"{value:+.1f}" + ("*" if row["low"] > 0 or row["high"] < 0 else "")
+    order = difference.mean(axis=1).sort_values(ascending=False, kind="stable").index
+    difference, words = difference.loc[order, order], words.loc[order, order]
+    largest = max(1.0, float(np.nanmax(np.abs(difference.to_numpy()))))
+    side = 0.62 * len(names) + 1.4
+    figure, axes = plt.subplots(figsize=(max(side, 4.2), max(0.42 * len(names) + 1.1, 2.4)))
+    sns.heatmap(
+        difference, annot=words, fmt="", center=0, vmin=-largest, vmax=largest, cmap=_diverging(), cbar=False,
+        linewidths=1.5, linecolor="none", annot_kws={"fontsize": 9.5}, ax=axes,
+    )  # fmt: skip
+    axes.grid(False)
+    axes.set(title=title, xlabel="", ylabel="")
+    axes.tick_params(axis="x", rotation=40)
+    axes.tick_params(axis="y", rotation=0)
+    for label in axes.get_xticklabels():
+        label.set(ha="right", rotation_mode="anchor")
+    return figure
+
+
+def effects(tests: pd.DataFrame, criteria: list[str], style: Style, *, title: str) -> Any:
+    """Mean differences of each of `criteria` to every other criterion with their intervals, in percentage points."""
+    import matplotlib.pyplot as plt
+
+    shown = [name for name in criteria if name in {*tests["criterion"], *tests["other"]}]
+    others = [name for name in style.colours if name in {*tests["criterion"], *tests["other"]} - {*shown[:1]}]
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.36 * len(others) + 1.4))
+    axes.axvline(0, color=style.ink, linewidth=0.9)
+    shift = np.linspace(-0.16, 0.16, len(shown)) if len(shown) > 1 else [0.0]
+    for name, offset in zip(shown, shift, strict=True):
+        for height, other in enumerate(others):
+            for row in records(tests):
+                if {row["criterion"], row["other"]} != {name, other} or name == other:
+                    continue
+                sign = 1 if row["criterion"] == name else -1
+                low, high = sorted((100 * sign * row["low"], 100 * sign * row["high"]))
+                axes.plot([low, high], [height + offset] * 2, color=style.colours[name], linewidth=2.2,
+                          solid_capstyle="round")  # fmt: skip
+                axes.plot(100 * sign * row["mean_difference"], height + offset, "o", color=style.colours[name],
+                          markersize=6)  # fmt: skip
+    axes.set_yticks(range(len(others)), others)
+    axes.set(title=title, xlabel="difference in accuracy, percentage points", ylim=(len(others) - 0.4, -0.9))
+    axes.grid(axis="y", visible=False)
+    for position, name in enumerate(shown):
+        axes.annotate(f"● {name} minus …", (0.0 + 0.4 * position, 1), (2, -2), xycoords="axes fraction",
+                      textcoords="offset points", va="top", fontsize=10, color=style.colours[name])  # fmt: skip
+    return figure
+
+
+def profile(profiles: pd.DataFrame, style: Style, *, title: str) -> Any:
+    """Heat map: how much of each group (columns, in the order of the network) each criterion (rows) removed.
+
+    Args:
+        profiles: rows of one study, sample count and rate.
+    """
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    data = profiles.assign(share=100 * profiles["removed"] / profiles["units"])
+    groups = list(dict.fromkeys(data["group"]))
+    table = data.pivot_table(index="criterion", columns="group", values="share", aggfunc="mean")
+    table = table.loc[[name for name in style.colours if name in table.index], groups]
+    wide = max(WIDTH, min(11.0, 0.5 * len(groups) + 1.8))
+    figure, axes = plt.subplots(figsize=(wide, 0.36 * len(table) + 2.0))
+    sns.heatmap(table, vmin=0, vmax=100, cmap="cividis_r", annot=len(groups) <= 22, fmt=".0f", linewidths=1,
+                linecolor="none", annot_kws={"fontsize": 9}, cbar=False, ax=axes)  # fmt: skip
+    axes.grid(False)
+    axes.set(title=title, xlabel="", ylabel="")
+    axes.tick_params(axis="x", rotation=50)
+    axes.tick_params(axis="y", rotation=0)
+    for label in axes.get_xticklabels():
+        label.set(ha="right", rotation_mode="anchor", fontsize=9)
+    return figure
+
+
+def cost(table: pd.DataFrame, limit: float | None, style: Style, *, title: str) -> Any:
+    """Time of each criterion as a multiple of a gradient pass, one dot a repeat, on a logarithmic scale."""
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    names = [str(name) for name in table.groupby("criterion")["ratio_to_gradient"].median().sort_values().index]
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.34 * len(names) + 1.2))
+    axes.set_xscale("log")
+    sns.stripplot(data=table, x="ratio_to_gradient", y="criterion", hue="criterion", order=names, hue_order=names,
+                  palette=[style.colours[name] for name in names], jitter=False, alpha=0.55, size=6, legend=False,
+                  ax=axes)  # fmt: skip
+    for height, name in enumerate(names):
+        median = table.loc[table["criterion"] == name, "ratio_to_gradient"].median()
+        axes.annotate(f"{median:.2g}×", (median, height), (0, 7), textcoords="offset points", ha="center", fontsize=9)
+    axes.axvline(1, color=style.ink, linewidth=0.9)
+    if limit is not None:
+        axes.axvline(limit, color=style.ink, linewidth=0.9, linestyle=(0, (3, 3)))
+    axes.set(title=title, xlabel="time to rank ÷ time of a gradient pass", ylabel="")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}×")
+    axes.grid(axis="y", visible=False)
+    return figure
+
+
+def toy(table: pd.DataFrame, style: Style, *, title: str) -> Any:
+    """Accuracy of the pruned 2-D network against the number of reference samples, mean and range over repetitions."""
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    names = [name for name in style.colours if name in set(table["criterion"])]
+    figure, axes = plt.subplots(figsize=(4.4, 3.3))
+    data = table.assign(samples_per_class=pd.to_numeric(table["samples_per_class"]))
+    sns.lineplot(data=data, x="samples_per_class", y="accuracy", hue="criterion", hue_order=names,
+                 palette=style.colours, errorbar=("pi", 50), err_kws={"alpha": 0.14, "linewidth": 0}, marker="o",
+                 markeredgewidth=0, markersize=5, legend=True, ax=axes)  # fmt: skip
+    axes.set_xscale("log")
+    counts = sorted(set(data["samples_per_class"]))
+    axes.set_xticks(counts, [f"{count:g}" for count in counts])
+    axes.minorticks_off()
+    axes.set(title=title, xlabel="reference samples per class", ylabel="accuracy after pruning", ylim=(None, 1.02))
+    axes.legend(title=None, fontsize=9, ncols=2, loc="lower right")
+    _percent(axes.yaxis)
+    return figure
+
+
+def _percent(axis: Any) -> None:
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+
+
+def _diverging() -> Any:
+    """Blue (worse) to orange (better) through a colour that reads on light and dark pages."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("difference", ["#3B7DBB", "#C9D6E2", "#F2EFEA", "#F0CFA8", "#E07B39"])

@@ -1,0 +1,105 @@
+"""The look of every figure: one colour and dash per criterion, one theme, and SVG files that never differ by chance."""
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from secateur.errors import SecateurError
+from secateur.files import replacing
+
+DASHES: tuple[Any, ...] = ("", (4, 1.5), (1, 1), (5, 1.5, 1, 1.5))
+
+
+@dataclass(frozen=True)
+class Style:
+    """Colours and dashes of the criteria, in the order in which legends list them."""
+
+    colours: dict[str, str]
+    dashes: dict[str, Any]
+    ink: str
+    line: str
+
+
+def read(path: str | Path, criteria: Iterable[str]) -> Style:
+    """The look of `criteria` as report/style.yaml defines it; the criteria it does not name share `others` in order.
+
+    Raises:
+        SecateurError: unreadable file or missing key.
+    """
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        known, others, ink, line = found["criteria"], found["others"], found["ink"], found["line"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise SecateurError(f"{path}: needs the keys criteria, others, ink and line ({error!r}).") from None
+    names = sorted(set(criteria))
+    ordered = [name for name in known if name in names] + [name for name in names if name not in known]
+    colours, dashes = {}, {}
+    extra = 0
+    for name in ordered:
+        if name in known:
+            colours[name], dashes[name] = known[name], ((2, 1) if name == "random" else "")
+        else:
+            colours[name] = others[extra % len(others)]
+            dashes[name] = DASHES[1 + (extra + extra // len(others)) % (len(DASHES) - 1)]
+            extra += 1
+    return Style(colours, dashes, ink, line)
+
+
+@contextlib.contextmanager
+def theme(style: Style, salt: str) -> Iterator[None]:
+    """Matplotlib settings of all figures; `salt` makes the ids inside an SVG depend on nothing but its name."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    settings: Any = {
+        "svg.hashsalt": salt, "svg.fonttype": "none", "font.family": "DejaVu Sans", "font.size": 11,
+        "axes.titlesize": 12, "axes.titleweight": "bold", "axes.titlelocation": "left", "axes.labelsize": 11,
+        "axes.edgecolor": style.line, "axes.labelcolor": style.ink, "axes.titlecolor": style.ink,
+        "text.color": style.ink, "xtick.color": style.ink, "ytick.color": style.ink, "grid.color": style.line,
+        "axes.grid": True, "axes.axisbelow": True, "grid.linewidth": 0.6, "axes.spines.top": False,
+        "axes.spines.right": False, "xtick.major.size": 0, "ytick.major.size": 0, "legend.frameon": False,
+        "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
+        "figure.constrained_layout.use": True, "text.parse_math": False,
+    }  # fmt: skip
+    with matplotlib.rc_context(settings):
+        yield
+
+
+def save(figure: Any, path: str | Path) -> None:
+    """Write a figure as SVG without date or program version, so that the same data give the same bytes; closes it."""
+    import matplotlib.pyplot as plt
+
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(figure)
+
+
+def slug(*parts: str) -> str:
+    """A file name's stem from names: lower case letters, digits, dots and dashes."""
+    return "_".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.") or "x" for part in parts)
+
+
+def spread(values: list[float], gap: float) -> list[float]:
+    """Positions as near to `values` as possible (least squares) that lie at least `gap` apart, in the same order.
+
+    For labels at the ends of curves. Values that would collide become one block, evenly spaced about its mean.
+    """
+    order = sorted(range(len(values)), key=lambda index: values[index])
+    blocks: list[tuple[float, list[int]]] = []  # (centre of the block, members)
+    for index in order:
+        centre, members = values[index], [index]
+        while blocks and blocks[-1][0] + gap * (len(blocks[-1][1]) + len(members)) / 2 > centre:
+            _, before = blocks.pop()
+            members = before + members
+            centre = sum(values[member] for member in members) / len(members)
+        blocks.append((centre, members))
+    placed = [0.0] * len(values)
+    for centre, members in blocks:
+        for position, member in enumerate(members):
+            placed[member] = centre + gap * (position - (len(members) - 1) / 2)
+    return placed
