@@ -1,22 +1,19 @@
 """What a network decides over the plane, before and after pruning by each criterion: the data of the pictures."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import nn
 
-from secateur.branches.toy import draws
 from secateur.branches.toy.evaluate import layers_of, logits, prepare
 from secateur.branches.toy.scoring import Scores, removals
-from secateur.branches.toy.settings import Criterion, Settings
+from secateur.branches.toy.study import Study
 
 MARGIN = 0.15
 """The grid reaches this far beyond the training samples."""
 
 
 def grid(inputs: np.ndarray, longer_side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates of a grid with equal spacing on both axes around `inputs` (N × 2), `longer_side` points on one side."""
+    """Coordinates of a grid around `inputs` (N × 2): equal spacing on both axes, `longer_side` points on one side."""
     low, high = inputs.min(axis=0) - MARGIN, inputs.max(axis=0) + MARGIN
     spacing = (high - low).max() / (longer_side - 1)
     count = np.floor((high - low) / spacing + 1e-6).astype(int) + 1
@@ -24,17 +21,7 @@ def grid(inputs: np.ndarray, longer_side: int) -> tuple[np.ndarray, np.ndarray]:
     return x.astype(np.float32), y.astype(np.float32)
 
 
-def collect(
-    model: nn.Sequential,
-    variant: str,
-    references: str,
-    name: str,
-    arrays: dict[str, np.ndarray],
-    scores: Scores,
-    criteria: Sequence[Criterion],
-    settings: Settings,
-    run_seed: int,
-) -> dict[str, np.ndarray]:
+def collect(study: Study, model: nn.Sequential, variant: str, references: str, scores: Scores) -> dict[str, np.ndarray]:
     """Entries of the pictures' archive for one network, with the reference samples of repetition 0.
 
     Returns:
@@ -43,31 +30,29 @@ def collect(
         each with `…/accuracy` on the training set, in [0, 1];
         `<variant>/<references>/reference_inputs` and `…/reference_labels`.
     """
-    x, y = grid(arrays["train_inputs"], settings.boundary_grid)
+    settings = study.settings
+    x, y = grid(study.arrays["train_inputs"], settings.boundary_grid)
     plane = np.column_stack([axis.ravel() for axis in np.meshgrid(x, y)])
     samples = settings.boundary_samples_per_class
-    if references == "generated":
-        pool = next(iter(draws.generated(name, {samples: 1}, run_seed)))
-    else:
-        pool = draws.from_training(name, arrays["train_inputs"], arrays["train_labels"], {samples: 1}, run_seed)
+    pool = next(study.pools(references, {samples: 1}))
     members = pool.members[0][2]
-    train_labels = torch.from_numpy(arrays["train_labels"])
+    train_labels = study.tensor("train_labels")
     prepared = prepare(
         layers_of(model),
         [
-            (torch.from_numpy(arrays["train_inputs"]), train_labels),
+            (study.tensor("train_inputs"), train_labels),
             (torch.from_numpy(plane), torch.zeros(len(plane), dtype=torch.int64)),
         ],
     )
     masks = {f"{variant}/unpruned": torch.zeros(settings.units, dtype=torch.bool)}
-    for criterion in criteria:
+    for criterion in study.criteria:
         row = scores[criterion.name, samples, 0][None]
         masks[f"{variant}/{references}/{criterion.name}"] = removals(row, settings.removed)[0]
     found = {
         "grid_x": x,
         "grid_y": y,
-        "train_inputs": arrays["train_inputs"],
-        "train_labels": arrays["train_labels"],
+        "train_inputs": study.arrays["train_inputs"],
+        "train_labels": study.arrays["train_labels"],
         "samples_per_class": np.array(samples),
         f"{variant}/{references}/reference_inputs": pool.inputs[members].numpy(),
         f"{variant}/{references}/reference_labels": pool.labels[members].numpy(),

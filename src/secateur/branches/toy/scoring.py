@@ -3,37 +3,30 @@
 The signals of a pool of samples are computed once; each draw is a subset of them.
 """
 
-from collections.abc import Iterable, Sequence
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from secateur.branches.toy.draws import Pool
 from secateur.branches.toy.mlp import HIDDEN_LAYERS
-from secateur.branches.toy.settings import Criterion
 from secateur.branches.toy.stability import removal_order
+from secateur.branches.toy.study import Study
 from secateur.errors import SecateurError
 from secateur.pruning.scores import unit_scores
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking.network import Network
-from secateur.seeds import derive
 
 Scores = dict[tuple[str, int, int], np.ndarray]
 """(criterion, samples per class, repetition) → one float64 number a hidden neuron, in the order of the layers."""
 
 
-def score_draws(
-    model: nn.Module, pools: Iterable[Pool], criteria: Sequence[Criterion], run_seed: int, *names: str | int
-) -> Scores:
-    """Scores of every hidden neuron of `model`, normalised in each layer, for all draws of `pools`.
+def score_draws(study: Study, model: nn.Module, references: str, names: tuple[str | int, ...]) -> Scores:
+    """Scores of every hidden neuron of `model`, normalised in each layer, for all draws that the study needs.
 
     Args:
+        study: gives the draws and the criteria.
         model: made by `mlp.build`, in evaluation mode.
-        pools: the draws.
-        criteria: what to score with.
-        run_seed, names: of the criteria's own random streams; the criterion, the number of samples and the repetition
-            are added to the names.
+        references: where the reference samples come from, "generated" or "training".
+        names: of the network, for the criteria's own random streams.
 
     Raises:
         SecateurError: a criterion failed or returned scores that do not fit; the message names it.
@@ -41,15 +34,17 @@ def score_draws(
     groups = find_unit_groups(model, torch.zeros(1, 2))
     found: Scores = {}
     fixed: dict[str, np.ndarray] = {}
-    for pool in pools:
+    for pool in study.pools(references, study.draw_counts()):
         cached = Network(model, HIDDEN_LAYERS, pool.inputs, pool.labels, batch_size=len(pool.labels)).cached()
         for samples, repetition, members in pool.members:
-            for criterion in criteria:
+            for criterion in study.criteria:
                 key = (criterion.name, samples, repetition)
                 if criterion.name in fixed:
                     found[key] = fixed[criterion.name]
                     continue
-                generator = torch.Generator().manual_seed(derive(run_seed, *names, criterion.name, samples, repetition))
+                generator = torch.Generator().manual_seed(
+                    study.seed(*names, references, criterion.name, samples, repetition)
+                )
                 before = generator.get_state()
                 network = cached.subset(members, generator=generator)
                 try:
@@ -59,7 +54,8 @@ def score_draws(
                     raise SecateurError(f"toy, criterion '{criterion.name}': {error}") from error
                 except Exception as error:
                     raise SecateurError(
-                        f"toy, criterion '{criterion.name}' ({criterion.file.path}) raised {type(error).__name__}: {error}"
+                        f"toy, criterion '{criterion.name}' ({criterion.file.path}) raised "
+                        f"{type(error).__name__}: {error}"
                     ) from error
                 found[key] = torch.cat([scores[layer] for layer in HIDDEN_LAYERS]).numpy()
                 # A criterion that needs no samples and drew no random number gives the same scores every time.

@@ -20,7 +20,8 @@ AS_PUBLISHED: dict[str, dict[str, Any]] = {
 }
 """What the authors' code of this study did where the config says nothing else: relevance starts at the true class's
 logit, and relevance and weights are divided by their sum in each layer (for conserved relevance that sum is the same in
-every layer, so it is no normalisation); gradient and Taylor by their Euclidean norm. (The paper's text says l2 for weight.)"""
+every layer, so it is no normalisation); gradient and Taylor by their Euclidean norm. The paper's text says l2 for
+weight."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ class Settings:
     samples_per_class: reference samples per class.
     repetitions: draws of reference samples per cell.
     removed: hidden neurons removed at once, in the main table.
-    noise_sigmas: standard deviations of the noise added to the unseen samples.
+    unseen_samples: how many of the unseen samples are evaluated on, evenly spaced among them (the authors took 500).
+    noise_sigmas: standard deviations of the noise added to the unseen samples (noise above 0 only for the first of
+        `references`, for time).
     rates: shares of the hidden neurons removed, in the curves (may be empty).
     curve_samples_per_class, curve_repetitions: reference samples and draws of the curves.
     boundary_samples_per_class, boundary_grid: reference samples and points along the longer side of the pictures.
@@ -60,6 +63,7 @@ class Settings:
     samples_per_class: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
     repetitions: int = 50
     removed: int = 1000
+    unseen_samples: int = 500
     noise_sigmas: tuple[float, ...] = (0.0, 0.01, 0.1, 0.3)
     rates: tuple[float, ...] = tuple(step / 20 for step in range(1, 20))
     curve_samples_per_class: int = 10
@@ -88,13 +92,13 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     for key in given:
         if key not in known:
             raise SecateurError(f"toy: unknown setting '{key}'; known are {', '.join(known)}.")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
     settings = Settings(**values)
     _choice("variants", settings.variants, VARIANTS)
     _choice("references", settings.references, REFERENCES)
     for key in ("model_seeds", "repetitions", "curve_repetitions", "curve_samples_per_class", "training_steps"):
         _at_least(key, [getattr(settings, key) or 1 if key == "training_steps" else getattr(settings, key)], 1)
-    for key, least in (("boundary_samples_per_class", 1), ("boundary_grid", 2), ("hidden", 2)):
+    for key, least in (("boundary_samples_per_class", 1), ("boundary_grid", 2), ("hidden", 2), ("unseen_samples", 1)):
         _at_least(key, [getattr(settings, key)], least)
     if not settings.samples_per_class:
         raise SecateurError("toy: 'samples_per_class' is empty; at least one number is needed.")
@@ -115,9 +119,9 @@ def read_criteria(criteria: Sequence[str | Mapping[str, Any]], folders: Sequence
     """The criteria to run, loaded.
 
     Args:
-        criteria: names, or entries with `name` and, where wanted, `criterion` (the file's name, if another), `options` and
-            `normalisation`. What an entry leaves out is as in the authors' code for the four published criteria, and as
-            the criterion's file says for others.
+        criteria: names, or entries with `name` and, where wanted, `criterion` (the file's name, if another), `options`
+            and `normalisation`. What an entry leaves out is as in the authors' code for the four published criteria,
+            and as the criterion's file says for others.
         folders: further folders with criterion files.
 
     Raises:
@@ -129,7 +133,8 @@ def read_criteria(criteria: Sequence[str | Mapping[str, Any]], folders: Sequence
         name = str(entry["name"])
         file = registry.load(str(entry.get("criterion") or name), list(folders))
         published = AS_PUBLISHED.get(name, {}) if file.name == name else {}
-        options = registry.with_options(file, entry.get("options") or published.get("options", {}))
+        wanted: dict[str, Any] = entry.get("options") or published.get("options", {})  # type: ignore[assignment]
+        options = registry.with_options(file, wanted)
         normalisation = entry.get("normalisation") or published.get("normalisation", file.normalisation)
         if normalisation not in registry.NORMALISATIONS:
             raise SecateurError(

@@ -35,7 +35,7 @@ def overlaps(first: np.ndarray, second: np.ndarray, size: int, end: str) -> np.n
 
 
 def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Pearson correlations of the rows of `first` with those of `second` (of ranks: Spearman's rho); 0 for constant rows."""
+    """Correlations of the rows of `first` with those of `second` (of ranks: Spearman's rho); 0 for constant rows."""
     return _standardised(first) @ _standardised(second).T
 
 
