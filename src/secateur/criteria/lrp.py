@@ -1,0 +1,31 @@
+"""LRP z⁺: the relevance of a filter's output for the true class; |R| per position where a network adds branches."""
+
+from torch import Tensor
+
+from secateur.ranking.network import Network
+from secateur.relevance.aggregation import aggregate
+
+PAPER = "Yeom et al., Pruning by explaining, Pattern Recognition 115, 2021"
+NORMALISATION = "none"  # relevance is conserved from layer to layer: the paper normalises every criterion but LRP
+NEEDS = ("samples", "labels", "gradients")
+
+
+def score(
+    network: Network,
+    *,
+    rule: str = "zplus",
+    start: str = "one-hot",
+    additions: str = "value",
+    aggregation: str = "auto",
+    bias: str | None = None,
+) -> dict[str, Tensor]:
+    """Relevance of each filter, summed over positions and samples.
+
+    `rule`, `start`, `additions`, `bias`: as of `Network.relevance`. `aggregation`: "sum" of R, "position" for the sum
+    of |R|, "sample" for the sum of each sample's |ΣR|; "auto" is "sum" on chains and "position" on networks with
+    additions, as in the authors' code: splitting by value at an addition gives relevance of both signs, whose sum
+    ranks worse than chance.
+    """
+    if aggregation == "auto":
+        aggregation = "position" if network.has_additions else "sum"
+    return aggregate(network, network.relevance(rule, start, additions, bias), aggregation)

@@ -1,0 +1,23 @@
+"""LRP ε: the absolute relevance of a filter's output for the true class, sample by sample."""
+
+from torch import Tensor
+
+from secateur.ranking.network import Network
+from secateur.relevance.aggregation import aggregate
+
+PAPER = "Bach et al., On pixel-wise explanations by layer-wise relevance propagation, PLoS ONE 10(7), 2015"
+NORMALISATION = "none"  # as for LRP z⁺
+NEEDS = ("samples", "labels", "gradients")
+
+
+def score(
+    network: Network, *, epsilon: float = 1e-6, start: str = "one-hot", aggregation: str = "sample"
+) -> dict[str, Tensor]:
+    """Σ over samples of |Σ over positions of R|.
+
+    `epsilon`: the stabiliser (bigger: less of the relevance of outputs that nearly cancel). `start`: as of
+    `Network.relevance`. `aggregation`: "sample" (default: the ε rule's relevance has both signs, and samples must not
+    cancel), "sum" or "position".
+    """
+    rule = {"rule": "epsilon", "epsilon": epsilon}
+    return aggregate(network, network.relevance(rule, start), aggregation)

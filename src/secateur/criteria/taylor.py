@@ -1,0 +1,24 @@
+"""Taylor: the first-order change of the loss if a filter's output became zero, |Σ output · gradient|."""
+
+from torch import Tensor
+
+from secateur.ranking.network import Network
+
+PAPER = "Molchanov et al., Pruning convolutional neural networks for resource efficient inference, ICLR 2017"
+NORMALISATION = "l2"  # within a layer: Molchanov et al., section 2.2
+NEEDS = ("samples", "labels", "gradients")
+
+
+def score(network: Network, *, of: str = "loss", absolute: str = "total") -> dict[str, Tensor]:
+    """|Σ a·g|; before a ReLU as after it, for the gradient is zero where the ReLU is.
+
+    `of`: the cross-entropy of the true class ("loss") or its logit ("logit"). `absolute`: taken of the sum over
+    samples and positions ("total", as Yeom et al. compare it) or of each sample's sum over positions ("sample",
+    Molchanov's Θ).
+    """
+    sums = network.zeros()
+    for signals in network.gradients(of):
+        for layer, (output, gradient) in signals.items():
+            change = (output.double() * gradient.double()).sum(2)
+            sums[layer] += (change.abs() if absolute == "sample" else change).sum(0)
+    return {layer: total.abs() for layer, total in sums.items()}

@@ -1,0 +1,108 @@
+"""The autograd functions through which the multiplier R/x flows: affine maps, smooth activations and additions.
+
+Everything else (pooling, concatenation, reshaping, ReLU) needs no rule: where a function is homogeneous of degree
+one, the multiplier's way back is the gradient's. So a backward pass of ordinary autograd through these functions,
+started with R/f at the network's outputs, carries R/x to every tensor of the network.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from secateur.relevance.operators import Operator
+from secateur.relevance.rules import Rule, hand_down, input_relevance
+
+Collect = Callable[[Tensor], None]
+
+
+class Affine(torch.autograd.Function):
+    """An affine map whose backward pass hands down relevance by a rule, or the plain gradient where the rule is None.
+
+    `anchor` is a scalar that requires a gradient: it makes the backward pass reach the first layer although the
+    network's input requires none, so that the transposed convolution down to the input is never computed.
+    `collect(signal)`, if any, gets the relevance (or, without a rule, the gradient) at the outputs on the way back.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: Tensor,
+        anchor: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        operator: Operator,
+        rule: Rule | None,
+        collect: Collect | None,
+        collect_input: Collect | None,
+    ) -> Tensor:
+        del anchor
+        outputs = operator.apply(inputs, weight, bias)
+        ctx.operator, ctx.rule, ctx.collect, ctx.collect_input = operator, rule, collect, collect_input
+        ctx.weight, ctx.bias = weight, bias
+        ctx.save_for_backward(inputs, outputs)
+        return outputs
+
+    @staticmethod
+    def backward(ctx: Any, multiplier: Tensor) -> tuple[Tensor | None, ...]:
+        inputs, outputs = ctx.saved_tensors
+        signal = multiplier if ctx.rule is None else multiplier * outputs
+        if ctx.collect is not None:
+            ctx.collect(signal)
+        down = None
+        if ctx.needs_input_grad[0]:
+            if ctx.rule is None:
+                down = ctx.operator.transpose(multiplier, ctx.weight, inputs)
+            elif ctx.collect_input is not None:
+                ctx.collect_input(
+                    input_relevance(ctx.rule, ctx.operator, inputs, ctx.weight, outputs, ctx.bias, signal)
+                )
+            else:
+                down = hand_down(ctx.rule, ctx.operator, inputs, ctx.weight, ctx.bias, outputs, signal)
+        return (down, *[None] * 7)
+
+
+class Activation(torch.autograd.Function):
+    """An element-wise function with f(0) = 0: the factor f(x)/x lets relevance pass unchanged."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.function = function
+        ctx.save_for_backward(inputs)
+        return function(inputs)
+
+    @staticmethod
+    def backward(ctx: Any, multiplier: Tensor) -> tuple[Tensor, None]:
+        (inputs,) = ctx.saved_tensors
+        # At 0 the factor is its limit, the slope, taken here a little beside 0.
+        nearest = torch.finfo(inputs.dtype).eps
+        inputs = torch.where(inputs.abs() < nearest, nearest, inputs)
+        return ctx.function(inputs).div_(inputs).mul_(multiplier), None
+
+
+class Addition(torch.autograd.Function):
+    """The sum of two tensors of one shape, whose relevance is split by positive parts only or by absolute value.
+
+    positive: R_a = R a⁺ / (a⁺ + b⁺);  absolute: R_a = R |a| / (|a| + |b|).  The split by value, R_a = R a / (a + b),
+    is the ordinary gradient of an addition and needs no function.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, first: Tensor, second: Tensor, split: str, epsilon: float) -> Tensor:
+        ctx.split, ctx.epsilon = split, epsilon
+        ctx.save_for_backward(first, second)
+        return first + second
+
+    @staticmethod
+    def backward(ctx: Any, multiplier: Tensor) -> tuple[Tensor | None, ...]:
+        first, second = ctx.saved_tensors
+        if ctx.split == "positive":
+            weights = [(value > 0).to(value.dtype) for value in (first, second)]
+            total = first.clamp(min=0) + second.clamp(min=0)
+        else:
+            weights = [torch.sign(value) for value in (first, second)]
+            total = first.abs() + second.abs()
+        share = multiplier * (first + second) / total.add_(ctx.epsilon)
+        needed = zip(weights, ctx.needs_input_grad[:2], strict=True)
+        return (*[weight.mul_(share) if needs else None for weight, needs in needed], None, None)

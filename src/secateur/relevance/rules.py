@@ -1,0 +1,221 @@
+"""The rules of layer-wise relevance propagation: what each hands down through one affine map.
+
+Every rule but `flat` and `zbox` has the same shape. With W⁺ and W⁻ the positive and negative parts of the weight, s =
+R/x the multiplier that is carried instead of the relevance R, and xᵢ ≥ 0 the map's input,
+
+    sᵢ = (W⁺ᵀ p)ᵢ + (W⁻ᵀ n)ᵢ                (for xᵢ < 0 the two parts change places)
+
+so that a rule is only a choice of p and n, the coefficients of positive and of negative weights, at the map's outputs:
+
+    epsilon         p = n = R / (z + ε sign z)
+    zplus           p = R / z⁺,  n = 0
+    alphabeta       p = α R / z⁺,  n = −β R / z⁻
+    gamma           z > 0: p = (1+γ) R / (z + γ z⁺), n = p / (1+γ);   z < 0: the same with z⁻, p and n exchanged
+
+z⁺ and z⁻ are the sums of the positive and of the negative contributions to z.
+Sources: Bach et al., PLoS ONE 10(7), 2015 (epsilon, alphabeta); Montavon et al., Pattern Recognition 65, 2017 (zplus,
+zbox); Lapuschkin et al., Nature Communications 10, 2019 (flat); Montavon et al., LNCS 11700, 2019, and Andéol et al.
+2021 (gamma, for signed inputs); Yeom et al., Pattern Recognition 115, 2021, eq. 3–5 (zplus as a pruning criterion,
+biases ignored).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from secateur.errors import SecateurError
+from secateur.relevance.operators import Operator
+
+NAMES = ("epsilon", "zplus", "alphabeta", "gamma", "flat", "zbox")
+BIASES = ("absorb", "ignore")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule with its numbers.
+
+    `epsilon` stabilises every denominator (added with the denominator's sign; 0 counts as positive). `bias` says
+    whether a bias keeps the share of the relevance that it contributed ("absorb") or leaves all of it to the inputs
+    ("ignore"). `low` and `high` bound the network's input (zbox; one number, or one per input channel).
+    """
+
+    name: str
+    epsilon: float = 1e-6
+    alpha: float = 2.0
+    beta: float = 1.0
+    gamma: float = 0.25
+    low: float | tuple[float, ...] = 0.0
+    high: float | tuple[float, ...] = 1.0
+    bias: str = "absorb"
+
+    @property
+    def input_only(self) -> bool:
+        """Whether the rule ignores the value of its input, so that only the network's input can stand below it."""
+        return self.name in ("flat", "zbox")
+
+
+_DEFAULTS = {
+    "epsilon": Rule("epsilon"),
+    "zplus": Rule("zplus", bias="ignore"),
+    "alphabeta": Rule("alphabeta", bias="ignore"),
+    "alpha2beta1": Rule("alphabeta", alpha=2.0, beta=1.0, bias="ignore"),
+    "alpha1beta0": Rule("zplus", bias="ignore"),
+    "gamma": Rule("gamma"),
+    "flat": Rule("flat", bias="ignore"),
+    "zbox": Rule("zbox", bias="ignore"),
+}
+
+
+def parse_rule(specification: "str | Mapping[str, Any] | Rule") -> Rule:
+    """The rule that a config names: a name, or a mapping with `rule` and the rule's numbers.
+
+    Raises SecateurError for an unknown name or number, α − β ≠ 1, and negative numbers.
+    """
+    if isinstance(specification, Rule):
+        rule = specification
+    else:
+        given = {"rule": specification} if isinstance(specification, str) else dict(specification)
+        name = given.pop("rule", None)
+        if name not in _DEFAULTS:
+            raise SecateurError(f"Relevance rule {name!r}: no such rule. Choose one of {', '.join(_DEFAULTS)}.")
+        allowed = {field.name for field in fields(Rule)} - {"name"}
+        if unknown := sorted(set(given) - allowed):
+            raise SecateurError(
+                f"Relevance rule {name!r} has no option {', '.join(unknown)}. "
+                f"Its options are {', '.join(sorted(allowed))}."
+            )
+        bounds = {key: tuple(given[key]) for key in ("low", "high") if isinstance(given.get(key), list | tuple)}
+        rule = replace(_DEFAULTS[name], **{**given, **bounds})
+    if rule.name not in NAMES:
+        raise SecateurError(f"Relevance rule {rule.name!r}: no such rule. Choose one of {', '.join(NAMES)}.")
+    if rule.bias not in BIASES:
+        raise SecateurError(f"bias {rule.bias!r} of rule {rule.name}: choose 'absorb' or 'ignore'.")
+    if min(rule.epsilon, rule.gamma, rule.alpha, rule.beta) < 0:
+        raise SecateurError(f"Rule {rule.name}: epsilon, alpha, beta and gamma must not be negative.")
+    if rule.name == "alphabeta" and abs(rule.alpha - rule.beta - 1) > 1e-9:
+        raise SecateurError(
+            f"Rule alphabeta with alpha={rule.alpha:g}, beta={rule.beta:g}: alpha − beta must be 1, "
+            "else relevance is not conserved."
+        )
+    if rule.name == "alphabeta" and rule.beta == 0:
+        return replace(rule, name="zplus")
+    return rule
+
+
+def stabilise(values: Tensor, epsilon: float) -> Tensor:
+    """`values` moved away from zero by `epsilon`, each in its own direction (0 counts as positive). A new tensor."""
+    return torch.where(values < 0, values - epsilon, values + epsilon)
+
+
+def coefficients(
+    rule: Rule, relevance: Tensor, outputs: Tensor, positive: Callable[[], Tensor]
+) -> tuple[Tensor, Tensor | None]:
+    """The coefficients (p, n), but for epsilon, of positive and of negative weights; None where a rule has none.
+
+    `relevance` and `outputs` have the shape of the map's outputs (the outputs without the bias where the rule ignores
+    it); `positive()` computes z⁺, the sum of positive contributions, when a rule asks for it, as a tensor that may be
+    overwritten.
+    """
+    above = positive()
+    if rule.name == "zplus":
+        return relevance / above.add_(rule.epsilon), None
+    # Rounding can leave z − z⁺ a little above zero where there is no negative contribution.
+    below = (outputs - above).clamp_(max=0)
+    if rule.name == "alphabeta":
+        # The stabiliser takes the sign of z⁻, and zero counts as positive: no contribution, nothing handed down.
+        return (
+            rule.alpha * (relevance / above.add_(rule.epsilon)),
+            -rule.beta * (relevance / stabilise(below, rule.epsilon)),
+        )
+    upward = outputs > 0
+    emphasised = torch.where(upward, above, below).mul_(rule.gamma).add_(outputs)
+    shared = (relevance / stabilise(emphasised, rule.epsilon)).mul_(outputs != 0)
+    return torch.where(upward, (1 + rule.gamma) * shared, shared), torch.where(
+        upward, shared, (1 + rule.gamma) * shared
+    )
+
+
+def hand_down(
+    rule: Rule,
+    operator: Operator,
+    inputs: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    outputs: Tensor,
+    relevance: Tensor,
+) -> Tensor:
+    """The multiplier R/x at the map's inputs, from the relevance at its outputs.
+
+    `outputs` = operator.apply(inputs, weight, bias). Three convolutions in all for zplus where the inputs are
+    non-negative (the forward pass, z⁺ and the transposed one), five where they are signed; two for epsilon; one more
+    each for alphabeta.
+    """
+    kept_bias = bias if rule.bias == "absorb" else None
+    if bias is not None and kept_bias is None and rule.name != "zplus":
+        outputs = outputs - operator.channels(bias, outputs)
+    if rule.name == "epsilon":
+        shared = relevance / stabilise(outputs, rule.epsilon)
+        return operator.transpose(shared, weight, inputs)
+    signed = inputs.numel() > 0 and bool(inputs.amin() < 0)
+    up = weight.clamp(min=0)
+    # zplus needs the negative weights for negative inputs only.
+    down = weight.clamp(max=0) if signed or rule.name != "zplus" else up
+
+    def positive() -> Tensor:
+        positive_bias = None if kept_bias is None else kept_bias.clamp(min=0)
+        if not signed:
+            return operator.apply(inputs, up, positive_bias)
+        total = operator.apply(inputs.clamp(min=0), up, positive_bias)
+        return total.add_(operator.apply(inputs.clamp(max=0), down))
+
+    p, n = coefficients(rule, relevance, outputs, positive)
+
+    def transposed(upper: Tensor, lower: Tensor) -> Tensor:
+        result = operator.transpose(p, upper, inputs)
+        return result if n is None else result.add_(operator.transpose(n, lower, inputs))
+
+    if not signed:
+        return transposed(up, down)
+    return torch.where(inputs < 0, transposed(down, up), transposed(up, down))
+
+
+def input_relevance(
+    rule: Rule,
+    operator: Operator,
+    inputs: Tensor,
+    weight: Tensor,
+    outputs: Tensor,
+    bias: Tensor | None,
+    relevance: Tensor,
+) -> Tensor:
+    """The relevance (not the multiplier) at the network's input under `flat` or `zbox`; both ignore the bias."""
+    if rule.name == "flat":
+        ones = torch.ones_like(inputs)
+        flat_weight = torch.ones_like(weight)
+        shares = relevance / stabilise(operator.apply(ones, flat_weight), rule.epsilon)
+        return operator.transpose(shares, flat_weight, inputs)
+    if bias is not None:
+        outputs = outputs - operator.channels(bias, outputs)
+    up, down = weight.clamp(min=0), weight.clamp(max=0)
+    low, high = (_bound(value, inputs) for value in (rule.low, rule.high))
+    if bool((low > high).any()):
+        raise SecateurError("Rule zbox: `low` must not exceed `high`.")
+    sums = outputs - operator.apply(low, up) - operator.apply(high, down)
+    shares = relevance / stabilise(sums, rule.epsilon)
+    return (
+        inputs * operator.transpose(shares, weight, inputs)
+        - low * operator.transpose(shares, up, inputs)
+        - high * operator.transpose(shares, down, inputs)
+    )
+
+
+def _bound(value: float | tuple[float, ...], inputs: Tensor) -> Tensor:
+    bound = torch.as_tensor(value, dtype=inputs.dtype, device=inputs.device)
+    if bound.dim():
+        if inputs.dim() < 2 or bound.numel() != inputs.shape[1]:
+            raise SecateurError(f"Rule zbox: {bound.numel()} bounds for inputs of shape {tuple(inputs.shape[1:])}.")
+        bound = bound.reshape(1, -1, *[1] * (inputs.dim() - 2))
+    return bound.expand_as(inputs)

@@ -1,0 +1,183 @@
+"""What each torch function means to the passes: affine maps, activations, and what ordinary autograd does exactly."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_CONVOLUTION = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+_TRANSPOSED = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+_GENERAL = ("input", "weight", "bias", "stride", "padding", "dilation", "transposed", "output_padding", "groups")
+_BATCH_NORM = ("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+
+# The parameters, in order, of the functions whose arguments have to be known by name.
+SIGNATURES: dict[str, tuple[str, ...]] = {
+    **{f"conv{n}d": _CONVOLUTION for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": _TRANSPOSED for n in (1, 2, 3)},
+    "convolution": _GENERAL,
+    "_convolution": _GENERAL,
+    "linear": ("input", "weight", "bias"),
+    "batch_norm": _BATCH_NORM,
+    "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps"),
+    "rms_norm": ("input", "normalized_shape", "weight", "eps"),
+    "group_norm": ("input", "num_groups", "weight", "bias", "eps"),
+    "instance_norm": ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps"),
+    "dropout": ("input", "p", "training", "inplace"),
+}
+# torch.batch_norm has its parameters in another order than torch.nn.functional.batch_norm.
+_RAW_BATCH_NORM = ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps")
+
+AFFINE = {
+    **{name: "convolution" for name in SIGNATURES if "conv" in name},
+    "linear": "linear",
+    "batch_norm": "normalisation",
+}
+DROPOUTS = {
+    "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
+    "alpha_dropout",
+    "feature_alpha_dropout",
+    "feature_dropout",
+}
+# Element-wise functions with f(0) = 0 that are not homogeneous: relevance passes by the factor f(x)/x.
+FACTORS = {
+    *("silu", "gelu", "hardswish", "mish", "elu", "selu", "celu", "relu6", "hardtanh"),
+    *("tanh", "softsign", "tanhshrink", "softshrink", "hardshrink"),
+}
+CLAMPS = {"clamp", "clip", "clamp_min", "clamp_max"}
+GATES = {"sigmoid", "hardsigmoid"}
+NORMS = {"layer_norm", "rms_norm", "group_norm", "instance_norm"}
+PRODUCTS = {"mul", "multiply"}
+SUMS = {"add", "sub", "subtract", "rsub"}
+
+# Autograd nodes whose gradient carries the multiplier exactly: the function is linear, or homogeneous of degree one.
+EXACT_NODES = {
+    *(
+        "Add",
+        "Sub",
+        "Rsub",
+        "Neg",
+        "Cat",
+        "Stack",
+        "Split",
+        "SplitWithSizes",
+        "SafeSplit",
+        "Unbind",
+        "Chunk",
+        "Clone",
+        "ToCopy",
+    ),
+    *(
+        "View",
+        "UnsafeView",
+        "ReshapeAlias",
+        "Reshape",
+        "Alias",
+        "T",
+        "Transpose",
+        "Permute",
+        "Squeeze",
+        "Unsqueeze",
+        "Expand",
+    ),
+    *(
+        "Select",
+        "Slice",
+        "Index",
+        "IndexSelect",
+        "Gather",
+        "AsStrided",
+        "Narrow",
+        "Unfold",
+        "Im2Col",
+        "Col2Im",
+        "Roll",
+        "Flip",
+    ),
+    *("Mean", "Sum", "AvgPool2D", "AvgPool3D", "AdaptiveAvgPool2D", "AdaptiveAvgPool3D", "MkldnnAdaptiveAvgPool2D"),
+    *(
+        "MaxPool2DWithIndices",
+        "MaxPool3DWithIndices",
+        "AdaptiveMaxPool2D",
+        "AdaptiveMaxPool3D",
+        "Max",
+        "Amax",
+        "Maximum",
+    ),
+    *("Relu", "LeakyRelu", "PreluKernel", "Repeat", "RepeatInterleave", "Where", "MaskedFill", "Pad", "ConstantPadNd"),
+    *(
+        "ReflectionPad1D",
+        "ReflectionPad2D",
+        "ReflectionPad3D",
+        "ReplicationPad1D",
+        "ReplicationPad2D",
+        "ReplicationPad3D",
+    ),
+    *("UpsampleNearest1D", "UpsampleNearest2D", "UpsampleNearest3D", "UpsampleNearestExact2D", "UpsampleLinear1D"),
+    *(
+        "UpsampleBilinear2D",
+        "UpsampleBicubic2D",
+        "UpsampleTrilinear3D",
+        "PixelShuffle",
+        "PixelUnshuffle",
+        "ChannelShuffle",
+    ),
+    *("Mul", "Div", "CopySlices", "CopyBackwards", "AccumulateGrad", "Identity"),
+    *("Affine", "Activation", "Addition"),
+}
+
+
+def arguments_of(function: Callable, name: str, args: tuple, kwargs: dict) -> dict[str, Any]:
+    """The arguments of a call of a function in SIGNATURES, by name."""
+    names = SIGNATURES[name]
+    if name == "batch_norm" and function is not F.batch_norm:
+        names = _RAW_BATCH_NORM
+    return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+def plain_name(function: Callable) -> tuple[str, bool]:
+    """A function's name without the marks of operators and in-place variants, and whether it works in place."""
+    name: str = getattr(function, "__name__", "")
+    if name.startswith("__") and name.endswith("__"):
+        inner = name.strip("_")
+        for prefix in ("i", "r"):
+            if inner.startswith(prefix) and inner[1:] in ("add", "sub", "mul", "truediv"):
+                return {"truediv": "div", "sub": "rsub" if prefix == "r" else "sub"}.get(
+                    inner[1:], inner[1:]
+                ), prefix == "i"
+        return {"truediv": "div", "add": "add", "sub": "sub", "mul": "mul"}.get(inner, name), False
+    if name.endswith("_") and not name.startswith("_"):
+        return name[:-1], True
+    return name, False
+
+
+def out_of_place(name: str) -> Callable | None:
+    """The variant of an in-place function that returns a new tensor; None where torch has none."""
+    return next((getattr(room, name) for room in (F, Tensor, torch) if hasattr(room, name)), None)
+
+
+def exact(node: Any) -> bool:
+    """Whether an autograd node hands the multiplier down exactly."""
+    kind = node.name().split("::")[-1].rstrip("0123456789").removesuffix("Backward")
+    if kind not in EXACT_NODES:
+        return False
+    if kind in ("Mul", "Div"):  # one factor must be a constant, and a signal must not divide
+        sources = [source for source, _ in node.next_functions]
+        return sum(source is not None for source in sources) == 1 and (kind == "Mul" or sources[0] is not None)
+    return True
+
+
+def current_module(names: dict[int, str]) -> tuple[str, str]:
+    """Name and class of the innermost module in whose code the present call stands; names: id of module -> name."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        candidate = frame.f_locals.get("self")
+        if isinstance(candidate, nn.Module) and id(candidate) in names:
+            return names[id(candidate)], type(candidate).__name__
+        frame = frame.f_back  # type: ignore[assignment]
+    return "", "network"
