@@ -182,7 +182,7 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
     for owner, roles in by_owner.items():
         if "parameter" not in roles:
             resize(new.get_submodule(owner))
-    _resize_attributes(model, new)
+    restate_head(new, head_inputs(model))
     return new
 
 
@@ -202,15 +202,24 @@ def resize(module: Any) -> None:
         module.num_features = tensor.numel()
 
 
-def _resize_attributes(old: nn.Module, new: nn.Module) -> None:
-    """Follow timm's statement of how many features enter the classifier, which a new head would be built from."""
-    heads = [(before, after) for before, after in zip(old.modules(), new.modules(), strict=True) if is_layer(before)]
-    if not heads:
+def head_inputs(model: nn.Module) -> int | None:
+    """Number of features that enter a timm network's classifier; None for other networks."""
+    find: Any = getattr(model, "get_classifier", None)
+    head = find() if callable(find) else None
+    return layer_size(head, "in") if is_layer(head) else None
+
+
+def restate_head(model: nn.Module, before: int | None) -> None:
+    """Correct what a pruned timm network states about its features, so that a new head can be built from it."""
+    after = head_inputs(model)
+    if after is None or after == before:
         return
-    before, after = (layer_size(layer, "in") for layer in heads[-1])
-    for attribute in ("num_features", "head_hidden_size"):
-        if before != after and getattr(new, attribute, None) == before:
-            setattr(new, attribute, after)
+    head: Any = model.get_classifier()  # type: ignore[operator]
+    for module in model.modules():
+        if module is not head and any(part is head for part in module.modules()):
+            for attribute in ("num_features", "head_hidden_size", "in_features"):
+                if getattr(module, attribute, None) == before:
+                    setattr(module, attribute, after)
 
 
 def _keep(memo: dict[int, object], tensor: Tensor, cuts: Sequence[tuple[int, Tensor]]) -> None:

@@ -1,0 +1,176 @@
+"""Pruned networks on disk: the weights as safetensors and a small JSON that says how to rebuild the network; no code.
+
+`network.json` holds the architecture's name and arguments, which original output channels are left in each layer, and
+the MD5 of `weights.safetensors`, by which a torn or exchanged pair of files is found out.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from secateur.errors import SecateurError
+from secateur.files import md5, read_json, replacing, write_json
+from secateur.pruning.operations import BATCH_NORMS, is_layer, layer_size
+from secateur.pruning.removal import Kept, head_inputs, resize, restate_head
+
+FORMAT = "secateur pruned network 1"
+WEIGHTS, DESCRIPTION = "weights.safetensors", "network.json"
+Builder = Callable[[str, dict[str, Any]], nn.Module]
+
+
+class Saved(NamedTuple):
+    """A network read from disk (on the CPU, in eval mode) and what its description says."""
+
+    model: nn.Module
+    architecture: str
+    arguments: dict[str, Any]
+    kept: Kept
+
+
+def save(
+    model: nn.Module, folder: str | Path, *, architecture: str, arguments: Mapping[str, Any], kept: Mapping[str, Any]
+) -> None:
+    """Write `model` to `folder` (made if needed) as `weights.safetensors` and `network.json`, each whole or not at all.
+
+    `architecture` and `arguments` are what `timm.create_model(architecture, **arguments)` built the unpruned network
+    from (or "torchvision/<name>" and that function's arguments); `kept` is the record of `removal.all_channels` and
+    `removal.remaining`. Weights keep their precision.
+
+    Raises SecateurError when `kept` does not fit the network or the arguments cannot be written as JSON.
+    """
+    folder = Path(folder)
+    record = {layer: [int(channel) for channel in channels] for layer, channels in kept.items()}
+    _check_record(model, record, str(folder))
+    settings = {key: value for key, value in arguments.items() if key != "pretrained"}
+    try:
+        json.dumps(settings)
+    except (TypeError, ValueError) as error:
+        raise SecateurError(f"arguments of {architecture}: {error}. Allowed are JSON's types of value.") from None
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file(tensors, temporary)
+    description = {"format": FORMAT, "architecture": architecture, "arguments": settings, "kept": record}
+    write_json(folder / DESCRIPTION, description | {"weights_md5": md5(folder / WEIGHTS)})
+
+
+def load(folder: str | Path, *, build: Builder | None = None) -> Saved:
+    """Rebuild the network that `save` wrote to `folder`.
+
+    `build(architecture, arguments)` makes the unpruned network; by default timm's or torchvision's function does,
+    without pretrained weights. The global random state is left as it was.
+
+    Raises SecateurError for files that are missing, truncated, not of one pair, or another program's, and where the
+    unpruned network does not have the layers and sizes that the files speak of.
+    """
+    folder = Path(folder)
+    for name in (DESCRIPTION, WEIGHTS):
+        if not (folder / name).is_file():
+            raise SecateurError(f"{folder}: holds no {name}. A pruned network is {DESCRIPTION} and {WEIGHTS} together.")
+    architecture, arguments, kept = _description(folder)
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise SecateurError(f"{folder / WEIGHTS}: not a readable safetensors file ({error}). Save it again.") from None
+    with torch.random.fork_rng():
+        model = (build or build_unpruned)(architecture, arguments)
+    where = str(folder)
+    _check_names(model, tensors, architecture, where)
+    before = head_inputs(model)
+    _shrink_to(model, tensors, where)
+    _check_record(model, kept, where)
+    model.load_state_dict(tensors, assign=True)
+    restate_head(model, before)
+    return Saved(model.eval(), architecture, arguments, kept)
+
+
+def build_unpruned(architecture: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """The network `architecture` of timm (ours included), or of torchvision after "torchvision/", randomly initialised.
+
+    Raises SecateurError for an unknown name or arguments that the network does not take.
+    """
+    settings: dict[str, Any] = {}
+    for key, value in arguments.items():
+        settings[key] = tuple(value) if isinstance(value, list) else value
+    settings.pop("pretrained", None)
+    try:
+        if architecture.startswith("torchvision/"):
+            import torchvision
+
+            return torchvision.models.get_model(architecture.removeprefix("torchvision/"), weights=None, **settings)
+        import timm
+
+        import secateur.models.small  # noqa: F401 (registers our own architectures with timm)
+
+        return timm.create_model(architecture, pretrained=False, **settings)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise SecateurError(
+            f"architecture {architecture!r} with arguments {dict(arguments)} cannot be built ({error}). "
+            "Allowed are timm's names (timm.list_models()) and torchvision's after 'torchvision/'."
+        ) from None
+
+
+def _description(folder: Path) -> tuple[str, dict[str, Any], Kept]:
+    """Architecture, arguments and record of kept channels of a folder, checked for form and against the weights."""
+    path = folder / DESCRIPTION
+    found = read_json(path)
+    expected = {"architecture": str, "arguments": dict, "kept": dict, "weights_md5": str}
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise SecateurError(f"{path}: is no description of a pruned network (format {FORMAT!r} is needed).")
+    for key, kind in expected.items():
+        if not isinstance(found.get(key), kind):
+            raise SecateurError(f"{path}: entry {key!r} is missing or of the wrong kind. Save the network again.")
+    if md5(folder / WEIGHTS) != found["weights_md5"]:
+        raise SecateurError(
+            f"{folder}: {WEIGHTS} is truncated or not the one that {DESCRIPTION} describes. Save again."
+        )
+    return found["architecture"], found["arguments"], found["kept"]
+
+
+def _check_names(model: nn.Module, tensors: Mapping[str, Tensor], architecture: str, where: str) -> None:
+    """Raise unless the tensors are exactly those that the unpruned network has."""
+    own = model.state_dict()
+    problems = [f"missing {name}" for name in own if name not in tensors]
+    problems += [f"surplus {name}" for name in tensors if name not in own]
+    if problems:
+        shown = "; ".join(problems[:6]) + (f"; and {len(problems) - 6} more" if len(problems) > 6 else "")
+        raise SecateurError(f"{where}: the weights are not those of a {architecture}: {shown}.")
+
+
+def _shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Make the network's tensors as small as those of the file, and its modules' stated sizes with them."""
+    for prefix, module in model.named_modules():
+        changed = False
+        sized = is_layer(module) or isinstance(module, (nn.PReLU, BATCH_NORMS))
+        for name, own in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
+            full = f"{prefix}.{name}" if prefix else name
+            if full not in tensors or tensors[full].shape == own.shape:
+                continue
+            found, allowed = tuple(tensors[full].shape), tuple(own.shape)
+            known = sized or own.numel() == max(allowed)
+            fits = len(found) == len(allowed) and all(0 < new <= old for new, old in zip(found, allowed, strict=True))
+            if not (known and fits):
+                raise SecateurError(f"{where}: {full} has shape {found}, which no removal makes of {allowed}.")
+            empty = torch.empty(found, dtype=own.dtype)
+            setattr(module, name, nn.Parameter(empty, own.requires_grad) if isinstance(own, nn.Parameter) else empty)
+            changed = True
+        if changed and sized:
+            resize(module)
+
+
+def _check_record(model: nn.Module, kept: Mapping[str, Any], where: str) -> None:
+    """Raise unless the record of kept channels has exactly the network's layers, and as many channels as they have."""
+    layers = {name: module for name, module in model.named_modules() if is_layer(module)}
+    if set(kept) != set(layers):
+        odd = sorted(set(kept) ^ set(layers))
+        raise SecateurError(f"{where}: record of kept channels and network differ in the layers {', '.join(odd[:6])}.")
+    for name, channels in kept.items():
+        size = layer_size(layers[name], "out")
+        whole = isinstance(channels, list) and all(type(channel) is int and channel >= 0 for channel in channels)
+        if not whole or sorted(set(channels)) != channels or len(channels) != size:
+            raise SecateurError(f"{where}: layer {name} has {size} output channels, but its record lists others.")
