@@ -26,9 +26,7 @@ def test_demo_is_valid_and_gets_every_default():
     resolved = configuration.resolve(DEMO)
     assert resolved["batch_size"] == 128
     assert resolved["training"]["pretrain"]["weight_decay"] == 0.01
-    assert resolved["criteria"][0] == {
-        "name": "weight", "criterion": "weight", "options": {}, "normalisation": None, "combine": "sum",
-    }  # fmt: skip
+    assert resolved["criteria"][0] == {"name": "weight", "criterion": "weight", "options": {}, "combine": "sum"}
 
 
 def test_resolving_twice_changes_nothing():
@@ -55,7 +53,7 @@ def test_resolving_twice_changes_nothing():
         ("fewshot.rates", [1.2], ["fewshot.rates.0", "1.2", "less than 1"]),
         ("fewshot.rates", [0], ["fewshot.rates.0", "0", "greater than 0"]),
         ("retrain.rates", [0.5, 0.2], ["retrain.rates", "0.2 stands after 0.5"]),
-        ("fewshot.samples_per_class", [-1], ["fewshot.samples_per_class.0", "-1", "at least 1"]),
+        ("fewshot.samples_per_class", [-1], ["fewshot.samples_per_class.0", "-1", "smallest allowed is 1"]),
         ("fewshot.samples_per_class", [500], ["fewshot.samples_per_class", "500", "1 to 87", "digits_target"]),
         ("retrain.samples_per_class", [88], ["retrain.samples_per_class", "88", "87"]),
         ("fewshot.samples_per_class", ["some"], ["fewshot.samples_per_class.0", "'some'", "'all'"]),

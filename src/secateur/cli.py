@@ -201,3 +201,161 @@ def retrain(
         opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
         stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, state, output)
     said(f"wrote {output}")
+
+
+@app.command()
+def cost(
+    config: ConfigOption,
+    study: StudyOption,
+    data: DataOption,
+    models: ModelsOption,
+    output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
+) -> None:
+    """Time each criterion beside a forward and a gradient pass, on the task model of seed 0."""
+    from secateur.branches.cost import cost as stage
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        stage(open_study(resolved, known(resolved, "studies", study), data, models), 0, output)
+    said(f"wrote {output}")
+
+
+@app.command()
+def criteria(
+    folder: Annotated[list[Path] | None, typer.Option(help="Folder with criterion files of your own.")] = None,
+) -> None:
+    """List the criteria there are, what each is, and the options it takes."""
+    from secateur.ranking import registry
+
+    for name, path in registry.find(folder or []).items():
+        criterion = registry.load(name, folder or [])
+        options = ", ".join(f"{key}={value!r}" for key, value in criterion.options.items()) or "none"
+        print(f"{name}\n  {registry.describe(name, folder or [])}")
+        print(f"  normalisation: {criterion.normalisation}; needs: {', '.join(criterion.needs) or 'no data'}")
+        print(f"  options: {options}\n  {path}")
+
+
+@app.command()
+def collect(
+    config: ConfigOption,
+    results: Annotated[Path, typer.Option(help="Folder of the run, results/<run>.")],
+    output: Annotated[Path, typer.Option(help="Folder of the tables to write.")],
+) -> None:
+    """Gather what the branches measured into one tidy table a subject."""
+    from secateur.analysis.collect import collect as stage
+    from secateur.config import read
+
+    with usage.work():
+        stage(read(config), results, output)
+    said(f"wrote {output}")
+
+
+@app.command()
+def toy(
+    config: ConfigOption,
+    data: DataOption,
+    output: Annotated[Path, typer.Option(help="Accuracies to write (parquet).")],
+    boundaries: Annotated[Path, typer.Option(help="Decision boundaries to write (npz).")],
+    stability: Annotated[Path, typer.Option(help="Agreement of rankings to write (parquet).")],
+) -> None:
+    """Run the 2-D study on one of its sets."""
+    from secateur.branches.toy.run import run_toy
+
+    resolved = opened(config)
+    settings = {key: value for key, value in resolved["toy"].items() if key not in ("datasets", "criteria")}
+    chosen = resolved["toy"].get("criteria", [item["name"] for item in resolved["criteria"]])
+    entries = [
+        {key: item[key] for key in ("name", "criterion", "options", "normalisation") if key in item}
+        for item in resolved["criteria"]
+        if item["name"] in chosen
+    ]
+    settings["criteria_path"] = resolved["criteria_path"]
+    with usage.work():
+        run_toy(data, settings, entries, resolved["run_seed"], output, boundaries, stability)
+    said(f"wrote {output}, {boundaries} and {stability}")
+
+
+TablesOption = Annotated[Path, typer.Option(help="Folder of the tables, as `secateur collect` writes them.")]
+StatisticsOption = Annotated[Path, typer.Option(help="Folder of the statistics, as `secateur statistics` writes them.")]
+
+
+@app.command()
+def statistics(
+    config: ConfigOption,
+    tables: TablesOption,
+    output: Annotated[Path, typer.Option(help="Folder of the statistics to write.")],
+) -> None:
+    """Test the differences and judge the claims."""
+    from secateur.analysis import statistics as stage
+    from secateur.config import read
+
+    with usage.work():
+        stage.run(tables, output, read(config))
+    said(f"wrote {output}")
+
+
+@app.command()
+def figures(
+    tables: TablesOption,
+    statistics: StatisticsOption,
+    output: Annotated[Path, typer.Option(help="Folder of the figures to write (SVG).")],
+) -> None:
+    """Draw the figures."""
+    from secateur.report import figures as stage
+
+    with usage.work():
+        stage.run(tables, statistics, output)
+    said(f"wrote {output}")
+
+
+@app.command()
+def report(
+    config: ConfigOption,
+    results: Annotated[Path, typer.Option(help="Folder of the run, results/<run>.")],
+    tables: TablesOption,
+    statistics: StatisticsOption,
+    figures: Annotated[Path, typer.Option(help="Folder of the figures, as `secateur figures` writes them.")],
+    output: Annotated[Path, typer.Option(help="Page to write (HTML).")],
+) -> None:
+    """Assemble the report: one page that opens offline."""
+    from secateur.config import read
+    from secateur.provenance import gather
+    from secateur.report import page as stage
+
+    resolved = read(config)
+    with usage.work():
+        stage.run(tables, statistics, figures, output, resolved, gather(resolved, results), toy_dir=results / "toy")
+    (output.parent / PARTIAL).unlink(missing_ok=True)
+    said(f"wrote {output}")
+
+
+PARTIAL = "report.partial.html"
+
+
+@app.command()
+def partial(config: ConfigOption) -> None:
+    """Report on what a failed run did complete, and say what is missing: results/<run>/report.partial.html.
+
+    All of it goes to a folder of its own, so that no later run takes it for the whole.
+    """
+    from secateur.analysis import collect as tables
+    from secateur.analysis import statistics
+    from secateur.config import read
+    from secateur.provenance import gather
+    from secateur.report import figures, page
+
+    resolved = read(config)
+    results = Path("results", resolved["run"])
+    folder = results / "partial"
+    missing = tables.collect(resolved, results, folder / "tables", allow_missing=True)
+    if not (folder / "tables" / "curves.parquet").exists():
+        said("no curve is complete yet: there is nothing to report on.")
+        return
+    statistics.run(folder / "tables", folder / "statistics", resolved)
+    figures.run(folder / "tables", folder / "statistics", folder / "figures")
+    facts = gather(resolved, results)
+    page.run(
+        folder / "tables", folder / "statistics", folder / "figures", results / PARTIAL, resolved, facts, missing
+    )  # fmt: skip
+    said(f"wrote {results / PARTIAL}: {len(missing)} measurements are missing")

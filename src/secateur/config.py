@@ -129,7 +129,7 @@ def _sentence(error: Any) -> str:
 
 def _criterion(item: str | dict[str, Any]) -> dict[str, Any]:
     given = {"name": item} if isinstance(item, str) else item
-    defaults = {"criterion": given["name"], "options": {}, "normalisation": None, "combine": "sum"}
+    defaults = {"criterion": given["name"], "options": {}, "combine": "sum"}
     return defaults | given
 
 
@@ -169,7 +169,7 @@ def _check(config: Config) -> None:
 
 def smallest_class(dataset: str) -> int | None:
     """Training samples of the dataset's smallest class: from the data where they are, else from its entry."""
-    made = REPOSITORY / "data" / dataset / "dataset.json"
+    made = Path("data", dataset, "dataset.json")
     if made.exists():
         return min(read_json(made)["class_sizes"]["train"])
     return datasets()[dataset].get("smallest_class")

@@ -10,9 +10,6 @@ rule fewshot:
     output:
         curves=f"{RESULTS}/curves/fewshot/{{study}}/{{criterion}}/{{part}}.parquet",
         profiles=f"{RESULTS}/profiles/{{study}}/{{criterion}}/{{part}}.parquet",
-    params:
-        settings=lambda wildcards: criterion_settings(wildcards.study, wildcards.criterion, "run", "fewshot"),
-        usage=f"{RESULTS}/usage/fewshot/{{study}}-{{criterion}}-{{part}}.json",
     log:
         f"{RESULTS}/logs/fewshot/{{study}}/{{criterion}}/{{part}}.log",
     conda:
@@ -20,6 +17,11 @@ rule fewshot:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+    params:
+        settings=lambda wildcards: criterion_settings(
+            wildcards.study, wildcards.criterion, "run", "fewshot"
+        ),
+        usage=f"{RESULTS}/usage/fewshot/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} fewshot --config {CONFIG} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} "
@@ -29,17 +31,20 @@ rule fewshot:
 
 rule retrain:
     input:
-        code=code("ranking", "relevance", "pruning", "models", "branches/retrain.py", "branches/study.py"),
+        code=code(
+            "ranking",
+            "relevance",
+            "pruning",
+            "models",
+            "branches/retrain.py",
+            "branches/study.py",
+        ),
         criterion=lambda wildcards: criterion_code(wildcards.criterion),
         data=dataset_of,
         models=rules.transfer.output.models,
         samples=rules.transfer.output.samples,
     output:
         f"{RESULTS}/curves/retrain/{{study}}/{{criterion}}/{{part}}.parquet",
-    params:
-        settings=lambda wildcards: criterion_settings(wildcards.study, wildcards.criterion, "run", "retrain"),
-        state=f"{RESULTS}/state/retrain/{{study}}/{{criterion}}/{{part}}",
-        usage=f"{RESULTS}/usage/retrain/{{study}}-{{criterion}}-{{part}}.json",
     log:
         f"{RESULTS}/logs/retrain/{{study}}/{{criterion}}/{{part}}.log",
     conda:
@@ -47,6 +52,12 @@ rule retrain:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+    params:
+        settings=lambda wildcards: criterion_settings(
+            wildcards.study, wildcards.criterion, "run", "retrain"
+        ),
+        state=f"{RESULTS}/state/retrain/{{study}}/{{criterion}}/{{part}}",
+        usage=f"{RESULTS}/usage/retrain/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} retrain --config {CONFIG} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} "
@@ -62,9 +73,6 @@ rule cost:
         models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
     output:
         f"{RESULTS}/cost/{{study}}.parquet",
-    params:
-        settings=lambda wildcards: study_settings(wildcards.study, "criteria", "cost", "scope", "batch_size"),
-        usage=f"{RESULTS}/usage/cost/{{study}}.json",
     log:
         f"{RESULTS}/logs/cost/{{study}}.log",
     conda:
@@ -72,6 +80,11 @@ rule cost:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+    params:
+        settings=lambda wildcards: study_settings(
+            wildcards.study, "criteria", "cost", "scope", "batch_size"
+        ),
+        usage=f"{RESULTS}/usage/cost/{{study}}.json",
     shell:
         "secateur --usage {params.usage} cost --config {CONFIG} --study {wildcards.study} "
         "--data {input.data} --models {input.models} --output {output} 2>&1 | tee {log}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from secateur import config as configuration
 from secateur.files import write_json
+from secateur.layout import measurements
 from secateur.ranking import registry
 
 SOURCE = Path(workflow.basedir) / "src" / "secateur"
@@ -18,7 +19,9 @@ except SecateurError as error:
 PARTS = configuration.parts(resolved)
 
 # Cards that a job needs: on a machine without one, jobs share the cores instead of queueing for a card.
-GPU = int(resolved["device"] in ("auto", "cuda") and shutil.which("nvidia-smi") is not None)
+GPU = int(
+    resolved["device"] in ("auto", "cuda") and shutil.which("nvidia-smi") is not None
+)
 
 
 def write_config(path):
@@ -33,14 +36,13 @@ def code(*places):
     for place in places:
         path = SOURCE / place
         found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    return [str(path.relative_to(workflow.basedir)) for path in found]
+    return [relpath(path) for path in found]
 
 
 def criterion_code(name):
     """The file of the criterion behind an entry of the config."""
     entry = next(item for item in resolved["criteria"] if item["name"] == name)
-    path = registry.path_of(entry["criterion"], resolved["criteria_path"]).resolve()
-    return relpath(path) if path.is_relative_to(workflow.basedir) else str(path)
+    return relpath(registry.path_of(entry["criterion"], resolved["criteria_path"]))
 
 
 def settings(*keys):
@@ -51,13 +53,18 @@ def settings(*keys):
 def study_settings(study, *keys):
     """`settings`, with the study's own entry and its backbone's."""
     entry = resolved["studies"][study]
-    return settings(*keys) | {"study": entry, "backbone": resolved["backbones"][entry["backbone"]]}
+    return settings(*keys) | {
+        "study": entry,
+        "backbone": resolved["backbones"][entry["backbone"]],
+    }
 
 
 def criterion_settings(study, criterion, *keys):
     """`study_settings`, with the criterion's own entry."""
     entry = next(item for item in resolved["criteria"] if item["name"] == criterion)
-    return study_settings(study, "scope", "min_units", "batch_size", *keys) | {"criterion": entry}
+    return study_settings(study, "scope", "min_units", "batch_size", *keys) | {
+        "criterion": entry
+    }
 
 
 def dataset_of(wildcards):
@@ -75,11 +82,10 @@ def backbone_of(wildcards):
     return f"{RESULTS}/backbones/{resolved['studies'][wildcards.study]['backbone']}.safetensors"
 
 
-def curves(branch):
-    """Curves of every study, criterion and part in a branch."""
-    return expand(
-        f"{RESULTS}/curves/{branch}/{{study}}/{{criterion}}/{{part}}.parquet",
-        study=resolved["studies"],
-        criterion=CRITERIA,
-        part=PARTS,
-    )
+def measured():
+    """Every file that the branches must have written before the tables can be made."""
+    return [
+        f"{RESULTS}/{path}"
+        for paths in measurements(resolved).values()
+        for path in paths
+    ]

@@ -7,11 +7,11 @@ rule dataset:
         pins="data.dvc",
     output:
         directory("data/{dataset}"),
-    params:
-        entry=lambda wildcards: configuration.datasets()[wildcards.dataset],
     log:
         "logs/data/{dataset}.log",
     conda:
         "../../envs/conda.yaml"
+    params:
+        entry=lambda wildcards: configuration.datasets()[wildcards.dataset],
     shell:
         "secateur data {wildcards.dataset} --output {output} --pins {input.pins} 2>&1 | tee {log}"

@@ -7,9 +7,6 @@ rule pretrain:
         data=source_of,
     output:
         f"{RESULTS}/backbones/{{backbone}}.safetensors",
-    params:
-        settings=lambda wildcards: settings("training") | resolved["backbones"][wildcards.backbone],
-        usage=f"{RESULTS}/usage/pretrain/{{backbone}}.json",
     log:
         f"{RESULTS}/logs/pretrain/{{backbone}}.log",
     conda:
@@ -17,6 +14,10 @@ rule pretrain:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+    params:
+        settings=lambda wildcards: settings("training")
+        | resolved["backbones"][wildcards.backbone],
+        usage=f"{RESULTS}/usage/pretrain/{{backbone}}.json",
     shell:
         "secateur --usage {params.usage} pretrain --config {CONFIG} --backbone {wildcards.backbone} "
         "--data {input.data} --output {output} 2>&1 | tee {log}"
@@ -30,10 +31,6 @@ rule transfer:
     output:
         models=f"{RESULTS}/models/{{study}}/{{part}}.safetensors",
         samples=f"{RESULTS}/samples/{{study}}/{{part}}.csv",
-    params:
-        settings=lambda wildcards: study_settings(wildcards.study, "training")
-        | {branch: resolved[branch]["samples_per_class"] for branch in ("fewshot", "retrain")},
-        usage=f"{RESULTS}/usage/transfer/{{study}}-{{part}}.json",
     log:
         f"{RESULTS}/logs/transfer/{{study}}/{{part}}.log",
     conda:
@@ -41,6 +38,13 @@ rule transfer:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+    params:
+        settings=lambda wildcards: study_settings(wildcards.study, "training")
+        | {
+            branch: resolved[branch]["samples_per_class"]
+            for branch in ("fewshot", "retrain")
+        },
+        usage=f"{RESULTS}/usage/transfer/{{study}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} transfer --config {CONFIG} --study {wildcards.study} "
         "--seeds {wildcards.part} --data {input.data} --backbone {input.backbone} "

@@ -6,18 +6,19 @@ for criterion in CRITERIA:
         name:
             f"rank_{criterion}"
         input:
-            code=code("ranking", "relevance", "pruning", "branches/ranking.py", "branches/study.py"),
+            code=code(
+                "ranking",
+                "relevance",
+                "pruning",
+                "branches/ranking.py",
+                "branches/study.py",
+            ),
             criterion=criterion_code(criterion),
             data=dataset_of,
             models=rules.transfer.output.models,
             samples=rules.transfer.output.samples,
         output:
             f"{RESULTS}/rankings/{{study}}/{criterion}/{{part}}.safetensors",
-        params:
-            criterion=criterion,
-            settings=lambda wildcards, criterion=criterion: criterion_settings(wildcards.study, criterion)
-            | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
-            usage=f"{RESULTS}/usage/rank/{{study}}-{criterion}-{{part}}.json",
         log:
             f"{RESULTS}/logs/rank/{{study}}/{criterion}/{{part}}.log",
         conda:
@@ -25,6 +26,13 @@ for criterion in CRITERIA:
         threads: resolved["threads"]
         resources:
             gpu=GPU,
+        params:
+            criterion=criterion,
+            settings=lambda wildcards, criterion=criterion: criterion_settings(
+                wildcards.study, criterion
+            )
+            | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
+            usage=f"{RESULTS}/usage/rank/{{study}}-{criterion}-{{part}}.json",
         shell:
             "secateur --usage {params.usage} rank --config {CONFIG} --study {wildcards.study} "
             "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} "

@@ -57,7 +57,7 @@ def rank_as_configured(
             seed=streams.derive(study.config["run_seed"], "criterion", study.name, criterion, *stream),
             options=entry["options"],
             combine=entry["combine"],
-            normalisation=entry["normalisation"],
+            normalisation=entry.get("normalisation"),
             batch_size=study.config["batch_size"],
         )
     except SecateurError as error:

@@ -40,8 +40,8 @@ class Round:
 def retrain(study: Study, criterion: str, seeds: Sequence[int], samples: Path, state: Path, output: Path) -> None:
     """Prune and fine-tune the study's models step by step and write their curves.
 
-    The fine-tuning budget and the order of its samples depend on study, seed and round only: they are the same for every
-    criterion.
+    The fine-tuning budget and the order of its samples depend on study, seed and round only: they are the same for
+    every criterion.
 
     Args:
         study: what to prune.
@@ -53,18 +53,23 @@ def retrain(study: Study, criterion: str, seeds: Sequence[int], samples: Path, s
     """
     settings = study.config["retrain"]
     rows: Rows = []
-    curves = [(seed, str(count)) for seed in seeds for count in settings["samples_per_class"]]
-    total = len(curves) * len(settings["rates"])
-    print_steps = iter(track(range(total), total, f"retrain {study.name} {criterion}"))
-    for seed, samples_per_class in curves:
-        saved = State(state, f"{seed}-{samples_per_class}", _fingerprint(study, criterion, samples))
-        current = saved.load(study, seed) or _start(study, seed, samples_per_class)
-        for number, rate in enumerate(settings["rates"], 1):
-            next(print_steps)
-            if number > current.number:
-                current = _step(study, criterion, current, number, rate, seed, samples_per_class, samples)
-                saved.save(current)
-        rows += current.rows
+    fingerprint = _fingerprint(study, criterion, samples)
+    last = len(settings["rates"])
+    steps = [
+        (seed, str(samples_per_class), number, rate)
+        for seed in seeds
+        for samples_per_class in settings["samples_per_class"]
+        for number, rate in enumerate(settings["rates"], 1)
+    ]
+    for seed, samples_per_class, number, rate in track(steps, len(steps), f"retrain {study.name} {criterion}"):
+        saved = State(state, f"{seed}-{samples_per_class}", fingerprint)
+        if number == 1:
+            current = saved.load(study, seed) or _start(study, seed, samples_per_class)
+        if number > current.number:
+            current = _step(study, criterion, current, number, rate, seed, samples_per_class, samples)
+            saved.save(current)
+        if number == last:
+            rows += current.rows
     write_curve(output, study, "retrain", criterion, rows)
     for path in state.glob("*"):
         path.unlink()

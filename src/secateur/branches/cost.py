@@ -1,0 +1,93 @@
+"""The cost stage: time and memory of each criterion beside a forward and a gradient pass in the same process."""
+
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from secateur.branches.memory import peak_bytes
+from secateur.branches.ranking import rank_as_configured
+from secateur.branches.study import Study
+from secateur.files import replacing
+from secateur.progress import track
+from secateur.ranking.network import Network
+
+
+def cost(study: Study, seed: int, output: Path) -> None:
+    """Time every criterion of the config on the study's unpruned network and write the cost table.
+
+    In each repeat a forward pass, a gradient pass (the reference: forward and gradients at the output of every layer
+    that has units, no weight gradients) and all criteria run one after the other, so that a ratio compares neighbours
+    in time. Peak memory is measured once, in a run of its own.
+
+    Args:
+        study: its network, `cost.samples` of its training images (or all, if there are fewer).
+        seed: whose task model.
+        output: written: one row a criterion and repeat.
+    """
+    settings = study.config["cost"]
+    model = study.model(seed)
+    groups = study.groups(model)
+    layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
+    order = torch.randperm(len(study.train_inputs), generator=torch.Generator().manual_seed(0))[: settings["samples"]]
+    images, labels = study.train_inputs[order], study.train_labels[order]
+    on = images.device
+
+    def forward() -> None:
+        with torch.no_grad():
+            for batch in images.split(study.config["batch_size"]):
+                model(batch)
+
+    def gradient() -> None:
+        network = Network(model, layers, images, labels, batch_size=study.config["batch_size"])
+        for _ in network.gradients():
+            pass
+
+    def ranking(criterion: str) -> Callable[[], Any]:
+        return lambda: rank_as_configured(study, criterion, model, groups, images, labels, ("cost",))
+
+    criteria = {item["name"]: ranking(item["name"]) for item in study.config["criteria"]}
+    peaks = {name: peak_bytes(work, on) for name, work in criteria.items()}
+    gradient_peak = peak_bytes(gradient, on)
+    about = {
+        "study": study.name,
+        "device": torch.cuda.get_device_name(on) if on.type == "cuda" else f"{platform.machine()} {on.type}",
+        "threads": torch.get_num_threads(),
+        "samples": len(images),
+        "input_size": "x".join(map(str, images.shape[1:])),
+        "gradient_peak_bytes": gradient_peak,
+    }
+    rows = []
+    for repeat in track(range(settings["repeats"]), settings["repeats"], f"cost {study.name}"):
+        forward_seconds, gradient_seconds = _seconds(forward, on), _seconds(gradient, on)
+        for name, work in criteria.items():
+            seconds = _seconds(work, on)
+            rows.append(
+                about
+                | {
+                    "criterion": name,
+                    "repeat": repeat,
+                    "seconds": seconds,
+                    "forward_seconds": forward_seconds,
+                    "gradient_seconds": gradient_seconds,
+                    "ratio_to_gradient": seconds / gradient_seconds,
+                    "peak_bytes": peaks[name],
+                }
+            )
+    with replacing(output) as temporary:
+        pd.DataFrame(rows).to_parquet(temporary, index=False)
+
+
+def _seconds(work: Callable[[], Any], on: torch.device) -> float:
+    """Wall time of one call, with the card's queue emptied before and after."""
+    if on.type == "cuda":
+        torch.cuda.synchronize(on)
+    began = time.perf_counter()
+    work()
+    if on.type == "cuda":
+        torch.cuda.synchronize(on)
+    return time.perf_counter() - began

@@ -1,0 +1,56 @@
+"""What made a run: commit, config, versions, machine and time, for the head of the report."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from secateur.files import read_json
+from secateur.ranking.registry import describe
+
+PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "snakemake", "dvc", "numpy", "scipy", "pandas")
+
+
+def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
+    """Facts about a run, as the report's head shows them.
+
+    Args:
+        config: the run's resolved config.
+        results: the run's folder, with what its jobs wrote of their processor time.
+    """
+    usage = [read_json(path) for path in sorted(results.glob("usage/*/*.json"))]
+    return {
+        "commit": commit(),
+        "config_hash": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
+        "hardware": f"{processor()}, {platform.system()}, device {config['device']}, {config['threads']} thread a job",
+        "wall_seconds": round(sum(job["work_wall_seconds"] for job in usage), 1),
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "criteria": {item["name"]: describe(item["criterion"], config["criteria_path"]) for item in config["criteria"]},
+    }
+
+
+def commit() -> str:
+    """Commit of the working tree, with "and local changes" where there are any; "unknown" outside git."""
+    try:
+        name = _git("rev-parse", "HEAD")
+        return name[:12] + (" and local changes" if _git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def processor() -> str:
+    """The processor's model name, where the system tells it; else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,80 @@
+# From measurements to the page: tables, statistics, figures, report.
+
+
+rule collect:
+    input:
+        code=code("analysis/collect.py", "layout.py"),
+        measured=measured(),
+    output:
+        directory(f"{RESULTS}/tables"),
+    log:
+        f"{RESULTS}/logs/collect.log",
+    conda:
+        "../../envs/conda.yaml"
+    params:
+        usage=f"{RESULTS}/usage/collect/all.json",
+    shell:
+        "secateur --usage {params.usage} collect --config {CONFIG} --results {RESULTS} --output {output} "
+        "2>&1 | tee {log}"
+
+
+rule statistics:
+    input:
+        code=code("analysis"),
+        claims="config/claims.yaml",
+        tables=rules.collect.output,
+    output:
+        directory(f"{RESULTS}/statistics"),
+    log:
+        f"{RESULTS}/logs/statistics.log",
+    conda:
+        "../../envs/conda.yaml"
+    params:
+        settings=settings(),
+        usage=f"{RESULTS}/usage/statistics/all.json",
+    shell:
+        "secateur --usage {params.usage} statistics --config {CONFIG} --tables {input.tables} --output {output} "
+        "2>&1 | tee {log}"
+
+
+rule figures:
+    input:
+        code=code("report"),
+        style="report/style.yaml",
+        tables=rules.collect.output,
+        statistics=rules.statistics.output,
+    output:
+        directory(f"{RESULTS}/figures"),
+    log:
+        f"{RESULTS}/logs/figures.log",
+    conda:
+        "../../envs/conda.yaml"
+    params:
+        usage=f"{RESULTS}/usage/figures/all.json",
+    shell:
+        "secateur --usage {params.usage} figures --tables {input.tables} --statistics {input.statistics} "
+        "--output {output} 2>&1 | tee {log}"
+
+
+rule report:
+    input:
+        code=code("report", "provenance.py"),
+        assets=[
+            f"report/{name}"
+            for name in ("page.html.j2", "page.css", "page.js", "style.yaml")
+        ],
+        tables=rules.collect.output,
+        statistics=rules.statistics.output,
+        figures=rules.figures.output,
+    output:
+        f"{RESULTS}/report.html",
+    log:
+        f"{RESULTS}/logs/report.log",
+    conda:
+        "../../envs/conda.yaml"
+    params:
+        config=resolved,
+        usage=f"{RESULTS}/usage/report/all.json",
+    shell:
+        "secateur --usage {params.usage} report --config {CONFIG} --results {RESULTS} --tables {input.tables} "
+        "--statistics {input.statistics} --figures {input.figures} --output {output} 2>&1 | tee {log}"

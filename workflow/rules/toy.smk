@@ -1,0 +1,23 @@
+# The paper's 2-D study, one job a set.
+
+
+rule toy:
+    input:
+        code=code("ranking", "relevance", "branches/toy", "data/points.py"),
+        criteria=[criterion_code(criterion) for criterion in CRITERIA],
+        data="data/{dataset}",
+    output:
+        table=f"{RESULTS}/toy/{{dataset}}.parquet",
+        boundaries=f"{RESULTS}/toy/{{dataset}}.npz",
+        stability=f"{RESULTS}/toy/{{dataset}}.stability.parquet",
+    log:
+        f"{RESULTS}/logs/toy/{{dataset}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    params:
+        settings=settings("toy", "criteria") if "toy" in resolved else None,
+        usage=f"{RESULTS}/usage/toy/{{dataset}}.json",
+    shell:
+        "secateur --usage {params.usage} toy --config {CONFIG} --data {input.data} --output {output.table} "
+        "--boundaries {output.boundaries} --stability {output.stability} 2>&1 | tee {log}"
