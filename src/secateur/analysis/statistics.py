@@ -34,7 +34,7 @@ def run(
     Args:
         tables_dir: folder with curves.parquet and, if made, cost.parquet.
         output_dir: gets measures.csv, intervals.csv, tests.csv, ranks.csv, verdicts.csv and metrics.json.
-        config: the run's config; only `seed` (default 0) is used: it starts the bootstrap's streams.
+        config: the run's config; only `run_seed` (default 0) is used: it starts the bootstrap's streams.
         claims_path: the claims to judge.
 
     Raises:
@@ -43,7 +43,7 @@ def run(
     claims = claim_files.read(claims_path)
     curves = tables.read(tables_dir, "curves")
     cost = tables.optional(tables_dir, "cost")
-    seed = int(config.get("seed", 0))
+    seed = int(config.get("run_seed", 0))
     measures = measure_all(curves)
     found = {
         "measures": measures,

@@ -78,8 +78,8 @@ def _check_curves(table: pd.DataFrame, path: Path) -> None:
             )
     twice = table.duplicated([*CURVE, "rate"])
     if twice.any():
-        row = table.loc[twice, [*CURVE, "rate"]].iloc[0].to_dict()
-        raise SecateurError(f"{path}: more than one row for {row}. Remove the curves and run again.")
+        again = table.loc[twice, [*CURVE, "rate"]].iloc[0].to_dict()
+        raise SecateurError(f"{path}: more than one row for {again}. Remove the curves and run again.")
 
 
 def optional(tables_dir: str | Path, name: str) -> pd.DataFrame:

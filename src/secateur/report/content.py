@@ -65,9 +65,12 @@ def build(id: str, title: str, note: str, frame: pd.DataFrame, columns: dict[str
     """A `Table` from a data frame.
 
     Args:
-        columns: column of the frame → (heading, function from value to text); only these are shown and downloaded.
+        columns: column of the frame → (heading, function from value to text); only these are shown and downloaded,
+            and `study` only where there are several.
         file: where the numbers come from, relative to the run's folder.
     """
+    if "study" in frame and frame["study"].nunique() == 1:
+        columns = {name: value for name, value in columns.items() if name != "study"}
     shown = frame[list(columns)]
     numeric = [bool(pd.api.types.is_numeric_dtype(shown[name])) for name in columns]
     rows = [
@@ -198,8 +201,33 @@ def badges(verdicts: pd.DataFrame, claims: Claims) -> list[dict[str, Any]]:
 def headline(found: list[dict[str, Any]]) -> str:
     """How many claims hold, in a sentence."""
     counts = {kind: sum(badge["verdict"] == kind for badge in found) for kind in ICONS}
-    parts = [f"{number} {kind}" for kind, number in counts.items() if number]
-    return f"Of {len(found)} claims, {' and '.join(parts) if len(parts) < 3 else ', '.join(parts)}."
+    parts = [f"{number} {'is' if number == 1 else 'are'} {kind}" for kind, number in counts.items() if number]
+    if len(parts) == 1:
+        return f"All {len(found)} claims are {next(kind for kind, number in counts.items() if number)}."
+    return f"Of {len(found)} claims, {', '.join(parts[:-1])} and {parts[-1]}."
+
+
+def leaders(intervals: pd.DataFrame) -> list[str]:
+    """Per branch, which criterion kept most on average over studies, and how far it goes beside random removal.
+
+    Describes the means without a test; where sample counts differ, the smallest speaks.
+    """
+    sentences = []
+    for branch, group in intervals.groupby("branch"):
+        samples = tables.in_order(group["samples_per_class"])[0]
+        chosen = group[group["samples_per_class"] == samples]
+        kept = chosen[chosen["measure"] == MAIN].groupby("criterion")["mean"].mean()
+        far = chosen[chosen["measure"] == "rate_keeping_95"].groupby("criterion")["mean"].mean()
+        best = str(kept.sort_values(ascending=False, kind="stable").index[0])
+        where = _branch(str(branch)).replace("no ", "without ").capitalize()
+        text = (
+            f"{where}, {best} kept most on average: 95 % of the unpruned accuracy up to "
+            f"{percent(float(far[best]))} of the filters removed"
+        )
+        if "random" in far and best != "random":
+            text += f", against {percent(float(far['random']))} when filters are removed at random"
+        sentences.append(text + ".")
+    return sentences
 
 
 def facts(curves: pd.DataFrame) -> dict[str, Any]:

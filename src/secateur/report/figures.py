@@ -9,6 +9,7 @@ import pandas as pd
 from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.analysis.measures import wide
+from secateur.analysis.statistics import ROPE
 from secateur.errors import SecateurError
 from secateur.files import write_json
 from secateur.report import plots, style
@@ -30,6 +31,7 @@ class Drawing(NamedTuple):
     study: str = ""
     branch: str = ""
     samples: str = ""
+    panel: str = ""
 
 
 def run(
@@ -45,7 +47,7 @@ def run(
         tables_dir: folder of the tidy tables; profiles, cost and toy may be absent.
         statistics_dir: what the stage `statistics` wrote.
         output_dir: gets `*.svg` and captions.json: a list, in the order of the page, of
-            `{file, section, title, caption, study, branch, samples}`. Older *.svg files there are removed.
+            `{file, section, panel, title, caption, study, branch, samples}`. Older *.svg files there are removed.
         assets: folder with style.yaml.
         claims_path: gives alpha, the criteria that effects are shown for, and the limit on cost.
 
@@ -64,7 +66,7 @@ def run(
     entries = []
     parts = [
         lambda: _curves(curves, look),
-        lambda: _comparisons(Path(statistics_dir), claims, look),
+        lambda: _comparisons(Path(statistics_dir), curves, claims, look),
         lambda: _profiles(others["profiles"], look),
         lambda: _cost(others["cost"], claims, look),
         lambda: _toy(others["toy"], look),
@@ -76,7 +78,7 @@ def run(
                 style.save(drawing.figure, output / file)
                 entry = drawing._asdict() | {"file": file}
                 entries.append({key: entry[key] for key in (
-                    "file", "section", "title", "caption", "study", "branch", "samples")})  # fmt: skip
+                    "file", "section", "panel", "title", "caption", "study", "branch", "samples")})  # fmt: skip
     write_json(output / "captions.json", entries)
 
 
@@ -118,11 +120,19 @@ def _curves(curves: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
                 f"{see} Lines: mean over {seeds} seed{'' if seeds == 1 else 's'}; bands: smallest to largest seed; "
                 f"each point is measured on {images:,} test images of {study}, {BRANCHES.get(branch, branch)}.",
                 plots.curve(data, column, look, title=_title(samples), x_label=x_label, y_label=y_label),
-                study, branch, samples,
+                study, branch, samples, _panel(curves, study, branch),
             )  # fmt: skip
 
 
-def _comparisons(folder: Path, claims: claim_files.Claims, look: style.Style) -> Iterator[Drawing]:
+def _panel(curves: pd.DataFrame, study: str, branch: str) -> str:
+    """Title of the figures of one study and branch; the study goes without saying where there is only one."""
+    words = BRANCHES.get(branch, branch)
+    return words if study and curves["study"].nunique() == 1 else f"{study or 'over all studies'} · {words}"
+
+
+def _comparisons(
+    folder: Path, curves: pd.DataFrame, claims: claim_files.Claims, look: style.Style
+) -> Iterator[Drawing]:
     measures, tests, ranks = (read_statistics(folder, name) for name in ("measures", "tests", "ranks"))
     table = wide(measures, MAIN)
     level = f"{100 * (1 - claims.alpha):g} %"
@@ -131,19 +141,20 @@ def _comparisons(folder: Path, claims: claim_files.Claims, look: style.Style) ->
         blocks = "seeds" if scope == "study" else "studies"
         where = (study or "all-studies", branch, samples)
         n = int(group["n"].max())
-        name = _title(samples)
+        name, panel = _title(samples), _panel(curves, study, branch)
         yield Drawing(
             "effects", where, name,
             f"How much more accuracy, averaged over all pruning rates, LRP keeps than each other criterion: right of "
-            f"the line is better. Dots: mean difference; bars: {level} BCa bootstrap interval; n = {n} {blocks}.",
-            plots.effects(group, list(claims.criteria), look, title=name), study, branch, samples,
+            f"the line is better, inside the shaded band the two are practically equal. Dots: mean difference; bars: "
+            f"{level} BCa bootstrap interval; n = {n} {blocks}.",
+            plots.effects(group, list(claims.criteria), ROPE, look, title=name), study, branch, samples, panel,
         )  # fmt: skip
         yield Drawing(
             "pairs", where, name,
             "Row minus column, in percentage points of accuracy averaged over all pruning rates; best at the top. A "
             f"star: the {level} BCa interval of the difference excludes zero (not corrected for the number of pairs; "
             f"corrected tests are in the table below). n = {n} {blocks}.",
-            plots.pairs(group, look, title=name), study, branch, samples,
+            plots.pairs(group, look, title=name), study, branch, samples, panel,
         )  # fmt: skip
         same = (ranks["measure"] == MAIN) & (ranks["scope"] == scope)
         for column, value in (("study", study), ("branch", branch), ("samples_per_class", samples)):
@@ -161,9 +172,8 @@ def _comparisons(folder: Path, claims: claim_files.Claims, look: style.Style) ->
             f"Average rank (1 = best) over {int(rows['blocks'].iloc[0])} {blocks}. Criteria under one bar cannot be "
             f"told apart by Nemenyi's test (critical difference {critical:.2f} at {claims.alpha:g}); Iman–Davenport "
             f"p = {float(rows['p'].iloc[0]):.2g}.",
-            plots.critical_differences(blocks_table.dropna(axis=1, how="all"), critical, claims.alpha, look,
-                                       title=name),
-            study, branch, samples,
+            plots.critical_differences(blocks_table.dropna(axis=1, how="all"), claims.alpha, look, title=name),
+            study, branch, samples, panel,
         )  # fmt: skip
 
 
@@ -175,10 +185,11 @@ def _profiles(profiles: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
         yield Drawing(
             "profile", (str(study),), f"{100 * rate:.0f} % of all filters removed",
             f"Which layers each criterion empties: per cent of a layer's filters removed when {100 * rate:.0f} % of "
-            f"all filters of {study} are gone. Layers from the image (left) to the answer (right); mean over "
+            f"all filters of {study} are gone; orange layers lost more than the "
+            f"network as a whole, blue ones less. Layers from the image (left) to the answer (right); mean over "
             f"{chosen['seed'].nunique()} seeds, {_title(samples)}.",
             plots.profile(chosen, look, title=f"{100 * rate:.0f} % of all filters removed"), str(study), "fewshot",
-            samples,
+            samples, str(study),
         )  # fmt: skip
 
 
@@ -192,7 +203,8 @@ def _cost(cost: pd.DataFrame, claims: claim_files.Claims, look: style.Style) -> 
             f"Time to rank all filters once, as a multiple of a gradient pass on the same {first['samples']} images "
             f"({first['input_size']}, {first['device']}). One dot a repeat, n = {group['repeat'].nunique()}; number: "
             f"median.{dashed}",
-            plots.cost(group, limits[0] if limits else None, look, title=str(study)), str(study),
+            plots.cost(group, limits[0] if limits else None, look, title=""), str(study),
+            panel=str(study),
         )  # fmt: skip
 
 
@@ -210,7 +222,8 @@ def _toy(toy: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
             "toy", (str(variant), str(dataset)), f"{dataset}, variant “{variant}”",
             f"Accuracy after {100 * rate:.0f} % of the hidden neurons are removed, by number of reference samples per "
             f"class. Lines: mean of {repetitions} draws of reference samples; bands: the middle half of them.",
-            plots.toy(chosen, look, title=f"{dataset} ({variant})"),
+            plots.toy(chosen, look, title=str(dataset)),
+            panel=f"variant “{variant}”",
         )  # fmt: skip
 
 

@@ -36,8 +36,10 @@ def svg(path: str | Path, title: str, prefix: str, colours: dict[str, str]) -> s
     for found, wanted in colours.items():
         text = re.sub(re.escape(found), wanted, text, flags=re.IGNORECASE)
     head, _, rest = text.partition(">")
+    width = re.search(r'viewBox="\S+ \S+ (\S+)', head)  # in points; text then has the same size in every figure
+    style = f"max-width:{1.45 * float(width[1]):.0f}px" if width else ""
     head = re.sub(r'\s(width|height|version|xmlns:xlink)="[^"]*"', "", head)
-    text = f'{head} role="img" aria-label="{html.escape(title, quote=True)}">{rest}'
+    text = f'{head} style="{style}" role="img" aria-label="{html.escape(title, quote=True)}">{rest}'
     return re.sub(r">\s+<", "><", text.replace("xlink:href", "href")).strip()
 
 

@@ -63,6 +63,7 @@ def run(
     ]  # fmt: skip
     context = {
         "run": run_name, "claims": claims, "badges": badges, "headline": content.headline(badges),
+        "leaders": content.leaders(found["intervals"]),
         "facts": content.facts(curves), "described": described, "look": look,
         "figures": _figures(Path(figures_dir), look), "pictures": _pictures(toy_dir),
         "tables": {table.id: table for table in shown if table.rows},
@@ -93,6 +94,7 @@ def _render(assets: Path, context: dict[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["tied"] = lambda text: str(text).replace(" %", "\u00a0%")  # a number and its unit stay together
     try:
         return environment.get_template("page.html.j2").render(context)
     except jinja2.TemplateError as error:
@@ -105,12 +107,9 @@ def _figures(folder: Path, look: style.Style) -> dict[str, list[dict[str, Any]]]
     colours = {look.ink: "var(--ink)", look.line: "var(--line)"}
     for number, entry in enumerate(read_json(folder / "captions.json")):
         panels = sections.setdefault(entry["section"], [])
-        key = (entry["study"], entry["branch"])
-        panel = next((panel for panel in panels if (panel["study"], panel["branch"]) == key), None)
+        panel = next((panel for panel in panels if panel["title"] == entry["panel"]), None)
         if panel is None:
-            words = [entry["study"] or "over all studies", content.BRANCHES.get(entry["branch"], entry["branch"])]
-            panel = {"study": key[0], "branch": key[1], "title": " · ".join(word for word in words if word),
-                     "figures": []}  # fmt: skip
+            panel = {"title": entry["panel"], "figures": []}
             panels.append(panel)
         name = f"{panel['title']}: {entry['title']}"
         panel["figures"].append(entry | {"svg": inline.svg(folder / entry["file"], name, f"f{number}-", colours)})

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from secateur.analysis.tables import CURVE, records
-from secateur.report.style import Style, spread
+from secateur.report.style import Style
 
 WIDTH, HEIGHT = 6.2, 4.0
 """Inches of a single panel."""
@@ -32,7 +32,7 @@ def over_grid(curves: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def curve(data: pd.DataFrame, y: str, style: Style, *, title: str, x_label: str, y_label: str) -> Any:
-    """Lines of means over seeds with a band from the smallest to the largest seed, labelled at their ends.
+    """Means over seeds with a band from the smallest to the largest seed; beside them the criteria, best first.
 
     Args:
         data: columns `criterion seed x` and y; x and y are shares in [0, 1].
@@ -55,38 +55,38 @@ def curve(data: pd.DataFrame, y: str, style: Style, *, title: str, x_label: str,
                   ha="right", va="bottom", fontsize=9, alpha=0.75)  # fmt: skip
     _percent(axes.xaxis)
     _percent(axes.yaxis)
-    ends = data[data["x"] == data["x"].max()].groupby("criterion")[y].mean()
-    heights = spread([float(ends[name]) for name in names], 0.058 * top)
-    lift = max(0.0, 0.01 * top - min(heights, default=0.0))
-    for name, height in zip(names, heights, strict=True):
-        axes.annotate(
-            name, (1, ends[name]), (1.035, height + lift), xycoords=("axes fraction", "data"),
-            textcoords=("axes fraction", "data"), va="center", fontsize=10, color=style.colours[name],
-            arrowprops={"arrowstyle": "-", "color": style.colours[name], "lw": 0.7, "shrinkA": 1, "shrinkB": 0},
-        )  # fmt: skip
+    means = data.groupby("criterion")[y].mean()
+    ranked = sorted(names, key=lambda name: -float(means[name]))
+    handles = [
+        plt.Line2D([], [], color=style.colours[name], linewidth=2.4,
+                   linestyle=(0, style.dashes[name]) if style.dashes[name] else "-")
+        for name in ranked
+    ]  # fmt: skip
+    axes.legend(handles, ranked, loc="upper left", bbox_to_anchor=(1.0, 1.03), fontsize=10, labelcolor=style.ink,
+                handlelength=1.8, labelspacing=0.42, borderpad=0.2)  # fmt: skip
     return figure
 
 
-def critical_differences(table: pd.DataFrame, critical: float, alpha: float, style: Style, *, title: str) -> Any:
+def critical_differences(table: pd.DataFrame, alpha: float, style: Style, *, title: str) -> Any:
     """Average ranks on a line, with a bar over criteria that Nemenyi's test cannot tell apart (scikit-posthocs).
 
     Args:
-        table: rows blocks, columns criteria, more is better; critical: Nemenyi's critical difference in ranks.
+        table: rows blocks, columns criteria, more is better.
     """
     import matplotlib.pyplot as plt
     import scikit_posthocs
 
     from secateur.analysis.ranks import nemenyi, rank
 
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.9 + 0.2 * table.shape[1]))
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.3 + 0.24 * table.shape[1]))
     axes.grid(False)
     average = rank(table, alpha).average
     scikit_posthocs.critical_difference_diagram(
-        average, nemenyi(table), cd=critical, alpha=alpha, ax=axes, color_palette={**style.colours},
+        average, nemenyi(table), alpha=alpha, ax=axes, color_palette={**style.colours},
         label_fmt_left="{label} ({rank:.1f})", label_fmt_right="({rank:.1f}) {label}",
-        crossbar_props={"color": style.ink}, label_props={"fontsize": 10}, text_h_margin=0.02,
+        crossbar_props={"color": style.ink}, label_props={"fontsize": 10}, text_h_margin=0.03 * table.shape[1],
     )  # fmt: skip
-    axes.set_title(title)
+    axes.set_title(title, pad=22)
     return figure
 
 
@@ -126,14 +126,21 @@ def pairs(tests: pd.DataFrame, style: Style, *, title: str) -> Any:
     return figure
 
 
-def effects(tests: pd.DataFrame, criteria: list[str], style: Style, *, title: str) -> Any:
-    """Mean differences of each of `criteria` to every other criterion with their intervals, in percentage points."""
+def effects(tests: pd.DataFrame, criteria: list[str], margin: float, style: Style, *, title: str) -> Any:
+    """Mean differences of each of `criteria` to every other criterion with their intervals, in percentage points.
+
+    Args:
+        tests: the rows of one group of tests.csv.
+        margin: half-width of the shaded band of practically equal accuracies.
+    """
     import matplotlib.pyplot as plt
 
     shown = [name for name in criteria if name in {*tests["criterion"], *tests["other"]}]
     others = [name for name in style.colours if name in {*tests["criterion"], *tests["other"]} - {*shown[:1]}]
-    figure, axes = plt.subplots(figsize=(WIDTH, 0.36 * len(others) + 1.4))
+    side = 0.36 * len(others) + 1.4
+    figure, axes = plt.subplots(figsize=(WIDTH, side))
     axes.axvline(0, color=style.ink, linewidth=0.9)
+    axes.axvspan(-100 * margin, 100 * margin, color=style.line, alpha=0.35, linewidth=0, zorder=0)
     shift = np.linspace(-0.16, 0.16, len(shown)) if len(shown) > 1 else [0.0]
     for name, offset in zip(shown, shift, strict=True):
         for height, other in enumerate(others):
@@ -147,16 +154,19 @@ def effects(tests: pd.DataFrame, criteria: list[str], style: Style, *, title: st
                 axes.plot(100 * sign * row["mean_difference"], height + offset, "o", color=style.colours[name],
                           markersize=6)  # fmt: skip
     axes.set_yticks(range(len(others)), others)
-    axes.set(title=title, xlabel="difference in accuracy, percentage points", ylim=(len(others) - 0.4, -0.9))
+    axes.set(xlabel="difference in accuracy, percentage points", ylim=(len(others) - 0.5, -0.5))
     axes.grid(axis="y", visible=False)
-    for position, name in enumerate(shown):
-        axes.annotate(f"● {name} minus …", (0.0 + 0.4 * position, 1), (2, -2), xycoords="axes fraction",
-                      textcoords="offset points", va="top", fontsize=10, color=style.colours[name])  # fmt: skip
+    handles = [plt.Line2D([], [], color=style.colours[name], marker="o", markersize=6, linewidth=2.2) for name in shown]
+    axes.set_title(title, pad=26)
+    axes.legend(handles, [f"{name} minus …" for name in shown], loc="lower left", bbox_to_anchor=(-0.01, 0.99),
+                ncols=len(shown), fontsize=10, labelcolor=style.ink, borderpad=0, handlelength=1.5)  # fmt: skip
     return figure
 
 
 def profile(profiles: pd.DataFrame, style: Style, *, title: str) -> Any:
-    """Heat map: how much of each group (columns, in the order of the network) each criterion (rows) removed.
+    """Heat map: per cent of each group (columns, in the order of the network) that each criterion (rows) removed.
+
+    Orange: more than the whole network lost; blue: less.
 
     Args:
         profiles: rows of one study, sample count and rate.
@@ -170,7 +180,10 @@ def profile(profiles: pd.DataFrame, style: Style, *, title: str) -> Any:
     table = table.loc[[name for name in style.colours if name in table.index], groups]
     wide = max(WIDTH, min(11.0, 0.5 * len(groups) + 1.8))
     figure, axes = plt.subplots(figsize=(wide, 0.36 * len(table) + 2.0))
-    sns.heatmap(table, vmin=0, vmax=100, cmap="cividis_r", annot=len(groups) <= 22, fmt=".0f", linewidths=1,
+    middle = float(100 * data["removed"].sum() / data["units"].sum())
+    reach = max(15.0, float((table - middle).abs().to_numpy().max()))
+    sns.heatmap(table, vmin=middle - reach, vmax=middle + reach, cmap=_diverging(), annot=len(groups) <= 22,
+                fmt=".0f", linewidths=1,
                 linecolor="none", annot_kws={"fontsize": 9}, cbar=False, ax=axes)  # fmt: skip
     axes.grid(False)
     axes.set(title=title, xlabel="", ylabel="")
@@ -194,7 +207,7 @@ def cost(table: pd.DataFrame, limit: float | None, style: Style, *, title: str) 
                   ax=axes)  # fmt: skip
     for height, name in enumerate(names):
         median = table.loc[table["criterion"] == name, "ratio_to_gradient"].median()
-        axes.annotate(f"{median:.2g}×", (median, height), (0, 7), textcoords="offset points", ha="center", fontsize=9)
+        axes.annotate(f"{median:.2g}×", (median, height), (11, 0), textcoords="offset points", va="center", fontsize=10)
     axes.axvline(1, color=style.ink, linewidth=0.9)
     if limit is not None:
         axes.axvline(limit, color=style.ink, linewidth=0.9, linestyle=(0, (3, 3)))
@@ -220,7 +233,7 @@ def toy(table: pd.DataFrame, style: Style, *, title: str) -> Any:
     axes.set_xticks(counts, [f"{count:g}" for count in counts])
     axes.minorticks_off()
     axes.set(title=title, xlabel="reference samples per class", ylabel="accuracy after pruning", ylim=(None, 1.02))
-    axes.legend(title=None, fontsize=9, ncols=2, loc="lower right")
+    axes.legend(title=None, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.17), labelcolor=style.ink)
     _percent(axes.yaxis)
     return figure
 
@@ -230,7 +243,7 @@ def _percent(axis: Any) -> None:
 
 
 def _diverging() -> Any:
-    """Blue (worse) to orange (better) through a colour that reads on light and dark pages."""
+    """Blue (less) to orange (more) through a colour that reads on light and dark pages."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("difference", ["#3B7DBB", "#C9D6E2", "#F2EFEA", "#F0CFA8", "#E07B39"])

@@ -63,6 +63,7 @@ def theme(style: Style, salt: str) -> Iterator[None]:
         "text.color": style.ink, "xtick.color": style.ink, "ytick.color": style.ink, "grid.color": style.line,
         "axes.grid": True, "axes.axisbelow": True, "grid.linewidth": 0.6, "axes.spines.top": False,
         "axes.spines.right": False, "xtick.major.size": 0, "ytick.major.size": 0, "legend.frameon": False,
+        "xtick.major.pad": 6, "ytick.major.pad": 5,
         "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
         "figure.constrained_layout.use": True, "text.parse_math": False,
     }  # fmt: skip
@@ -82,24 +83,3 @@ def save(figure: Any, path: str | Path) -> None:
 def slug(*parts: str) -> str:
     """A file name's stem from names: lower case letters, digits, dots and dashes."""
     return "_".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.") or "x" for part in parts)
-
-
-def spread(values: list[float], gap: float) -> list[float]:
-    """Positions as near to `values` as possible (least squares) that lie at least `gap` apart, in the same order.
-
-    For labels at the ends of curves. Values that would collide become one block, evenly spaced about its mean.
-    """
-    order = sorted(range(len(values)), key=lambda index: values[index])
-    blocks: list[tuple[float, list[int]]] = []  # (centre of the block, members)
-    for index in order:
-        centre, members = values[index], [index]
-        while blocks and blocks[-1][0] + gap * (len(blocks[-1][1]) + len(members)) / 2 > centre:
-            _, before = blocks.pop()
-            members = before + members
-            centre = sum(values[member] for member in members) / len(members)
-        blocks.append((centre, members))
-    placed = [0.0] * len(values)
-    for centre, members in blocks:
-        for position, member in enumerate(members):
-            placed[member] = centre + gap * (position - (len(members) - 1) / 2)
-    return placed
