@@ -10,10 +10,10 @@ import pandas as pd
 import torch
 
 from secateur.branches.memory import peak_bytes
-from secateur.branches.ranking import rank_as_configured
 from secateur.branches.study import Study
 from secateur.files import replacing
 from secateur.progress import track
+from secateur.ranking import registry
 from secateur.ranking.network import Network
 
 
@@ -42,15 +42,19 @@ def cost(study: Study, seed: int, output: Path) -> None:
             for batch in images.split(study.config["batch_size"]):
                 model(batch)
 
+    def network() -> Network:
+        return Network(model, layers, images, labels, batch_size=study.config["batch_size"])
+
     def gradient() -> None:
-        network = Network(model, layers, images, labels, batch_size=study.config["batch_size"])
-        for _ in network.gradients():
+        for _ in network().gradients():
             pass
 
-    def ranking(criterion: str) -> Callable[[], Any]:
-        return lambda: rank_as_configured(study, criterion, model, groups, images, labels, ("cost",))
+    def scoring(entry: dict[str, Any]) -> Callable[[], Any]:
+        criterion = registry.load(entry["criterion"], study.config["criteria_path"])
+        options = registry.with_options(criterion, entry["options"])
+        return lambda: criterion.score(network(), **options)
 
-    criteria = {item["name"]: ranking(item["name"]) for item in study.config["criteria"]}
+    criteria = {entry["name"]: scoring(entry) for entry in study.config["criteria"]}
     peaks = {name: peak_bytes(work, on) for name, work in criteria.items()}
     gradient_peak = peak_bytes(gradient, on)
     about = {

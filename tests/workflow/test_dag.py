@@ -1,0 +1,115 @@
+"""The real DAG: one command makes the report, a second makes nothing, and an edit reruns what depends on it."""
+
+import hashlib
+import json
+import re
+import shutil
+
+import pandas as pd
+import pytest
+import yaml
+
+from secateur.config import REPOSITORY
+from tests.workflow.conftest import TINY, House
+
+pytestmark = pytest.mark.slow
+RESULTS = "results/tiny"
+TABLES = ["curves", "profiles", "toy", "toy_stability"]
+"""The tables that are byte-identical between runs: all but the timings in cost."""
+AFTER_A_CURVE = {"collect": 1, "statistics": 1, "figures": 1, "report": 1, "all": 1}
+
+
+def hashes(house: House) -> dict[str, str]:
+    return {
+        name: hashlib.sha256((house.folder / RESULTS / "tables" / f"{name}.parquet").read_bytes()).hexdigest()
+        for name in TABLES
+    }
+
+
+def test_the_tables_hold_every_measurement_once(house):
+    curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")
+    keys = ["branch", "study", "criterion", "seed", "samples_per_class", "rate"]
+    assert not curves.duplicated(keys).any()
+    assert curves.groupby("branch").size().to_dict() == {"fewshot": 3 * 2 * 2 * 3, "retrain": 3 * 2 * 1 * 3}
+    assert set(curves["criterion"]) == {"weight", "lrp", "random"}
+    pruned = curves[curves["rate"] > 0]
+    assert (abs(pruned["rate_achieved"] - pruned["rate"]) <= 0.5 / pruned["units_total"]).all()
+    assert (pruned["params_share"] < 1).all() and (pruned["macs_share"] < 1).all()
+    assert curves["accuracy"].between(0, 1).all() and (curves["worst_class_accuracy"] <= curves["accuracy"]).all()
+
+
+def test_the_design_is_paired(house):
+    """Within a seed every criterion starts from the same network; data-free ones see no reference sample."""
+    curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")
+    start = curves[curves["rate"] == 0].groupby(["study", "seed"])
+    assert (start["accuracy"].nunique() == 1).all() and (start["loss"].nunique() == 1).all()
+    weight = curves[(curves["criterion"] == "weight") & (curves["branch"] == "fewshot")]
+    assert (weight.groupby(["seed", "rate"])["loss"].nunique() == 1).all()
+
+
+def test_a_second_run_does_nothing(house):
+    done = house.snakemake()
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_deleting_a_curve_reruns_what_depends_on_it(house):
+    before = hashes(house)
+    (house.folder / RESULTS / "curves/fewshot/digits_vgg/lrp/0-1.parquet").unlink()
+    assert house.planned() == {"fewshot": 1} | AFTER_A_CURVE
+    assert house.snakemake().returncode == 0
+    assert hashes(house) == before
+
+
+def test_editing_a_criterion_reruns_that_criterion_alone(house):
+    path = house.folder / "src/secateur/criteria/random.py"
+    original = path.read_text(encoding="utf-8")
+    path.write_text(original + "\n# edited\n", encoding="utf-8")
+    planned = house.planned()
+    path.write_text(original, encoding="utf-8")
+    assert planned == {"rank_random": 1, "fewshot": 1, "retrain": 1, "cost": 1, "toy": 1} | AFTER_A_CURVE
+
+
+def test_snakemake_lint_has_nothing_to_say(house):
+    done = house.run("snakemake", "--lint")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Congratulations" in done.stdout + done.stderr
+
+
+def test_dvc_shows_the_metrics(house):
+    shutil.copytree(house.folder / RESULTS, house.folder / "results/demo", dirs_exist_ok=True)
+    house.run("dvc", "config", "--local", "core.no_scm", "true")
+    done = house.run("dvc", "metrics", "show", "--json")
+    shutil.rmtree(house.folder / "results/demo")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    metrics = json.loads((house.folder / RESULTS / "statistics/metrics.json").read_text())
+    assert next(iter(shown[""]["data"].values()))["data"] == metrics
+
+
+def test_readme_criterion_joins_both_branches_statistics_and_report(house):
+    """README's example, as printed: one file and one word in the config, and nothing else runs again."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    name, source = re.search(r"`src/secateur/criteria/(\w+)\.py`.*?```python\n(.*?)```", readme, re.DOTALL).groups()
+    assert len(source.strip().splitlines()) <= 15
+    (house.folder / f"src/secateur/criteria/{name}.py").write_text(source, encoding="utf-8")
+    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
+    config["criteria"].append(name)
+    (house.folder / "more.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    planned = house.planned("more.yaml")
+    assert planned == {f"rank_{name}": 1, "fewshot": 1, "retrain": 1, "cost": 1, "toy": 1} | AFTER_A_CURVE
+    done = house.snakemake(config="more.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")
+    assert set(curves[curves["criterion"] == name]["branch"]) == {"fewshot", "retrain"}
+    intervals = pd.read_csv(house.folder / RESULTS / "statistics" / "intervals.csv")
+    assert name in set(intervals["criterion"])
+    assert name in (house.folder / RESULTS / "report.html").read_text(encoding="utf-8")
+
+
+def test_one_core_and_another_folder_give_byte_identical_tables(house, empty_house):
+    """Run last: the house has the README's criterion by now, so the same config is run in the other one."""
+    shutil.copytree(house.folder / "src", empty_house.folder / "src", dirs_exist_ok=True)
+    shutil.copy(house.folder / "more.yaml", empty_house.folder / "more.yaml")
+    done = empty_house.snakemake(config="more.yaml", cores=1)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert hashes(empty_house) == hashes(house)
