@@ -70,5 +70,5 @@ def from_training(
         for samples, repetitions in samples_per_class.items():
             if repetition < repetitions:
                 chosen = rows.loc[rows["position"] < samples, "index"].to_numpy()
-                members.append((samples, repetition, torch.from_numpy(chosen)))
+                members.append((samples, repetition, torch.tensor(chosen)))
     return Pool(torch.from_numpy(inputs), torch.from_numpy(labels), members)
