@@ -28,7 +28,7 @@ def images(array: np.ndarray, size: int, on: torch.device) -> Tensor:
     Returns:
         N × C × size × size, float32: (value / 255 − 0.5) / 0.5.
     """
-    tensor = torch.from_numpy(np.ascontiguousarray(array)).permute(0, 3, 1, 2).to(on, torch.float32)
+    tensor = torch.from_numpy(np.array(array)).permute(0, 3, 1, 2).to(on, torch.float32)
     if tensor.shape[-2:] != (size, size):
         tensor = functional.interpolate(tensor, (size, size), mode="bilinear", align_corners=False, antialias=True)
     return (tensor / 255 - 0.5) / 0.5
@@ -36,4 +36,4 @@ def images(array: np.ndarray, size: int, on: torch.device) -> Tensor:
 
 def labels(array: np.ndarray, on: torch.device) -> Tensor:
     """N int64 labels on the device."""
-    return torch.from_numpy(np.ascontiguousarray(array)).to(on)
+    return torch.from_numpy(np.array(array)).to(on)

@@ -1,0 +1,185 @@
+"""Both branches on a small study: what is measured is what a pruned network does, and a killed job resumes exactly."""
+
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from secateur import config as configuration
+from secateur.branches import retrain as retrain_branch
+from secateur.branches.cost import cost
+from secateur.branches.fewshot import fewshot
+from secateur.branches.ranking import rank_study
+from secateur.branches.retrain import retrain
+from secateur.branches.study import open_study
+from secateur.data import store
+from secateur.errors import SecateurError
+from secateur.models import transfer
+from secateur.pruning.masking import masked
+from secateur.pruning.selection import select
+from secateur.ranking import scorefile
+
+RESIDUAL = {
+    "architecture": "resnet18",
+    "arguments": {"channels": [4, 4, 8, 8]},
+    "size": 16,
+    "weights": {"pretrain": "digits_source"},
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A transferred task model of two seeds on each of two backbones, and the config they belong to."""
+    folder = tmp_path_factory.mktemp("study")
+    given = yaml.safe_load((configuration.REPOSITORY / "tests/workflow/tiny.yaml").read_text(encoding="utf-8"))
+    given["backbones"]["residual"] = RESIDUAL
+    given["studies"]["digits_residual"] = {"dataset": "digits_target", "backbone": "residual"}
+    given["criteria"] = ["weight", "taylor", "lrp", "random"]
+    config = configuration.resolve(given)
+    torch.set_num_threads(1)
+    for name in ("digits_source", "digits_target"):
+        store.make(name, configuration.datasets()[name], folder / name, folder / "none.dvc")
+    for backbone in config["backbones"]:
+        transfer.pretrain(config, backbone, folder / "digits_source", folder / f"{backbone}.safetensors")
+    for name, study in config["studies"].items():
+        transfer.transfer(
+            config, name, range(2), folder / "digits_target", folder / f"{study['backbone']}.safetensors",
+            folder / f"{name}.safetensors", folder / f"{name}.csv",
+        )  # fmt: skip
+    return config, folder
+
+
+def opened(made, name="digits_vgg"):
+    config, folder = made
+    return open_study(config, name, folder / "digits_target", folder / f"{name}.safetensors"), folder / f"{name}.csv"
+
+
+@pytest.mark.parametrize("name", ["digits_vgg", "digits_residual"])
+def test_fewshot_measures_the_pruned_network_and_a_masked_one_agrees(made, tmp_path, name):
+    study, samples = opened(made, name)
+    rank_study(study, "lrp", range(2), samples, tmp_path / "scores.safetensors")
+    fewshot(study, "lrp", range(2), tmp_path / "scores.safetensors", tmp_path / "c.parquet", tmp_path / "p.parquet")
+    curves, profiles = pd.read_parquet(tmp_path / "c.parquet"), pd.read_parquet(tmp_path / "p.parquet")
+    assert len(curves) == 2 * 2 * 3
+    model = study.model(1)
+    groups = study.groups(model)
+    scores = scorefile.read(tmp_path / "scores.safetensors", 1, "2", {group.name: group.size for group in groups})
+    selection = select(groups, scores, 0.5)
+    with torch.no_grad(), masked(model, groups, selection):
+        logits = model(study.test_inputs)
+    row = curves[(curves["seed"] == 1) & (curves["samples_per_class"] == "2") & (curves["rate"] == 0.5)].iloc[0]
+    assert row["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(logits, study.test_labels)), rel=1e-4)
+    assert row["units_removed"] == sum(map(len, selection.values()))
+    removed = profiles[(profiles["seed"] == 1) & (profiles["samples_per_class"] == "2") & (profiles["rate"] == 0.5)]
+    assert dict(zip(removed["group"], removed["removed"], strict=True)) == {k: len(v) for k, v in selection.items()}
+
+
+def test_ranking_leaves_the_model_and_the_random_state_untouched(made):
+    from secateur.branches.ranking import rank_as_configured
+
+    study, samples = opened(made, "digits_residual")
+    model = study.model(0).train()
+    model.layer1.eval()
+    before, modes = copy.deepcopy(model.state_dict()), [module.training for module in model.modules()]
+    state = torch.get_rng_state()
+    images, labels = study.references(samples, 0, "2")
+    for criterion in ("weight", "taylor", "lrp", "random"):
+        rank_as_configured(study, criterion, model, study.groups(model), images, labels, ("test",))
+    assert torch.equal(state, torch.get_rng_state())
+    assert modes == [module.training for module in model.modules()]
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key])
+
+
+@pytest.mark.parametrize("name", ["digits_vgg", "digits_residual"])
+def test_a_killed_retraining_resumes_to_the_same_bytes(made, tmp_path, monkeypatch, name):
+    study, samples = opened(made, name)
+    retrain(study, "taylor", range(2), samples, tmp_path / "state0", tmp_path / "undisturbed.parquet")
+    assert not list((tmp_path / "state0").iterdir())
+
+    original, calls = retrain_branch._step, []
+
+    def killed(*arguments):
+        calls.append(arguments)
+        if len(calls) == 4:  # in the second round of the second seed
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(retrain_branch, "_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        retrain(study, "taylor", range(2), samples, tmp_path / "state", tmp_path / "resumed.parquet")
+    assert not (tmp_path / "resumed.parquet").exists()
+    retrain(study, "taylor", range(2), samples, tmp_path / "state", tmp_path / "resumed.parquet")
+    assert len(calls) == 4 + 1, "only the round that was killed is done again"
+    assert (tmp_path / "resumed.parquet").read_bytes() == (tmp_path / "undisturbed.parquet").read_bytes()
+
+
+def test_state_of_other_settings_or_damaged_state_is_not_used(made, tmp_path):
+    study, _ = opened(made)
+    state = retrain_branch.State(tmp_path, "0-2", "fingerprint")
+    start = retrain_branch._start(study, 0, "2")
+    state.save(start)
+    assert state.load(study, 0).rows == start.rows
+    assert retrain_branch.State(tmp_path, "0-2", "another").load(study, 0) is None
+    weights_file = next(tmp_path.glob("*.safetensors"))
+    weights_file.write_bytes(weights_file.read_bytes()[:-1])
+    assert state.load(study, 0) is None
+
+
+def test_every_round_ranks_the_network_of_that_round(made, tmp_path, monkeypatch):
+    study, samples = opened(made)
+    seen = []
+    original = retrain_branch.rank_as_configured
+
+    def recorded(study, criterion, model, groups, *others):
+        seen.append((sum(group.size for group in groups), sum(p.numel() for p in model.parameters())))
+        return original(study, criterion, model, groups, *others)
+
+    monkeypatch.setattr(retrain_branch, "rank_as_configured", recorded)
+    retrain(study, "weight", range(1), samples, tmp_path / "state", tmp_path / "c.parquet")
+    curve = pd.read_parquet(tmp_path / "c.parquet")
+    left = (curve["units_total"] - curve["units_removed"]).tolist()
+    assert [units for units, _ in seen] == left[:-1]
+    assert [params for _, params in seen] == curve["params"].tolist()[:-1]
+    assert np.allclose(curve["rate_achieved"], curve["rate"], atol=0.5 / curve["units_total"].iloc[0])
+
+
+def test_cost_times_every_criterion_beside_its_references(made, tmp_path):
+    study, _ = opened(made)
+    cost(study, 0, tmp_path / "cost.parquet")
+    table = pd.read_parquet(tmp_path / "cost.parquet")
+    assert set(table["criterion"]) == {"weight", "taylor", "lrp", "random"}
+    assert (table["ratio_to_gradient"] == table["seconds"] / table["gradient_seconds"]).all()
+    peaks = table.groupby("criterion")["peak_bytes"].first()
+    assert peaks["random"] < table["gradient_peak_bytes"].iloc[0] <= peaks["taylor"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("raise ValueError('no filters today')", ["ValueError: no filters today"]),
+        ("return {}", ["layer 'features.0'", "no scores"]),
+        (
+            "return {k: v[:-1] for k, v in network.zeros().items()}",
+            ["layer 'features.0'", "(15,)", "16 output channels"],
+        ),
+        ("return {k: v / 0 for k, v in network.zeros().items()}", ["layer 'features.0'", "16 of 16", "NaN"]),
+        ("return 1", ["int", "dict"]),
+    ],
+)
+def test_a_bad_criterion_is_named_with_study_and_layer(made, tmp_path, body, words):
+    (tmp_path / "bad.py").write_text(f'"""Bad."""\n\n\ndef score(network):\n    {body}\n', encoding="utf-8")
+    config, folder = made
+    changed = config | {
+        "criteria_path": [str(tmp_path)],
+        "criteria": [{"name": "bad", "criterion": "bad", "options": {}, "combine": "sum"}],
+    }
+    study = open_study(changed, "digits_vgg", folder / "digits_target", folder / "digits_vgg.safetensors")
+    with pytest.raises(SecateurError) as caught:
+        rank_study(study, "bad", range(1), folder / "digits_vgg.csv", tmp_path / "scores.safetensors")
+    for word in ["study 'digits_vgg'", "criterion 'bad'", *words]:
+        assert word in str(caught.value)
+    assert not (tmp_path / "scores.safetensors").exists()
