@@ -104,7 +104,7 @@ def compare(published: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     Returns:
         KEYS, CELL, `published_mean`, `published_std`, `ours_mean`, `ours_std`, `networks`, `draws`, `unpruned_mean`,
         `difference` (ours − published), `spread` (sum of both), `verdict` ("reproduced", "not reproduced", or "not
-        measured" where the run left the cell out), `within_std` (Boolean), `note` (names in toy_differences.yaml, "; " between them).
+        measured" where the run left the cell out), `within_std` (Boolean), `note` (names in toy_differences.yaml).
     """
     found = summarise(measured)
     kinds = found[["variant", "references"]].drop_duplicates()

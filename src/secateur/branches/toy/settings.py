@@ -1,7 +1,7 @@
 """Settings of the 2-D study: defaults (the paper's grid), checks, and which criteria run with which options."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from secateur.branches.toy.mlp import HIDDEN_LAYERS, PUBLISHED_ACCURACY, STEPS, VARIANTS
@@ -22,6 +22,13 @@ AS_PUBLISHED: dict[str, dict[str, Any]] = {
 logit, and relevance and weights are divided by their sum in each layer (for conserved relevance that sum is the same in
 every layer, so it is no normalisation); gradient and Taylor by their Euclidean norm. The paper's text says l2 for
 weight."""
+
+
+WHOLE = (
+    "model_seeds", "repetitions", "unseen_samples", "curve_samples_per_class", "curve_repetitions",
+    "boundary_samples_per_class",
+)  # fmt: skip
+"""Settings that are one whole number, at least 1."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ class Settings:
     hidden: int = 1000
     target_accuracy: float | None = None
     training_steps: int | None = None
-    criteria_path: tuple[str, ...] = field(default=())
+    criteria_path: tuple[str, ...] = ()
 
     @property
     def units(self) -> int:
@@ -92,24 +99,30 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     for key in given:
         if key not in known:
             raise SecateurError(f"toy: unknown setting '{key}'; known are {', '.join(known)}.")
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        wanted = isinstance(getattr(Settings, key, ()), tuple)
+        if wanted != isinstance(value, list | tuple):
+            raise SecateurError(f"toy: '{key}' is {value!r}; {'a list' if wanted else 'one value'} is needed.")
+        values[key] = tuple(value) if wanted else value
     settings = Settings(**values)
     _choice("variants", settings.variants, VARIANTS)
     _choice("references", settings.references, REFERENCES)
-    for key in ("model_seeds", "repetitions", "curve_repetitions", "curve_samples_per_class", "training_steps"):
-        _at_least(key, [getattr(settings, key) or 1 if key == "training_steps" else getattr(settings, key)], 1)
-    for key, least in (("boundary_samples_per_class", 1), ("boundary_grid", 2), ("hidden", 2), ("unseen_samples", 1)):
-        _at_least(key, [getattr(settings, key)], least)
+    units = settings.hidden * len(HIDDEN_LAYERS) if isinstance(settings.hidden, int) else 0
+    least = {"boundary_grid": 2, "hidden": 2}
+    for key in (*WHOLE, *least):
+        _whole(key, [getattr(settings, key)], least.get(key, 1))
+    if settings.training_steps is not None:
+        _whole("training_steps", [settings.training_steps], 2)
     if not settings.samples_per_class:
         raise SecateurError("toy: 'samples_per_class' is empty; at least one number is needed.")
-    _at_least("samples_per_class", settings.samples_per_class, 1)
+    _whole("samples_per_class", settings.samples_per_class, 1)
     # A neuron stays in every layer, so this many can go at most.
-    _within("removed", [settings.removed], 1, settings.units - len(HIDDEN_LAYERS))
-    _within("overlap_sizes", settings.overlap_sizes, 1, settings.units)
-    most = 1 - len(HIDDEN_LAYERS) / settings.units
-    _within("rates", settings.rates, 1 / settings.units, most)
-    if min(settings.noise_sigmas, default=0) < 0:
-        raise SecateurError(f"toy: 'noise_sigmas' has {min(settings.noise_sigmas)}; no negative number is allowed.")
+    most = units - len(HIDDEN_LAYERS)
+    _whole("removed", [settings.removed], 1, most)
+    _whole("overlap_sizes", settings.overlap_sizes, 1, units)
+    _within("rates", settings.rates, 1 / units, most / units)
+    _within("noise_sigmas", settings.noise_sigmas, 0, float("inf"))
     if settings.target_accuracy is not None:
         _within("target_accuracy", [settings.target_accuracy], 0, 1)
     return settings
@@ -159,12 +172,14 @@ def _choice(key: str, values: Sequence[str], allowed: Sequence[str]) -> None:
         raise SecateurError(f"toy: '{key}' is {list(values)}; allowed is any of {', '.join(allowed)}.")
 
 
-def _at_least(key: str, values: Sequence[int], least: int) -> None:
-    if min(values) < least:
-        raise SecateurError(f"toy: '{key}' has {min(values)}; at least {least} is needed.")
-
-
-def _within(key: str, values: Sequence[float], least: float, most: float) -> None:
+def _whole(key: str, values: Sequence[Any], least: int, most: int | None = None) -> None:
     for value in values:
-        if not least <= value <= most:
-            raise SecateurError(f"toy: '{key}' has {value}; allowed is {least:g} to {most:g}.")
+        if not isinstance(value, int) or isinstance(value, bool) or value < least or (most and value > most):
+            above = f"{least} to {most}" if most else f"at least {least}"
+            raise SecateurError(f"toy: '{key}' has {value!r}; allowed are whole numbers, {above}.")
+
+
+def _within(key: str, values: Sequence[Any], least: float, most: float) -> None:
+    for value in values:
+        if not isinstance(value, int | float) or not least <= value <= most:
+            raise SecateurError(f"toy: '{key}' has {value!r}; allowed are numbers from {least:g} to {most:g}.")
