@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from house import TINY, House
 from secateur.config import REPOSITORY
-from tests.workflow.conftest import TINY, House
 
 pytestmark = pytest.mark.slow
 RESULTS = "results/tiny"

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.workflow.conftest import TINY, House
+from house import TINY, House
 
 pytestmark = pytest.mark.slow
 

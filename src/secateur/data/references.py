@@ -64,7 +64,7 @@ def read(path: str | Path, seed: int, samples_per_class: str, labels: np.ndarray
         table = table[(table["seed"] == seed) & (table["position"] < int(samples_per_class))]
     except (OSError, ValueError, KeyError) as error:
         raise SecateurError(f"{path}: not a readable samples file ({error}). Remove it and run again.") from None
-    index = table["index"].to_numpy()
+    index = table["index"].to_numpy(copy=True)
     expected = len(np.unique(labels)) * int(samples_per_class)
     if len(index) != expected or not np.array_equal(labels[index], table["label"].to_numpy()):
         raise SecateurError(f"{path}: does not hold {expected} samples of seed {seed}. Remove it and run again.")

@@ -1,0 +1,43 @@
+"""A copy of the repository to run the real DAG in: what a fresh clone holds, and the commands a user types there."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from secateur.config import REPOSITORY
+
+TINY = "tests/workflow/tiny.yaml"
+
+
+class House:
+    """A copy of the repository and the commands that a user types in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(listed, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split("\0")
+        for name in filter(None, names):
+            if (REPOSITORY / name).exists():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(REPOSITORY / name, folder / name)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the environment here, with this copy's package in place of the installed one."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        environment = os.environ | {"PYTHONPATH": str(self.folder / "src"), "PATH": path}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+
+    def snakemake(self, *options: str, config: str = TINY, cores: int = 2) -> subprocess.CompletedProcess[str]:
+        """Run the DAG of `config`."""
+        return self.run("snakemake", "--cores", str(cores), *options, "--configfile", config)
+
+    def planned(self, config: str = TINY) -> dict[str, int]:
+        """Rule → number of jobs that a run would do."""
+        done = self.snakemake("--dry-run", "--quiet", "rules", config=config)
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = [line.split() for line in (done.stdout + done.stderr).splitlines()]
+        return {
+            words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdigit() and words[0] != "total"
+        }
