@@ -27,10 +27,10 @@ demo: $(ENVIRONMENT) ## run config/demo.yaml end to end: results/demo/report.htm
 	$(RUN) snakemake --cores all
 
 test: $(ENVIRONMENT) ## the fast tests
-	$(RUN) pytest -q -n auto -m "not slow"
+	$(RUN) pytest -q -n auto --dist loadfile -m "not slow"
 
 test-all: $(ENVIRONMENT) lint ## every test, the real DAG included
-	$(RUN) pytest -q -n auto
+	$(RUN) pytest -q -n auto --dist loadfile
 
 lint: $(ENVIRONMENT) ## formatting, types and the workflow's own lint
 	$(RUN) ruff check . && ruff format --check . && mypy

@@ -1,5 +1,7 @@
 """Houses to run the real DAG in."""
 
+from pathlib import Path
+
 import pytest
 
 from house import House
