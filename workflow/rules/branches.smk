@@ -3,7 +3,6 @@
 
 rule fewshot:
     input:
-        code=code("pruning", "models", "branches/fewshot.py", "branches/study.py"),
         data=dataset_of,
         models=rules.transfer.output.models,
         rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
@@ -18,6 +17,7 @@ rule fewshot:
     resources:
         gpu=GPU,
     params:
+        code=code("pruning", "models", "branches/fewshot.py", "branches/study.py"),
         settings=lambda wildcards: criterion_settings(
             wildcards.study, wildcards.criterion, "run", "fewshot"
         ),
@@ -31,14 +31,6 @@ rule fewshot:
 
 rule retrain:
     input:
-        code=code(
-            "ranking",
-            "relevance",
-            "pruning",
-            "models",
-            "branches/retrain.py",
-            "branches/study.py",
-        ),
         criterion=lambda wildcards: criterion_code(wildcards.criterion),
         data=dataset_of,
         models=rules.transfer.output.models,
@@ -53,6 +45,14 @@ rule retrain:
     resources:
         gpu=GPU,
     params:
+        code=code(
+            "ranking",
+            "relevance",
+            "pruning",
+            "models",
+            "branches/retrain.py",
+            "branches/study.py",
+        ),
         settings=lambda wildcards: criterion_settings(
             wildcards.study, wildcards.criterion, "run", "retrain"
         ),
@@ -67,7 +67,6 @@ rule retrain:
 
 rule cost:
     input:
-        code=code("ranking", "relevance", "branches/cost.py", "branches/study.py"),
         criteria=[criterion_code(criterion) for criterion in CRITERIA],
         data=dataset_of,
         models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
@@ -81,6 +80,7 @@ rule cost:
     resources:
         gpu=GPU,
     params:
+        code=code("ranking", "relevance", "branches/cost.py", "branches/study.py"),
         settings=lambda wildcards: study_settings(
             wildcards.study, "criteria", "cost", "scope", "batch_size"
         ),

@@ -1,11 +1,12 @@
 # What the rules share: the resolved config, the sources that a stage depends on, and the list of all jobs.
 
 import shutil
+from hashlib import sha256
 from os.path import relpath
 from pathlib import Path
 
 from secateur import config as configuration
-from secateur.files import write_json
+from secateur.files import md5, write_json
 from secateur.layout import measurements
 from secateur.ranking import registry
 
@@ -31,12 +32,16 @@ def write_config(path):
 
 
 def code(*places):
-    """Sources that a stage's results depend on: an edit reruns the stage. Folders count with all that is in them."""
+    """Hash of the sources that a stage's results depend on, as a param: an edit reruns the stage.
+
+    `places` are files and folders of src/secateur; a folder counts with all that is in it.
+    """
     found = [SOURCE / "files.py", SOURCE / "seeds.py"]
     for place in places:
         path = SOURCE / place
         found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    return [relpath(path) for path in found]
+    hashes = "".join(md5(path) for path in found)
+    return sha256(hashes.encode()).hexdigest()[:16]
 
 
 def criterion_code(name):

@@ -3,7 +3,6 @@
 
 rule dataset:
     input:
-        code=code("data"),
         pins="data.dvc",
     output:
         directory("data/{dataset}"),
@@ -12,6 +11,7 @@ rule dataset:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("data"),
         entry=lambda wildcards: configuration.datasets()[wildcards.dataset],
     shell:
         "secateur data {wildcards.dataset} --output {output} --pins {input.pins} 2>&1 | tee {log}"

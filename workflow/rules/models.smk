@@ -3,7 +3,6 @@
 
 rule pretrain:
     input:
-        code=code("models", "data/store.py"),
         data=source_of,
     output:
         f"{RESULTS}/backbones/{{backbone}}.safetensors",
@@ -15,6 +14,7 @@ rule pretrain:
     resources:
         gpu=GPU,
     params:
+        code=code("models", "data/store.py"),
         settings=lambda wildcards: settings("training")
         | resolved["backbones"][wildcards.backbone],
         usage=f"{RESULTS}/usage/pretrain/{{backbone}}.json",
@@ -25,7 +25,6 @@ rule pretrain:
 
 rule transfer:
     input:
-        code=code("models", "data/store.py", "data/references.py"),
         data=dataset_of,
         backbone=backbone_of,
     output:
@@ -39,6 +38,7 @@ rule transfer:
     resources:
         gpu=GPU,
     params:
+        code=code("models", "data/store.py", "data/references.py"),
         settings=lambda wildcards: study_settings(wildcards.study, "training")
         | {
             branch: resolved[branch]["samples_per_class"]

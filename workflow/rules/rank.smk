@@ -6,13 +6,6 @@ for criterion in CRITERIA:
         name:
             f"rank_{criterion}"
         input:
-            code=code(
-                "ranking",
-                "relevance",
-                "pruning",
-                "branches/ranking.py",
-                "branches/study.py",
-            ),
             criterion=criterion_code(criterion),
             data=dataset_of,
             models=rules.transfer.output.models,
@@ -27,6 +20,13 @@ for criterion in CRITERIA:
         resources:
             gpu=GPU,
         params:
+            code=code(
+                "ranking",
+                "relevance",
+                "pruning",
+                "branches/ranking.py",
+                "branches/study.py",
+            ),
             criterion=criterion,
             settings=lambda wildcards, criterion=criterion: criterion_settings(
                 wildcards.study, criterion

@@ -3,7 +3,6 @@
 
 rule collect:
     input:
-        code=code("analysis/collect.py", "layout.py"),
         measured=measured(),
     output:
         directory(f"{RESULTS}/tables"),
@@ -12,6 +11,7 @@ rule collect:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("analysis/collect.py", "layout.py"),
         usage=f"{RESULTS}/usage/collect/all.json",
     shell:
         "secateur --usage {params.usage} collect --config {CONFIG} --results {RESULTS} --output {output} "
@@ -20,7 +20,6 @@ rule collect:
 
 rule statistics:
     input:
-        code=code("analysis"),
         claims="config/claims.yaml",
         tables=rules.collect.output,
     output:
@@ -30,6 +29,7 @@ rule statistics:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("analysis"),
         settings=settings(),
         usage=f"{RESULTS}/usage/statistics/all.json",
     shell:
@@ -39,7 +39,6 @@ rule statistics:
 
 rule figures:
     input:
-        code=code("report"),
         style="report/style.yaml",
         tables=rules.collect.output,
         statistics=rules.statistics.output,
@@ -50,6 +49,7 @@ rule figures:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("report"),
         usage=f"{RESULTS}/usage/figures/all.json",
     shell:
         "secateur --usage {params.usage} figures --tables {input.tables} --statistics {input.statistics} "
@@ -58,7 +58,6 @@ rule figures:
 
 rule report:
     input:
-        code=code("report", "provenance.py"),
         assets=[
             f"report/{name}"
             for name in ("page.html.j2", "page.css", "page.js", "style.yaml")
@@ -73,6 +72,7 @@ rule report:
     conda:
         "../../envs/conda.yaml"
     params:
+        code=code("report", "provenance.py"),
         config=resolved,
         usage=f"{RESULTS}/usage/report/all.json",
     shell:

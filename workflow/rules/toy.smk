@@ -3,7 +3,6 @@
 
 rule toy:
     input:
-        code=code("ranking", "relevance", "branches/toy", "data/points.py"),
         criteria=[criterion_code(criterion) for criterion in CRITERIA],
         data="data/{dataset}",
     output:
@@ -16,6 +15,7 @@ rule toy:
         "../../envs/conda.yaml"
     threads: resolved["threads"]
     params:
+        code=code("ranking", "relevance", "branches/toy", "data/points.py"),
         settings=settings("toy", "criteria") if "toy" in resolved else None,
         usage=f"{RESULTS}/usage/toy/{{dataset}}.json",
     shell:
