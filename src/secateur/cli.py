@@ -239,15 +239,15 @@ def criteria(
 @app.command()
 def collect(
     config: ConfigOption,
-    results: Annotated[Path, typer.Option(help="Folder of the run, results/<run>.")],
     output: Annotated[Path, typer.Option(help="Folder of the tables to write.")],
 ) -> None:
-    """Gather what the branches measured into one tidy table a subject."""
+    """Gather what the branches measured in results/<run>/ into one tidy table a subject."""
     from secateur.analysis.collect import collect as stage
     from secateur.config import read
 
+    resolved = read(config)
     with usage.work():
-        stage(read(config), results, output)
+        stage(resolved, Path("results", resolved["run"]), output)
     said(f"wrote {output}")
 
 
@@ -312,7 +312,6 @@ def figures(
 @app.command()
 def report(
     config: ConfigOption,
-    results: Annotated[Path, typer.Option(help="Folder of the run, results/<run>.")],
     tables: TablesOption,
     statistics: StatisticsOption,
     figures: Annotated[Path, typer.Option(help="Folder of the figures, as `secateur figures` writes them.")],
@@ -324,6 +323,7 @@ def report(
     from secateur.report import page as stage
 
     resolved = read(config)
+    results = Path("results", resolved["run"])
     with usage.work():
         stage.run(tables, statistics, figures, output, resolved, gather(resolved, results), toy_dir=results / "toy")
     (output.parent / PARTIAL).unlink(missing_ok=True)

@@ -17,13 +17,14 @@ rule fewshot:
     resources:
         gpu=GPU,
     params:
+        config=CONFIG,
         code=code("pruning", "models", "branches/fewshot.py", "branches/study.py"),
         settings=lambda wildcards: criterion_settings(
             wildcards.study, wildcards.criterion, "run", "fewshot"
         ),
         usage=f"{RESULTS}/usage/fewshot/{{study}}-{{criterion}}-{{part}}.json",
     shell:
-        "secateur --usage {params.usage} fewshot --config {CONFIG} --study {wildcards.study} "
+        "secateur --usage {params.usage} fewshot --config {params.config} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} "
         "--models {input.models} --rankings {input.rankings} "
         "--curves {output.curves} --profiles {output.profiles} 2>&1 | tee {log}"
@@ -45,6 +46,7 @@ rule retrain:
     resources:
         gpu=GPU,
     params:
+        config=CONFIG,
         code=code(
             "ranking",
             "relevance",
@@ -59,7 +61,7 @@ rule retrain:
         state=f"{RESULTS}/state/retrain/{{study}}/{{criterion}}/{{part}}",
         usage=f"{RESULTS}/usage/retrain/{{study}}-{{criterion}}-{{part}}.json",
     shell:
-        "secateur --usage {params.usage} retrain --config {CONFIG} --study {wildcards.study} "
+        "secateur --usage {params.usage} retrain --config {params.config} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} "
         "--models {input.models} --samples {input.samples} --state {params.state} "
         "--output {output} 2>&1 | tee {log}"
@@ -80,11 +82,12 @@ rule cost:
     resources:
         gpu=GPU,
     params:
+        config=CONFIG,
         code=code("ranking", "relevance", "branches/cost.py", "branches/study.py"),
         settings=lambda wildcards: study_settings(
             wildcards.study, "criteria", "cost", "scope", "batch_size"
         ),
         usage=f"{RESULTS}/usage/cost/{{study}}.json",
     shell:
-        "secateur --usage {params.usage} cost --config {CONFIG} --study {wildcards.study} "
+        "secateur --usage {params.usage} cost --config {params.config} --study {wildcards.study} "
         "--data {input.data} --models {input.models} --output {output} 2>&1 | tee {log}"

@@ -14,12 +14,13 @@ rule pretrain:
     resources:
         gpu=GPU,
     params:
+        config=CONFIG,
         code=code("models", "data/store.py"),
         settings=lambda wildcards: settings("training")
         | resolved["backbones"][wildcards.backbone],
         usage=f"{RESULTS}/usage/pretrain/{{backbone}}.json",
     shell:
-        "secateur --usage {params.usage} pretrain --config {CONFIG} --backbone {wildcards.backbone} "
+        "secateur --usage {params.usage} pretrain --config {params.config} --backbone {wildcards.backbone} "
         "--data {input.data} --output {output} 2>&1 | tee {log}"
 
 
@@ -38,6 +39,7 @@ rule transfer:
     resources:
         gpu=GPU,
     params:
+        config=CONFIG,
         code=code("models", "data/store.py", "data/references.py"),
         settings=lambda wildcards: study_settings(wildcards.study, "training")
         | {
@@ -46,6 +48,6 @@ rule transfer:
         },
         usage=f"{RESULTS}/usage/transfer/{{study}}-{{part}}.json",
     shell:
-        "secateur --usage {params.usage} transfer --config {CONFIG} --study {wildcards.study} "
+        "secateur --usage {params.usage} transfer --config {params.config} --study {wildcards.study} "
         "--seeds {wildcards.part} --data {input.data} --backbone {input.backbone} "
         "--models {output.models} --samples {output.samples} 2>&1 | tee {log}"

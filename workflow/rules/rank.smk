@@ -20,6 +20,7 @@ for criterion in CRITERIA:
         resources:
             gpu=GPU,
         params:
+            config=CONFIG,
             code=code(
                 "ranking",
                 "relevance",
@@ -34,6 +35,6 @@ for criterion in CRITERIA:
             | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
             usage=f"{RESULTS}/usage/rank/{{study}}-{criterion}-{{part}}.json",
         shell:
-            "secateur --usage {params.usage} rank --config {CONFIG} --study {wildcards.study} "
+            "secateur --usage {params.usage} rank --config {params.config} --study {wildcards.study} "
             "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} "
             "--models {input.models} --samples {input.samples} --output {output} 2>&1 | tee {log}"

@@ -11,10 +11,11 @@ rule collect:
     conda:
         "../../envs/conda.yaml"
     params:
+        config=CONFIG,
         code=code("analysis/collect.py", "layout.py"),
         usage=f"{RESULTS}/usage/collect/all.json",
     shell:
-        "secateur --usage {params.usage} collect --config {CONFIG} --results {RESULTS} --output {output} "
+        "secateur --usage {params.usage} collect --config {params.config} --output {output} "
         "2>&1 | tee {log}"
 
 
@@ -29,11 +30,12 @@ rule statistics:
     conda:
         "../../envs/conda.yaml"
     params:
+        config=CONFIG,
         code=code("analysis"),
         settings=settings(),
         usage=f"{RESULTS}/usage/statistics/all.json",
     shell:
-        "secateur --usage {params.usage} statistics --config {CONFIG} --tables {input.tables} --output {output} "
+        "secateur --usage {params.usage} statistics --config {params.config} --tables {input.tables} --output {output} "
         "2>&1 | tee {log}"
 
 
@@ -72,9 +74,10 @@ rule report:
     conda:
         "../../envs/conda.yaml"
     params:
+        config=CONFIG,
         code=code("report", "provenance.py"),
-        config=resolved,
+        resolved=resolved,
         usage=f"{RESULTS}/usage/report/all.json",
     shell:
-        "secateur --usage {params.usage} report --config {CONFIG} --results {RESULTS} --tables {input.tables} "
+        "secateur --usage {params.usage} report --config {params.config} --tables {input.tables} "
         "--statistics {input.statistics} --figures {input.figures} --output {output} 2>&1 | tee {log}"

@@ -15,9 +15,10 @@ rule toy:
         "../../envs/conda.yaml"
     threads: resolved["threads"]
     params:
+        config=CONFIG,
         code=code("ranking", "relevance", "branches/toy", "data/points.py"),
         settings=settings("toy", "criteria") if "toy" in resolved else None,
         usage=f"{RESULTS}/usage/toy/{{dataset}}.json",
     shell:
-        "secateur --usage {params.usage} toy --config {CONFIG} --data {input.data} --output {output.table} "
+        "secateur --usage {params.usage} toy --config {params.config} --data {input.data} --output {output.table} "
         "--boundaries {output.boundaries} --stability {output.stability} 2>&1 | tee {log}"

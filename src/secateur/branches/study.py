@@ -115,10 +115,10 @@ def write_curve(path: Path, study: Study, branch: str, criterion: str, rows: lis
     """
     table = pd.DataFrame(rows)
     curve = ["seed", "samples_per_class"]
-    start = table[table["rate"] == 0].set_index(curve)
+    start = table[table["rate"] == 0].groupby(curve)[["params", "macs"]].first()
+    whole = table[curve].join(start, on=curve)
     for column in ("params", "macs"):
-        whole = table.set_index(curve).index.map(start[column])
-        table[f"{column}_share"] = table[column] / whole.to_numpy()
+        table[f"{column}_share"] = table[column] / whole[column]
     table["rate_achieved"] = table["units_removed"] / table["units_total"]
     about = study.config["studies"][study.name]
     table = table.assign(
