@@ -42,8 +42,12 @@ def layer_size(module: Any, role: str) -> int:
     return int(module.out_channels if role == "out" else module.in_channels)
 
 
-def objection(node: Node, consumed: bool, image: Tensor) -> str | None:
-    """Why channels that pass (or, if `consumed`, end in) this step must stay; None where each is treated alike."""
+def objection(node: Node, consumed: bool, channels_last: bool, image: Tensor) -> str | None:
+    """Why channels that pass (or, if `consumed`, end in) this step must stay; None where each is treated alike.
+
+    `channels_last` says that among the tied layers is a linear module at several positions, whose channels are not the
+    second axis, on which means and concatenations would have to be judged otherwise.
+    """
     module = node.module
     if not node.outputs and not consumed:
         return OUTPUT
@@ -63,13 +67,14 @@ def objection(node: Node, consumed: bool, image: Tensor) -> str | None:
     if isinstance(module, nn.PReLU) or node.type == KINDS.RESHAPE:
         return None
     if node.type == KINDS.CONCAT:
-        return None if node.grad_fn._saved_dim in (1, 2**64 - 3) else "joined along another axis than the channels'"
+        fine = not channels_last and node.grad_fn._saved_dim in (1, 2**64 - 3)
+        return None if fine else "joined along another axis than the channels'"
     if node.type != KINDS.ELEMENTWISE:
         return f"passes an operation that mixes or picks channels ({KINDS(node.type).name.lower()})"
-    return _operation(node)
+    return _operation(node, channels_last)
 
 
-def _operation(node: Node) -> str | None:
+def _operation(node: Node, channels_last: bool) -> str | None:
     """`objection` for an operation without weights."""
     name = node.grad_fn.name().rstrip("012").removesuffix("Backward")
     if name in CHANNELWISE or node.grad_fn.name().removesuffix("Backward0") in CHANNELWISE:
@@ -78,7 +83,9 @@ def _operation(node: Node) -> str | None:
         return None  # the inside of a linear module
     if name == "T" and not node.inputs:
         return None  # a linear module's weight
-    if name == "Mean" and len(node.grad_fn._saved_self_sym_sizes) == 4 and _mean_dimensions(node) <= {2, 3}:
+    if name == "Mean" and not channels_last and _mean_dimensions(node) <= {2, 3}:
+        return None
+    if name == "Unsqueeze" and not channels_last and 2 <= node.grad_fn._saved_dim < 2**63:
         return None
     if name in ("NativeLayerNorm", "NativeGroupNorm"):
         return NORMALISED
@@ -86,8 +93,9 @@ def _operation(node: Node) -> str | None:
 
 
 def _mean_dimensions(node: Node) -> set[int]:
-    """Dimensions of a 4-D tensor that a mean goes over; autograd keeps negative ones as unsigned 64-bit numbers."""
-    return {(dim - 2**64 if dim >= 2**63 else dim) % 4 for dim in node.grad_fn._saved_dim}
+    """Dimensions that a mean goes over, counted from the front; autograd keeps negative ones as unsigned numbers."""
+    count = len(node.grad_fn._saved_self_sym_sizes)
+    return {(dim - 2**64 if dim >= 2**63 else dim) % count for dim in node.grad_fn._saved_dim}
 
 
 def weight_is_plain(grad_fn: Any, weight: Tensor) -> bool:

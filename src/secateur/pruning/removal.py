@@ -4,17 +4,17 @@ No hooks and no masks: the new network is made of the same modules with smaller 
 exported like any other. Only what stays is copied.
 """
 
-import copy
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
-from secateur.pruning.operations import CONVOLUTIONS, is_layer, layer_size
+from secateur.pruning.cutting import cut, site_size
+from secateur.pruning.operations import is_layer, layer_size
 from secateur.pruning.selection import Selection, select_many
 from secateur.pruning.tracing import Site
 from secateur.pruning.units import Producer, Slice, UnitGroup
@@ -149,89 +149,6 @@ def removed_units(groups: Sequence[UnitGroup], kept: Kept) -> Selection:
     return result
 
 
-def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
-    """A new network with, at each site named, only the channels `staying` (ascending indices); the rest as in `model`.
-
-    A grouped convolution must be given whole groups, inputs and outputs alike.
-    """
-    by_owner: dict[str, dict[str, Tensor]] = defaultdict(dict)
-    for (owner, role), index in staying.items():
-        by_owner[owner][role] = index
-    memo: dict[int, object] = {}
-    parameters = dict(model.named_parameters())
-    for owner, roles in by_owner.items():
-        if "parameter" in roles:
-            tensor = parameters[owner]
-            dimension = max(range(tensor.ndim), key=lambda dim: tensor.shape[dim])
-            _keep(memo, tensor, [(dimension, roles["parameter"])])
-            continue
-        module: Any = model.get_submodule(owner)
-        if is_layer(module):
-            grouped = getattr(module, "groups", 1) > 1
-            weight = [(0, roles["out"])] if "out" in roles else []
-            if "in" in roles and not grouped:
-                weight.append((1, roles["in"]))
-            _keep(memo, module.weight, weight)
-            if module.bias is not None and "out" in roles:
-                _keep(memo, module.bias, [(0, roles["out"])])
-            continue
-        for tensor in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
-            if tensor.ndim == 1:  # not batch-norm's count of batches
-                _keep(memo, tensor, [(0, roles["channels"])])
-    new = copy.deepcopy(model, memo)
-    for owner, roles in by_owner.items():
-        if "parameter" not in roles:
-            resize(new.get_submodule(owner))
-    restate_head(new, head_inputs(model))
-    return new
-
-
-def resize(module: Any) -> None:
-    """Set a module's stated numbers of channels to those of its tensors."""
-    if isinstance(module, nn.Linear):
-        module.out_features, module.in_features = module.weight.shape
-    elif isinstance(module, CONVOLUTIONS):
-        out, inner = module.weight.shape[:2]
-        if module.groups > 1:
-            module.groups = out // (module.out_channels // module.groups)  # whole groups go: the rest keep their size
-        module.out_channels, module.in_channels = out, inner * module.groups
-    elif isinstance(module, nn.PReLU):
-        module.num_parameters = module.weight.numel()
-    else:
-        tensor = next(tensor for tensor in [*module.parameters(False), *module.buffers(False)] if tensor.ndim == 1)
-        module.num_features = tensor.numel()
-
-
-def head_inputs(model: nn.Module) -> int | None:
-    """Number of features that enter a timm network's classifier; None for other networks."""
-    find: Any = getattr(model, "get_classifier", None)
-    head = find() if callable(find) else None
-    return layer_size(head, "in") if is_layer(head) else None
-
-
-def restate_head(model: nn.Module, before: int | None) -> None:
-    """Correct what a pruned timm network states about its features, so that a new head can be built from it."""
-    after = head_inputs(model)
-    if after is None or after == before:
-        return
-    head: Any = model.get_classifier()  # type: ignore[operator]
-    for module in model.modules():
-        if module is not head and any(part is head for part in module.modules()):
-            for attribute in ("num_features", "head_hidden_size", "in_features"):
-                if getattr(module, attribute, None) == before:
-                    setattr(module, attribute, after)
-
-
-def _keep(memo: dict[int, object], tensor: Tensor, cuts: Sequence[tuple[int, Tensor]]) -> None:
-    """Enter a smaller tensor into deepcopy's memo, so that the copy gets it and the full one is never copied."""
-    smaller = tensor.detach()
-    for dimension, index in cuts:
-        smaller = smaller.index_select(dimension, index.to(tensor.device))
-    if isinstance(tensor, nn.Parameter):
-        smaller = nn.Parameter(smaller, requires_grad=tensor.requires_grad)
-    memo[id(tensor)] = smaller
-
-
 def _left(group: UnitGroup, selection: Mapping[str, Sequence[int]]) -> Tensor:
     """Indices of a group's units that are not selected."""
     stays = torch.ones(group.size, dtype=torch.bool)
@@ -272,12 +189,7 @@ def _sizes(model: nn.Module, groups: Sequence[UnitGroup]) -> dict[Site, int]:
                     raise SecateurError(
                         f"{type(model).__name__} has no {part.owner}: the unit groups are another network's."
                     )
-                if isinstance(owner, Tensor):
-                    sizes[site] = max(owner.shape)
-                elif is_layer(owner):
-                    sizes[site] = layer_size(owner, part.role)
-                else:
-                    sizes[site] = int(owner.num_parameters if isinstance(owner, nn.PReLU) else owner.num_features)
+                sizes[site] = site_size(owner, part.role)
             if int(part.index.max()) >= sizes[site]:
                 raise SecateurError(
                     f"{part.owner} has {sizes[site]} channels, but the unit groups expect at least "

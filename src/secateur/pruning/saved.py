@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.files import md5, read_json, replacing, write_json
+from secateur.pruning.cutting import head_inputs, resize, restate_head
 from secateur.pruning.operations import BATCH_NORMS, is_layer, layer_size
-from secateur.pruning.removal import Kept, head_inputs, resize, restate_head
+from secateur.pruning.removal import Kept
 
 FORMAT = "secateur pruned network 1"
 WEIGHTS, DESCRIPTION = "weights.safetensors", "network.json"
@@ -74,7 +75,8 @@ def load(folder: str | Path, *, build: Builder | None = None) -> Saved:
             raise SecateurError(f"{folder}: holds no {name}. A pruned network is {DESCRIPTION} and {WEIGHTS} together.")
     architecture, arguments, kept = _description(folder)
     try:
-        tensors = load_file(folder / WEIGHTS)
+        # Cloned, since tensors that start at odd addresses of the file are summed in another order by the processor.
+        tensors = {name: tensor.clone() for name, tensor in load_file(folder / WEIGHTS).items()}
     except (SafetensorError, OSError, ValueError) as error:
         raise SecateurError(f"{folder / WEIGHTS}: not a readable safetensors file ({error}). Save it again.") from None
     with torch.random.fork_rng():

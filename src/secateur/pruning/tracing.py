@@ -105,7 +105,7 @@ def trace(model: nn.Module, input_size: tuple[int, ...]) -> Trace:
         node = graph.module2node.get(shadow.get_submodule(name))
         if node is not None and operations.at_one_position(node, shapes, known):
             found.collapsed.add(name)
-    _follow(found, graph, shadow, image)
+    _follow(found, graph, shadow, image, shapes)
     _tie_convolution_groups(found, shadow)
     for name, count in calls.items():
         for site in [key for key in found.sites if key[0] == name and count > 1]:
@@ -113,7 +113,13 @@ def trace(model: nn.Module, input_size: tuple[int, ...]) -> Trace:
     return found
 
 
-def _follow(found: Trace, graph: torch_pruning.DependencyGraph, shadow: nn.Module, image: Tensor) -> None:
+def _follow(
+    found: Trace,
+    graph: torch_pruning.DependencyGraph,
+    shadow: nn.Module,
+    image: Tensor,
+    shapes: dict[int, torch.Size],
+) -> None:
     """Tie every layer's output channels to all the places that they reach."""
     names = {id(module): name for name, module in shadow.named_modules()}
     names |= {id(parameter): name for name, parameter in shadow.named_parameters()}
@@ -130,11 +136,19 @@ def _follow(found: Trace, graph: torch_pruning.DependencyGraph, shadow: nn.Modul
             continue  # an earlier layer's channels led to all of these, and back
         start = graph.get_pruner_of_module(module).prune_out_channels
         reason, joined = None, False
-        for item in graph.get_pruning_group(module, start, list(range(size))):
+        closure = [
+            (item, _sites(item.dep.target, item.dep.handler, graph, names))
+            for item in graph.get_pruning_group(module, start, list(range(size)))
+        ]
+        channels_last = any(
+            isinstance(item.dep.target.module, nn.Linear) and len(shapes[id(item.dep.target.module)]) > 2
+            for item, places in closure
+            if any(role == "out" for (_, role), _ in places)
+        )
+        for item, places in closure:
             node = item.dep.target
-            places = _sites(node, item.dep.handler, graph, names)
             consumed = [role for (_, role), _ in places] == ["in"]
-            said = operations.objection(node, consumed, image)
+            said = operations.objection(node, consumed, channels_last, image)
             reason = said if said == operations.NORMALISED else reason or said
             joined = joined or operations.is_addition(node)
             index = np.asarray(item.idxs, dtype=np.int64)

@@ -17,10 +17,12 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
+from secateur.pruning.cutting import cut, site_size
 from secateur.pruning.operations import NORMALISED
-from secateur.pruning.tracing import Site, Trace, trace
+from secateur.pruning.tracing import Site, Trace, ghost, trace
 
 SCOPES = ("all", "inner")
+FIXED = "its number of channels is written into the network's code"
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,13 +110,47 @@ def _analyse(model: nn.Module, example_input: Tensor) -> tuple[list[UnitGroup], 
     joined = {int(unit_of[number]) for numbers in found.added for number in numbers}
     members = _members(found, unit_of, staying)
     groups = _groups(found, members, joined)
+    fixed = _fixed(model, groups, tuple(example_input.shape[1:]))
+    groups = [group for group in groups if group.name not in fixed]
     producing = {name for group in groups for name, _ in group.producers}
     reasons = {}
     for name in found.order:
         if name not in producing:
             first = found.sites[name, "out"][0]
-            reasons[name] = staying.get(int(unit_of[first]), "nothing consumes it")
+            reasons[name] = staying.get(int(unit_of[first]), FIXED)
     return groups, reasons
+
+
+def _fixed(model: nn.Module, groups: list[UnitGroup], input_size: tuple[int, ...]) -> set[str]:
+    """Names of groups that cannot shrink because the forward pass counts on their size, as in `x.view(-1, 320)`.
+
+    Found by running the network, without values, with the first unit of every group gone; of each alone if that fails.
+    """
+    shadow = ghost(model)
+    dtype = next((parameter.dtype for parameter in shadow.parameters()), torch.float32)
+    image = torch.empty(2, *input_size, device="meta", dtype=dtype)
+
+    def runs(tried: list[UnitGroup]) -> bool:
+        gone: dict[Site, list[Tensor]] = defaultdict(list)
+        for group in tried:
+            for part in group.slices:
+                gone[part.owner, part.role].append(part.index[0])
+        staying = {}
+        for site, index in gone.items():
+            owner = shadow.get_parameter(site[0]) if site[1] == "parameter" else shadow.get_submodule(site[0])
+            stays = torch.ones(site_size(owner, site[1]), dtype=torch.bool)
+            stays[torch.cat(index)] = False
+            staying[site] = stays.nonzero().flatten()
+        try:
+            with torch.no_grad():
+                return bool(cut(shadow, staying)(image).shape[0] == 2)
+        except Exception:  # whatever the network's own code raises at an unexpected size
+            return False
+
+    shrinking = [group for group in groups if group.size > 1]
+    if runs(shrinking):
+        return set()
+    return {group.name for group in shrinking if not runs([group])}
 
 
 def _members(found: Trace, unit_of: np.ndarray, staying: dict[int, str]) -> dict[int, dict[Site, list[int]]]:
@@ -156,7 +192,7 @@ def _groups(found: Trace, members: dict[int, dict[Site, list[int]]], joined: set
                 size=len(units),
                 producers=producers,
                 slices=tuple(Slice(owner, role, index[owner, role]) for owner, role in sites),
-                residual=any(unit in joined for unit in units),
+                residual=len(producers) > 1 and any(unit in joined for unit in units),
                 original=torch.arange(len(units)),
             )
         )
