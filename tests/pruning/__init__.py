@@ -1,0 +1,1 @@
+"""Tests of the pruning room; a package, so that they share the small networks."""

@@ -1,0 +1,67 @@
+"""Parameters, MACs, prediction, time and bytes."""
+
+import pytest
+import torch
+from benchmarks.removal_proof import CASES
+from safetensors.torch import save
+from tests.pruning import networks
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from secateur.errors import SecateurError
+from secateur.pruning.counting import Counts, count, disk_bytes, latency
+from secateur.pruning.prediction import Predictor
+from secateur.pruning.units import find_unit_groups
+
+
+def test_counts_by_hand() -> None:
+    network = networks.chain()
+    params = (27 * 6 + 6) + 12 + 6 + 54 * 5 + 10 + (80 * 7 + 7) + (7 * 4 + 4)
+    macs = 27 * 6 * 256 + 54 * 5 * 64 + 80 * 7 + 7 * 4
+    assert count(network, (3, 16, 16)) == Counts(params, macs)
+
+
+@pytest.mark.parametrize("name", ["ResNet-18", "RegNetY-200MF", "ViT-Tiny/16"])
+def test_macs_are_half_of_what_torch_counts_on_a_real_pass(name: str) -> None:
+    case = CASES[name]
+    network = case.network()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(case.inputs(1))
+    found = count(network, (3, case.side, case.side))
+    assert 2 * found.macs == counter.get_total_flops()
+    assert found.params == sum(tensor.numel() for tensor in network.parameters())
+
+
+def test_counting_leaves_the_network_alone() -> None:
+    network = networks.chain().train()
+    count(network, (3, 16, 16))
+    assert network.training and next(network.parameters()).device.type == "cpu"
+
+
+def test_prediction_without_a_selection_is_the_count() -> None:
+    network = networks.Gated()
+    groups = find_unit_groups(network, torch.zeros(1, 3, 8, 8))
+    predictor = Predictor(network, groups, (3, 8, 8))
+    assert predictor.counts() == predictor.counts({}) == count(network, (3, 8, 8))
+    assert predictor.counts({"squeeze": [0]}).params == count(network, (3, 8, 8)).params - 8 - 1 - 8
+
+
+def test_latency_names_its_device_and_keeps_the_mode() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(), nn.Flatten()).train()
+    found = latency(network, (3, 8, 8), batches=(1, 4), repeats=5, warm=1)
+    assert [item.batch for item in found] == [1, 4]
+    assert all(0 < item.lower <= item.median <= item.upper for item in found)
+    assert all("threads" in item.device for item in found)
+    assert network.training
+    with pytest.raises(SecateurError, match="at least one repeat"):
+        latency(network, (3, 8, 8), repeats=0)
+
+
+def test_disk_bytes_are_those_of_the_safetensors_file() -> None:
+    network = networks.chain()
+    assert disk_bytes(network) == len(save(network.state_dict()))
+
+
+def test_a_wrong_input_size_is_one_clear_error() -> None:
+    with pytest.raises(SecateurError, match=r"does not run at input size \(4, 16, 16\)"):
+        count(networks.chain(), (4, 16, 16))

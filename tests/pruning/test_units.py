@@ -1,0 +1,157 @@
+"""Unit groups: which channels hang together, which must stay and why, and what a removal leaves of the groups."""
+
+import pytest
+import torch
+from benchmarks.removal_proof import CASES, disturb, random_selection
+from tests.pruning import networks
+from torch import nn
+
+from secateur.errors import SecateurError
+from secateur.pruning.operations import NORMALISED
+from secateur.pruning.proof import prove
+from secateur.pruning.removal import remove, shrink
+from secateur.pruning.units import UnitGroup, find_unit_groups, left_out
+
+IMAGE = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(3))
+
+
+def by_name(groups: list[UnitGroup]) -> dict[str, UnitGroup]:
+    return {group.name: group for group in groups}
+
+
+def layers(group: UnitGroup) -> list[str]:
+    return [producer.layer for producer in group.producers]
+
+
+def same_groups(first: list[UnitGroup], second: list[UnitGroup]) -> bool:
+    def facts(group: UnitGroup) -> tuple:
+        slices = {(part.owner, part.role): part.index.tolist() for part in group.slices}
+        return group.name, group.kind, group.size, group.residual, layers(group), slices
+
+    return [facts(group) for group in first] == [facts(group) for group in second]
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        (networks.chain(), {"0": (6, ["0"]), "4": (5, ["4"]), "9": (7, ["9"])}),
+        (networks.Residual(), {"stem": (6, ["stem"]), "shortcut": (6, ["shortcut", "back"]), "inner": (5, ["inner"])}),
+        (
+            networks.Gated(),
+            {"stem": (4, ["stem", "depthwise", "excite", "grouped"]), "squeeze": (3, ["squeeze"])},
+        ),
+        (
+            networks.Concatenated(),
+            {"right": (5, ["right", "second"]), "left": (4, ["left"]), "first": (6, ["first"])},
+        ),
+        (networks.Multiplied(), {"stem": (3, ["stem", "wider", "narrower"])}),
+        (networks.WithImage("added"), {"middle": (5, ["middle"])}),
+        (networks.WithImage("concatenated"), {"middle": (5, ["middle"])}),
+        (networks.Shared(), {"after": (6, ["after"])}),
+        (networks.standardised(), {"4": (4, ["4"])}),
+        (networks.Counted(), {"first": (4, ["first"])}),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_groups_of_small_networks(network: nn.Module, expected: dict[str, tuple[int, list[str]]]) -> None:
+    groups = find_unit_groups(disturb(network).eval(), IMAGE)
+    assert {group.name: (group.size, layers(group)) for group in groups} == expected
+    for seed, rate in enumerate((0.2, 0.5, 0.8)):
+        assert prove(network, groups, random_selection(groups, rate, seed), IMAGE).holds
+
+
+@pytest.mark.parametrize("how", networks.MIXING)
+def test_channels_that_meet_a_mixing_operation_stay(how: str) -> None:
+    network = disturb(networks.Mixed(how)).eval()
+    groups = find_unit_groups(network, IMAGE)
+    assert [group.name for group in groups] == ["stem", "after"]
+    assert "suspect" in left_out(network, IMAGE)
+    assert prove(network, groups, random_selection(groups, 0.5, 0), IMAGE).holds
+
+
+def test_reasons_name_what_binds() -> None:
+    assert left_out(networks.Shared(), IMAGE)["twice"] == "twice is used 2 times in one pass"
+    assert left_out(networks.WithImage("added"), IMAGE)["stem"] == "joined with the image itself"
+    assert left_out(networks.Mixed("group norm"), IMAGE)["suspect"] == NORMALISED
+    assert "re-parametrised" in left_out(networks.standardised(), IMAGE)["2"]
+    assert "code" in left_out(networks.Counted(), IMAGE)["second"]
+    assert left_out(networks.chain(), IMAGE) == {"11": "an output of the network"}
+
+
+def test_residual_streams_are_outside_the_inner_scope() -> None:
+    network = CASES["ResNet-18"].network()
+    every = by_name(find_unit_groups(network, torch.zeros(1, 3, 32, 32)))
+    inner = by_name(find_unit_groups(network, torch.zeros(1, 3, 32, 32), "inner"))
+    residual = [name for name, group in every.items() if group.residual]
+    assert residual == ["conv1", "layer2.0.conv2", "layer3.0.conv2", "layer4.0.conv2"]
+    assert layers(every["conv1"]) == ["conv1", "layer1.0.conv2", "layer1.1.conv2"]
+    assert layers(every["layer2.0.conv2"]) == ["layer2.0.conv2", "layer2.0.downsample.0", "layer2.1.conv2"]
+    assert list(inner) == [name for name in every if name not in residual]
+
+
+def test_fully_connected_layers_are_neurons_also_where_timm_writes_them_as_convolutions() -> None:
+    groups = find_unit_groups(CASES["VGG-16"].network(), CASES["VGG-16"].inputs())
+    assert [group.name for group in groups if group.kind == "neuron"] == ["pre_logits.fc1", "pre_logits.fc2"]
+    groups = find_unit_groups(CASES["ResNet-18"].network(), torch.zeros(1, 3, 32, 32))
+    assert {group.kind for group in groups} == {"filter"}  # although the last stage has one position at this size
+
+
+def test_grouped_convolutions_go_by_whole_groups() -> None:
+    groups = by_name(find_unit_groups(CASES["RegNetX-200MF"].network(), CASES["RegNetX-200MF"].inputs()))
+    group = groups["s1.b1.conv1.conv"]
+    assert layers(group) == ["s1.b1.conv1.conv", "s1.b1.conv2.conv"]
+    assert group.size == 3  # 24 channels in convolution groups of 8
+    assert group.producers[1].channels.tolist() == torch.arange(24).reshape(3, 8).tolist()
+
+
+def test_streams_under_layer_norm_are_not_offered() -> None:
+    case = CASES["ViT-Tiny/16"]
+    network = case.network()
+    names = [group.name for group in find_unit_groups(network, case.inputs())]
+    assert names == [f"blocks.{number}.mlp.fc1" for number in range(12)]
+    assert left_out(network, case.inputs())["patch_embed.proj"] == NORMALISED
+
+
+def test_finding_units_changes_nothing_and_repeats() -> None:
+    network = networks.Gated().train()
+    network.stem.weight.requires_grad_(False)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    random = torch.random.get_rng_state()
+    with torch.no_grad():
+        first = find_unit_groups(network, IMAGE)
+    assert same_groups(first, find_unit_groups(network, IMAGE))
+    assert network.training and not network.stem.weight.requires_grad
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert torch.equal(random, torch.random.get_rng_state())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+
+
+@pytest.mark.parametrize("name", ["ResNet-18", "MobileNetV3-S", "RegNetX-200MF"])
+def test_groups_after_removal_are_those_of_a_fresh_trace(name: str) -> None:
+    case = CASES[name]
+    network, inputs = case.network(), case.inputs()
+    groups = find_unit_groups(network, inputs)
+    names = [group.name for group in groups]
+    for _ in range(2):
+        selection = {group.name: [0, 2] for group in groups if group.size > 5}
+        network, groups = remove(network, groups, selection), shrink(groups, selection)
+        assert same_groups(groups, find_unit_groups(network, inputs))
+        assert [group.name for group in groups] == names
+
+
+def test_one_convolution_group_left_is_an_ordinary_convolution_to_a_fresh_trace() -> None:
+    network = networks.Gated().eval()
+    groups = find_unit_groups(network, IMAGE)
+    selection = {"stem": [0, 1, 2]}
+    traced = find_unit_groups(remove(network, groups, selection), IMAGE)
+    assert [group.name for group in shrink(groups, selection)] == ["stem", "squeeze"]
+    assert [group.name for group in traced] == ["stem", "squeeze", "grouped"]
+
+
+def test_bad_input_is_one_clear_error() -> None:
+    with pytest.raises(SecateurError, match="allowed are all, inner"):
+        find_unit_groups(networks.chain(), IMAGE, "outer")
+    with pytest.raises(SecateurError, match="cannot be traced at input size"):
+        find_unit_groups(networks.chain(), torch.zeros(1, 3, 9, 9))
+    with pytest.raises(SecateurError, match="no unit that can be removed"):
+        find_unit_groups(nn.Sequential(nn.Flatten(), nn.Linear(768, 3)), IMAGE)
