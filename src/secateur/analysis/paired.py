@@ -5,13 +5,14 @@ a whole study. A difference is "criterion minus other", so positive means that t
 has been turned so that more is better.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 EXACT = 14
-"""Up to so many differences every assignment of signs is gone through (2^14); above, SciPy's approximations."""
+"""Up to so many differences every assignment of signs is gone through (2^14 of them)."""
 RESAMPLES = 4_000
 """Bootstrap resamples of an interval."""
 
@@ -35,8 +36,8 @@ def blocks_needed(alpha: float, alternative: Alternative = "two-sided", comparis
 def wilcoxon_p(differences: np.ndarray, alternative: Alternative = "two-sided") -> float:
     """P-value of the Wilcoxon signed-rank test (Wilcoxon 1945; Demšar 2006, section 3.1.3).
 
-    Zeros are dropped. Up to `EXACT` differences the null distribution is enumerated (ties get mid-ranks, and the
-    result stays exact); above that `scipy.stats.wilcoxon` decides between its exact and its normal form.
+    Zeros are dropped. Without ties `scipy.stats.wilcoxon` is exact (up to 50 differences); with ties, which get
+    mid-ranks, the null distribution is enumerated up to `EXACT` differences, and SciPy's normal form is used above.
 
     Args:
         differences: shape (blocks,), finite.
@@ -49,9 +50,10 @@ def wilcoxon_p(differences: np.ndarray, alternative: Alternative = "two-sided") 
     changed = differences[differences != 0]
     if changed.size == 0:
         return 1.0
-    if changed.size > EXACT:
+    sizes = np.abs(changed).round(12)
+    if changed.size > EXACT or np.unique(sizes).size == sizes.size:
         return float(stats.wilcoxon(changed, alternative=alternative).pvalue)
-    return _flip_signs(np.sign(changed) * stats.rankdata(np.abs(changed).round(12)), alternative)
+    return _flip_signs(np.sign(changed) * stats.rankdata(sizes), alternative)
 
 
 def permutation_p(differences: np.ndarray, alternative: Alternative = "two-sided", seed: int = 0) -> float:
@@ -63,16 +65,23 @@ def permutation_p(differences: np.ndarray, alternative: Alternative = "two-sided
 
 
 def _flip_signs(values: np.ndarray, alternative: Alternative, seed: int = 0) -> float:
-    from scipy import stats
+    """P-value of the sum of `values` when each could as well have had the other sign."""
+    if values.size <= EXACT:
+        signs = _all_signs(values.size)
+    else:
+        signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(2**EXACT, values.size))
+        signs[0] = 1.0  # the observed assignment is one of the possible ones
+    sums, observed = signs @ values, values.sum()
+    slack = 1e-9 * np.abs(values).sum()  # sums that differ by rounding alone count as equal
+    greater, less = float((sums >= observed - slack).mean()), float((sums <= observed + slack).mean())
+    return {"greater": greater, "less": less, "two-sided": min(1.0, 2 * min(greater, less))}[alternative]
 
-    if values.size < 2:  # SciPy wants two observations; one can be flipped in two ways
-        larger = {"greater": values[0] > 0, "less": values[0] < 0, "two-sided": False}[alternative]
-        return 0.5 if larger else 1.0
-    result = stats.permutation_test(
-        (values,), lambda v, axis: v.sum(axis=axis), permutation_type="samples", vectorized=True,
-        n_resamples=2**EXACT, alternative=alternative, rng=np.random.default_rng(seed),
-    )  # fmt: skip
-    return float(result.pvalue)
+
+@functools.lru_cache
+def _all_signs(count: int) -> np.ndarray:
+    """Every assignment of signs to `count` values, shape (2^count, count)."""
+    bits = np.arange(2**count)[:, None] >> np.arange(count)[None, :]
+    return 1.0 - 2.0 * (bits & 1)
 
 
 def rank_biserial(differences: np.ndarray) -> float:

@@ -52,24 +52,25 @@ def finding(claim: Claim, row: dict[str, Any], alpha: float) -> str:
     )
 
 
-def verdict(claim: Claim, row: dict[str, Any], alpha: float, each: dict[str, str]) -> str:
-    """One or two plain sentences for a verdict's row.
+def verdict(claim: Claim, row: dict[str, Any], alpha: float, each: dict[str, str], absent: tuple[str, ...] = ()) -> str:
+    """A few plain sentences for a verdict's row.
 
     Args:
         claim: the claim; row: its row in verdicts.csv without the sentence; alpha: level of the verdict.
         each: study → verdict, for an overall verdict; empty for a study's own.
+        absent: names of the comparisons without data.
     """
-    if row["reason"] == "missing":
-        what = "its cost" if claim.comparison == "at_most" else f"its {claim.branch} curves"
-        if row["n"]:
-            return f"Cannot be decided: there are no {claim.branch} curves of {row['against']} to compare with."
-        rivals = f" or those of {row['against']}" if claim.rivals else ""
-        return f"Cannot be decided: this run has no measurements of {row['criterion']} ({what}){rivals}."
+    what = "cost" if claim.comparison == "at_most" else f"{claim.branch} curves"
+    if not row["n"]:
+        rivals = f", or none of {', '.join(absent)}" if claim.rivals else ""
+        return f"Cannot be decided: this run has no {what} of {row['criterion']}{rivals}."
     text = finding(claim, row, alpha)
+    if absent and claim.rivals:
+        text += f" There are no {what} of {' and '.join(absent)} to compare with."
     if row["reason"] == "few":
+        blocks = row["blocks"] if row["scope"] == "study" else "repeats" if claim.comparison == "at_most" else "seeds"
         needed = blocks_needed(alpha / 2, "greater")
-        text += f" {row['n']} {row['blocks'] if row['scope'] == 'study' else 'seeds'} are too few to decide: no test" \
-                f" can reach its level with fewer than {needed}."  # fmt: skip
+        text += f" {row['n']} {blocks} are too few to decide: no test can reach its level with fewer than {needed}."
     elif row["reason"] == "unclear":
         text += " The data allow both readings."
     if not each:

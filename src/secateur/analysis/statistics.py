@@ -11,6 +11,7 @@ from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.analysis.measures import MEASURES, measure_all, wide
 from secateur.analysis.paired import compare, holm, interval, smallest_p
+from secateur.analysis.power import plan
 from secateur.analysis.ranks import rank
 from secateur.analysis.verdicts import verdicts
 from secateur.files import replacing, write_json
@@ -20,6 +21,8 @@ TESTED = ("mean_accuracy_over_rate", "mean_accuracy_over_macs", "mean_worst_clas
 """The measures that all pairs of criteria are compared by."""
 ROPE = 0.01
 """Differences of at most one percentage point count as practically equal."""
+PLANNED = 0.02
+"""The true difference beyond a claim's bound that power.csv plans seeds for: two percentage points."""
 GROUP = ["study", "branch", "samples_per_class"]
 
 
@@ -33,7 +36,8 @@ def run(
 
     Args:
         tables_dir: folder with curves.parquet and, if made, cost.parquet.
-        output_dir: gets measures.csv, intervals.csv, tests.csv, ranks.csv, verdicts.csv and metrics.json.
+        output_dir: gets measures.csv, intervals.csv, tests.csv, ranks.csv, verdicts.csv, power.csv
+            and metrics.json.
         config: the run's config; only `run_seed` (default 0) is used: it starts the bootstrap's streams.
         claims_path: the claims to judge.
 
@@ -51,6 +55,7 @@ def run(
         "tests": pairwise_tests(measures, claims.alpha, seed),
         "ranks": rankings(measures, claims.alpha),
         "verdicts": verdicts(measures, cost, claims, seed),
+        "power": plan(measures, claims, PLANNED),
     }
     output = Path(output_dir)
     for name, table in found.items():

@@ -6,7 +6,7 @@ least one lies below the lower bound (Holm over the comparisons). Each direction
 of either kind occurs in at most a share alpha of repetitions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +34,11 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True)
 class Decision:
-    """What the test of one claim on one set of blocks gave; `reason` is set when it is undecided."""
+    """What the test of one claim on one set of blocks gave.
+
+    `reason` is set when it is undecided: "missing" (no data), "few" (blocks), "unclear", or "mixed" (over studies);
+    `absent` names the comparisons without data.
+    """
 
     verdict: str
     reason: str
@@ -45,6 +49,7 @@ class Decision:
     high: float
     rank_biserial: float
     p: float
+    absent: tuple[str, ...] = ()
 
 
 def bounds(claim: Claim) -> Bounds:
@@ -55,7 +60,13 @@ def bounds(claim: Claim) -> Bounds:
 
 
 def decide(
-    differences: dict[str, np.ndarray], limits: Bounds, *, alpha: float, test: str, seed: int, exists: bool = False
+    differences: dict[str, np.ndarray],
+    limits: Bounds,
+    *,
+    alpha: float,
+    test: str,
+    seed: int | None,
+    exists: bool = False,
 ) -> Decision:
     """Test the differences against their bounds.
 
@@ -65,7 +76,7 @@ def decide(
         limits: see `Bounds`.
         alpha: level of the whole decision.
         test: "wilcoxon" or "permutation".
-        seed: of the bootstrap.
+        seed: of the bootstrap; None leaves the interval out.
         exists: the claim is "for at least one comparison" instead of "for every comparison"; the comparisons are then
             tested in their order, each only after all before it have passed (a fixed sequence needs no correction).
 
@@ -74,10 +85,10 @@ def decide(
         `exists` the last that passed (the first if none did). p is two-sided and corrected.
     """
     p_of = wilcoxon_p if test == "wilcoxon" else permutation_p
-    empty = [name for name, values in differences.items() if values.size == 0]
+    empty = tuple(name for name, values in differences.items() if values.size == 0)
     present = {name: values for name, values in differences.items() if values.size}
     if not present:
-        return Decision(UNDECIDED, "missing", ", ".join(empty), 0, *[np.nan] * 5)
+        return Decision(UNDECIDED, "missing", ", ".join(empty), 0, np.nan, np.nan, np.nan, np.nan, np.nan, empty)
     above = {name: p_of(values - limits.upper, "greater") for name, values in present.items()}
     below = {name: p_of(values - limits.lower, "less") for name, values in present.items()}
     fewest = min(values.size for values in present.values())
@@ -110,10 +121,10 @@ def decide(
     else:
         reason = "unclear"
     values = present[against]
+    low, high = (np.nan, np.nan) if seed is None else interval(values, 1 - alpha, seed)
     return Decision(
-        verdict, reason, ", ".join(empty) if reason == "missing" else against, int(values.size),
-        float(values.mean()), *interval(values, 1 - alpha, seed), rank_biserial(values),
-        np.nan if reason == "few" else min(1.0, 2 * min(p_pair)),
+        verdict, reason, against, int(values.size), float(values.mean()), low, high, rank_biserial(values),
+        np.nan if reason == "few" else min(1.0, 2 * min(p_pair)), empty,
     )  # fmt: skip
 
 
@@ -200,16 +211,11 @@ def _overall(
     verdict_set = {decision.verdict for decision in decided.values()}
     reasons = {decision.reason for decision in decided.values() if decision.reason}
     worst = min(decided.values(), key=lambda decision: np.inf if np.isnan(decision.effect) else decision.effect,
-                default=Decision(UNDECIDED, "missing", "", 0, *[np.nan] * 5))  # fmt: skip
+                default=Decision(UNDECIDED, "missing", "", 0, np.nan, np.nan, np.nan, np.nan, np.nan))  # fmt: skip
     if len(verdict_set) == 1 and verdict_set != {UNDECIDED}:
-        return Decision(verdict_set.pop(), "", *_numbers(worst)), "all studies alike"
+        return replace(worst, verdict=verdict_set.pop(), reason=""), "all studies alike"
     reason = reasons.pop() if len(reasons) == 1 and len(verdict_set) == 1 else "mixed"
-    return Decision(UNDECIDED, reason, *_numbers(worst)), "all studies alike"
-
-
-def _numbers(decision: Decision) -> tuple[str, int, float, float, float, float, float]:
-    return (decision.against, decision.n, decision.effect, decision.low, decision.high, decision.rank_biserial,
-            decision.p)  # fmt: skip
+    return replace(worst, verdict=UNDECIDED, reason=reason), "all studies alike"
 
 
 def _row(
@@ -233,4 +239,4 @@ def _row(
     elif claim.comparison != "keeps":
         row["unit"] = MEASURES[claim.measure][1]
     each = {study: one.verdict for study, one in (decided or {}).items()}
-    return row | {"sentence": sentences.verdict(claim, row, alpha, each)}
+    return row | {"sentence": sentences.verdict(claim, row, alpha, each, decision.absent)}

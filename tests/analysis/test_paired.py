@@ -1,0 +1,136 @@
+"""Paired tests against SciPy, statsmodels, brute force, and the limits of what few blocks can say."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from secateur.analysis.paired import (
+    bayesian_signed_rank,
+    blocks_needed,
+    compare,
+    holm,
+    interval,
+    permutation_p,
+    rank_biserial,
+    smallest_p,
+    wilcoxon_p,
+)
+
+ALTERNATIVES = ("two-sided", "greater", "less")
+tied = arrays(float, st.integers(2, 9), elements=st.integers(-4, 4).map(float))
+
+
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+@pytest.mark.parametrize("blocks", [3, 6, 8, 13, 20])
+def test_without_ties_the_signed_rank_test_is_scipys_exact_one(blocks, alternative):
+    differences = np.random.default_rng(blocks).normal(0.3, 1, blocks)
+    expected = stats.wilcoxon(differences, alternative=alternative, method="exact").pvalue
+    assert wilcoxon_p(differences, alternative) == pytest.approx(expected, rel=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tied, st.sampled_from(ALTERNATIVES))
+def test_with_ties_and_zeros_it_is_the_exact_permutation_of_mid_ranks(differences, alternative):
+    changed = differences[differences != 0]
+    ranks = stats.rankdata(np.abs(changed))
+    sums = [np.dot(signs, ranks) for signs in itertools.product((1, -1), repeat=changed.size)]
+    observed = np.dot(np.sign(changed), ranks)
+    greater, less = np.mean(np.array(sums) >= observed), np.mean(np.array(sums) <= observed)
+    expected = {"greater": greater, "less": less, "two-sided": min(1, 2 * min(greater, less))}[alternative]
+    if changed.size == 0:
+        expected = 1.0
+    assert wilcoxon_p(differences, alternative) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+def test_the_permutation_test_is_scipys(alternative):
+    differences = np.random.default_rng(5).normal(0.4, 1, 9)
+    expected = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative=alternative
+    )
+    assert permutation_p(differences, alternative) == pytest.approx(expected.pvalue)
+
+
+def test_above_the_exact_limit_the_permutation_test_is_close_to_the_t_test():
+    differences = np.random.default_rng(1).normal(0.2, 1, 40)
+    expected = stats.ttest_1samp(differences, 0).pvalue
+    assert permutation_p(differences) == pytest.approx(expected, abs=0.02)
+    assert permutation_p(differences) == permutation_p(differences)
+
+
+@pytest.mark.parametrize("blocks", range(1, 9))
+def test_no_data_give_a_smaller_p_than_the_smallest_possible(blocks):
+    clear = np.arange(1.0, blocks + 1)
+    for alternative in ("two-sided", "greater"):
+        assert wilcoxon_p(clear, alternative) == pytest.approx(smallest_p(blocks, alternative))
+        assert permutation_p(clear, alternative) == pytest.approx(smallest_p(blocks, alternative))
+
+
+def test_blocks_needed_is_the_first_number_that_can_reach_alpha():
+    assert blocks_needed(0.05) == 6
+    assert blocks_needed(0.025, "greater") == 6
+    assert blocks_needed(0.05, comparisons=15) == 10
+
+
+@given(st.lists(st.floats(0, 1) | st.just(float("nan")), min_size=1, max_size=8))
+def test_holm_is_statsmodels_and_skips_missing_values(p_values):
+    from statsmodels.stats.multitest import multipletests
+
+    there = [p for p in p_values if p == p]
+    expected = iter(multipletests(there, method="holm")[1]) if there else iter(())
+    for p, found in zip(p_values, holm(p_values), strict=True):
+        assert (found != found) if p != p else found == pytest.approx(next(expected))
+
+
+def test_rank_biserial_of_a_textbook_sample():
+    # Ranks of |d| are 1, 2, 3, 4, 5; minus has 2: (13 - 2) / 15.
+    assert rank_biserial(np.array([1.0, -2.0, 3.0, 4.0, 5.0])) == pytest.approx(11 / 15)
+    assert rank_biserial(np.zeros(4)) == 0.0
+    assert rank_biserial(np.array([-1.0, 0.0, -2.0])) == -1.0
+
+
+def test_the_interval_is_scipys_and_the_same_for_the_same_seed():
+    values = np.random.default_rng(2).gamma(2, size=12)
+    rng = np.random.default_rng(7)
+    expected = stats.bootstrap((values,), np.mean, n_resamples=4_000, method="BCa", rng=rng).confidence_interval
+    assert interval(values, 0.95, 7) == pytest.approx((expected.low, expected.high))
+    assert interval(values, 0.95, 7) == interval(values, 0.95, 7) != interval(values, 0.95, 8)
+
+
+def test_an_interval_of_equal_values_is_that_value_and_two_values_have_none():
+    assert interval(np.full(5, 0.25), 0.95, 0) == (0.25, 0.25)
+    assert np.isnan(interval(np.array([1.0, 2.0]), 0.95, 0)).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(tied)
+def test_bayesian_probabilities_sum_to_one_and_turn_with_the_sign(differences):
+    worse, equal, better = bayesian_signed_rank(differences, 0.5, seed=3)
+    assert worse + equal + better == pytest.approx(1)
+    turned = bayesian_signed_rank(-differences, 0.5, seed=3)
+    # Where two masses are exactly equal, the first region wins the draw: only then may the mirror image differ.
+    assert turned[1] == pytest.approx(equal, abs=0.05)
+
+
+def test_bayesian_signed_rank_is_sure_of_clear_cases():
+    assert bayesian_signed_rank(np.full(12, 5.0), 0.5, 0)[2] > 0.999
+    assert bayesian_signed_rank(np.full(12, -5.0), 0.5, 0)[0] > 0.999
+    assert bayesian_signed_rank(np.linspace(-0.1, 0.1, 12), 0.5, 0)[1] > 0.999
+
+
+def test_too_few_blocks_give_words_instead_of_a_p_value():
+    found = compare(np.array([0.1, 0.2, 0.3, 0.4, 0.5]), alpha=0.05, rope=0.01, seed=0)
+    assert np.isnan(found["wilcoxon_p"]) and np.isnan(found["permutation_p"])
+    assert found["note"] == "too few blocks: 5; the smallest possible p is 0.0625"
+    one_more = compare(np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), alpha=0.05, rope=0.01, seed=0)
+    assert one_more["wilcoxon_p"] == pytest.approx(0.03125) and one_more["note"] == ""
+
+
+def test_blocks_that_do_not_differ_are_no_evidence():
+    found = compare(np.array([0.0, 0.0, 0.0, 0.0, 0.1, 0.1]), alpha=0.05, rope=0.01, seed=0)
+    assert np.isnan(found["wilcoxon_p"]) and found["note"] == "too few blocks differ: 2 of 6"

@@ -1,0 +1,94 @@
+"""The stage `statistics`: what it writes, the same bytes every time, every number traceable to the tables."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import synthetic
+from secateur.analysis import statistics
+from secateur.analysis.statistics import pairwise_tests, rankings
+
+FILES = {"measures.csv", "intervals.csv", "tests.csv", "ranks.csv", "verdicts.csv", "power.csv", "metrics.json"}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    tables = synthetic.write(folder)
+    statistics.run(tables, folder / "statistics", {"run_seed": 1})
+    return folder
+
+
+def test_every_file_is_there_and_written_again_byte_for_byte(run):
+    statistics.run(run / "tables", run / "again", {"run_seed": 1})
+    assert {path.name for path in (run / "statistics").iterdir()} == FILES
+    for name in FILES:
+        assert (run / "statistics" / name).read_bytes() == (run / "again" / name).read_bytes()
+
+
+def test_another_run_seed_changes_intervals_only(run):
+    statistics.run(run / "tables", run / "other", {"run_seed": 2})
+    assert (run / "statistics/measures.csv").read_bytes() == (run / "other/measures.csv").read_bytes()
+    one, two = (pd.read_csv(run / name / "tests.csv") for name in ("statistics", "other"))
+    assert not one["low"].equals(two["low"])
+    for column in ("mean_difference", "wilcoxon_p", "permutation_p", "rank_biserial"):
+        assert one[column].equals(two[column])
+
+
+def test_an_interval_row_is_the_mean_of_its_rows_in_the_tidy_table(run):
+    curves = pd.read_parquet(run / "tables/curves.parquet")
+    row = pd.read_csv(run / "statistics/intervals.csv").query(
+        "criterion == 'taylor' and measure == 'accuracy_at_rate' and at == 0.3 and branch == 'retrain'"
+    )
+    rows = curves.query("criterion == 'taylor' and rate == 0.3 and branch == 'retrain'")
+    assert len(row) == 1 and row["n"].iloc[0] == len(rows) == 8
+    assert row["mean"].iloc[0] == pytest.approx(rows["accuracy"].mean())
+    assert row["sd"].iloc[0] == pytest.approx(rows["accuracy"].std())
+
+
+def test_metrics_are_nested_by_name(run):
+    metrics = json.loads((run / "statistics/metrics.json").read_text())
+    assert metrics["verdict"]["C1"] == {"lrp": "supported", "lrp_epsilon": "undecided"}
+    assert metrics["mean_accuracy_over_rate"]["scene15-resnet18"]["fewshot"]["10"]["lrp"] > 0.5
+
+
+def test_pairs_that_no_corrected_test_can_separate_are_said_in_words(run):
+    tests = pd.read_csv(run / "statistics/tests.csv")
+    assert len(tests) == 15 * 3 * 3  # pairs of six criteria, measures, settings
+    assert tests["wilcoxon_holm"].isna().all()  # 15 · 2 / 2^8 > 0.05
+    assert set(tests["note"]) == {"too few blocks for 15 pairs to reach 0.05 after correction"}
+
+
+def test_with_enough_seeds_corrected_tests_are_made():
+    measures = statistics.measure_all(synthetic.curves(seeds=12, samples=("1",), branches=("fewshot",)))
+    tests = pairwise_tests(measures, 0.05, 0)
+    assert tests["wilcoxon_holm"].notna().all() and (tests["wilcoxon_holm"] >= tests["wilcoxon_p"]).all()
+    assert (tests["note"] == "").all()
+
+
+def test_over_studies_a_block_is_a_study():
+    curves = synthetic.curves(studies=tuple(f"d{index}-net" for index in range(6)), seeds=2, samples=("1",))
+    measures = statistics.measure_all(curves)
+    found = rankings(measures, 0.05)
+    over = found[(found["scope"] == "studies") & (found["branch"] == "fewshot")]
+    assert set(over["blocks"]) == {6} and over["p"].notna().all()
+    within = found[found["scope"] == "study"]
+    assert set(within["blocks"]) == {2} and within["p"].isna().all()
+    assert within["note"].str.contains("too few blocks: 2").all()
+
+
+def test_a_criterion_with_fewer_seeds_is_compared_on_the_seeds_it_has():
+    curves = synthetic.curves(samples=("1",), branches=("fewshot",))
+    partial = curves[(curves["criterion"] != "lrp") | (curves["seed"] < 6)]
+    tests = pairwise_tests(statistics.measure_all(partial), 0.05, 0)
+    with_lrp = (tests["criterion"] == "lrp") | (tests["other"] == "lrp")
+    assert set(tests.loc[with_lrp, "n"]) == {6} and set(tests.loc[~with_lrp, "n"]) == {8}
+
+
+def test_a_run_of_one_seed_and_one_branch_passes_through(tmp_path):
+    folder = synthetic.write(tmp_path, curves=synthetic.curves(seeds=1, branches=("retrain",)))
+    statistics.run(folder, tmp_path / "statistics", {})
+    verdicts = pd.read_csv(tmp_path / "statistics/verdicts.csv")
+    assert set(verdicts["verdict"]) == {"undecided"} and np.isnan(verdicts["p"]).all()

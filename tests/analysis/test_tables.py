@@ -1,0 +1,53 @@
+"""Reading the tidy tables: what is wrong with one is said once and clearly."""
+
+import pytest
+
+import synthetic
+from secateur.analysis import tables
+from secateur.errors import SecateurError
+
+
+def test_a_table_comes_back_whole_and_in_order(tmp_path):
+    written = synthetic.curves(seeds=2)
+    folder = synthetic.write(tmp_path, curves=written.sample(frac=1, random_state=0))
+    found = tables.read(folder, "curves")
+    assert len(found) == len(written) and list(found.columns) == tables.COLUMNS["curves"]
+    assert found.equals(tables.read(synthetic.write(tmp_path / "again", curves=written), "curves"))
+
+
+def test_a_missing_table_is_an_error_or_empty_where_it_is_optional(tmp_path):
+    with pytest.raises(SecateurError, match=r"curves\.parquet: not a readable parquet table"):
+        tables.read(tmp_path, "curves")
+    assert tables.optional(tmp_path, "cost").empty
+    assert list(tables.optional(tmp_path, "cost").columns) == tables.COLUMNS["cost"]
+
+
+def test_a_broken_file_is_an_error(tmp_path):
+    (tmp_path / "cost.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(SecateurError, match="Run the stage 'collect' again"):
+        tables.optional(tmp_path, "cost")
+
+
+def test_a_missing_column_is_named(tmp_path):
+    folder = synthetic.write(tmp_path, curves=synthetic.curves(seeds=1).drop(columns="macs_share"))
+    with pytest.raises(SecateurError, match="without the column\\(s\\) macs_share"):
+        tables.read(folder, "curves")
+
+
+@pytest.mark.parametrize("value", [1.5, -0.1, float("nan")])
+def test_an_accuracy_that_is_no_share_is_an_error(tmp_path, value):
+    curves = synthetic.curves(seeds=1)
+    curves.loc[4, "accuracy"] = value
+    with pytest.raises(SecateurError, match=r"accuracy is (1\.5|-0\.1|nan) in row 4; shares lie in \[0, 1\]"):
+        tables.read(synthetic.write(tmp_path, curves=curves), "curves")
+
+
+def test_a_row_that_occurs_twice_is_an_error(tmp_path):
+    curves = synthetic.curves(seeds=1)
+    curves.loc[1, "rate"] = curves.loc[2, "rate"]
+    with pytest.raises(SecateurError, match="more than one row for"):
+        tables.read(synthetic.write(tmp_path, curves=curves), "curves")
+
+
+def test_sample_counts_are_ordered_as_numbers_with_words_last():
+    assert tables.in_order(["all", "10", "2", "1", "10"]) == ["1", "2", "10", "all"]

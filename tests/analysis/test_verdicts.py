@@ -1,0 +1,143 @@
+"""Verdicts on synthetic runs whose truth is known, and on runs with holes."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+import synthetic
+from secateur.analysis import claims as claim_files
+from secateur.analysis.measures import measure_all
+from secateur.analysis.verdicts import COLUMNS, Bounds, decide, verdicts
+
+CLAIMS = "config/claims.yaml"
+EQUAL = dict.fromkeys(synthetic.CRITERIA, 0.02)
+
+
+def judge(curves: pd.DataFrame, cost: pd.DataFrame | None = None) -> pd.DataFrame:
+    cost = synthetic.cost(study=str(curves["study"].iloc[0])) if cost is None else cost
+    return verdicts(measure_all(curves), cost, claim_files.read(CLAIMS), seed=0)
+
+
+def overall(table: pd.DataFrame, claim: str, criterion: str = "lrp") -> pd.Series:
+    chosen = table[(table["claim"] == claim) & (table["criterion"] == criterion) & (table["scope"] == "overall")]
+    assert len(chosen) == 1
+    return chosen.iloc[0]
+
+
+@pytest.fixture(scope="module")
+def clear() -> pd.DataFrame:
+    return judge(synthetic.curves())
+
+
+def test_a_clear_advantage_is_supported_with_its_numbers(clear):
+    row = overall(clear, "C1")
+    assert list(clear.columns) == COLUMNS
+    assert row["verdict"] == "supported" and row["against"] == "weight" and row["n"] == 8
+    assert row["low"] < row["effect"] < row["high"] and row["low"] > 0.01 and row["p"] == pytest.approx(2 / 256)
+    assert "weight" in row["sentence"] and "2.5 points above" in row["sentence"] and "n = 8" in row["sentence"]
+
+
+def test_a_clear_disadvantage_is_contradicted():
+    turned = {"lrp": -0.05} | dict.fromkeys(("weight", "gradient", "taylor"), 0.05) | {"random": 0.0}
+    row = overall(judge(synthetic.curves(turned)), "C1")
+    assert row["verdict"] == "contradicted" and row["effect"] < 0 and row["p"] <= 0.05
+
+
+def test_equal_criteria_are_undecided_for_better_and_not_worse_than_each_other():
+    table = judge(synthetic.curves(EQUAL, noise=0.004))
+    assert overall(table, "C1")["verdict"] == "undecided"
+    assert overall(table, "C2")["verdict"] == "supported"
+
+
+def test_the_same_criterion_under_two_names_is_undecided():
+    curves = synthetic.curves()
+    twin = curves[curves["criterion"] == "lrp"].assign(criterion="weight")
+    both = pd.concat([curves[curves["criterion"] != "weight"], twin])
+    row = overall(judge(both), "C1")
+    assert row["verdict"] == "undecided" and row["effect"] == 0.0 and row["rank_biserial"] == 0.0
+
+
+def test_five_seeds_are_too_few_and_the_sentence_says_so():
+    row = overall(judge(synthetic.curves(seeds=5)), "C1")
+    assert row["verdict"] == "undecided" and row["reason"] == "few" and np.isnan(row["p"])
+    assert "5 seeds are too few to decide: no test can reach its level with fewer than 6" in row["sentence"]
+
+
+def test_a_missing_rival_leaves_the_claim_undecided_but_a_better_one_still_contradicts():
+    curves = synthetic.curves()
+    row = overall(judge(curves[curves["criterion"] != "taylor"]), "C1")
+    assert row["verdict"] == "undecided" and row["reason"] == "missing"
+    assert "no fewshot curves of taylor" in row["sentence"]
+    worse = synthetic.curves({"lrp": -0.05, "weight": 0.05, "gradient": 0.0})
+    assert overall(judge(worse), "C1")["verdict"] == "contradicted"
+
+
+def test_a_failed_criterion_or_branch_or_cost_is_said_and_breaks_nothing():
+    curves = synthetic.curves(branches=("fewshot",))
+    table = judge(curves[curves["criterion"] != "lrp"], synthetic.cost().iloc[:0])
+    for claim in ("C1", "C2", "C3", "C4"):
+        row = overall(table, claim)
+        assert row["verdict"] == "undecided" and row["n"] == 0
+        assert row["sentence"].startswith("Cannot be decided: this run has no")
+    assert overall(table, "C1", "lrp_epsilon")["n"] == 8
+
+
+def test_maintained_accuracy_is_followed_to_the_last_rate_that_keeps_it(clear):
+    row = overall(clear, "C3")
+    assert row["verdict"] == "supported" and row["at"] == 0.4 and -0.01 < row["effect"] < 0
+    falling = synthetic.curves(dict.fromkeys(synthetic.CRITERIA, -1.6))
+    assert overall(judge(falling), "C3")["verdict"] == "contradicted"
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, "supported"), (5.0, "contradicted"), (3.0 / 1.4, "undecided")])
+def test_cost_is_held_against_its_limit(factor, verdict):
+    cost = synthetic.cost(repeats=10)
+    cost["ratio_to_gradient"] *= factor
+    row = overall(judge(synthetic.curves(seeds=1), cost), "C4")
+    assert row["verdict"] == verdict and row["unit"] == "gradient passes"
+    ratios = cost.loc[cost["criterion"] == "lrp", "ratio_to_gradient"]
+    assert row["effect"] == pytest.approx(np.exp(np.log(ratios).mean())) and row["low"] < row["effect"] < row["high"]
+
+
+def test_over_few_studies_all_must_say_the_same():
+    good = synthetic.curves(studies=("a-net", "b-net"))
+    row = overall(judge(good), "C1")
+    assert row["verdict"] == "supported" and "Studies: 2 supported" in row["sentence"]
+    turned = {name: -gain for name, gain in synthetic.CRITERIA.items()}
+    bad = synthetic.curves(turned, studies=("c-net",))
+    row = overall(judge(pd.concat([good, bad])), "C1")
+    assert row["verdict"] == "undecided" and "2 supported, 1 contradicted" in row["sentence"]
+
+
+def test_over_many_studies_the_blocks_are_studies_not_seeds():
+    many = synthetic.curves(studies=tuple(f"d{index}-net" for index in range(7)), seeds=2, samples=("1",))
+    row = overall(judge(many), "C1")
+    assert row["blocks"] == "studies" and row["n"] == 7 and row["verdict"] == "supported"
+    assert row["p"] == pytest.approx(2 / 2**7) and row["sentence"].startswith("Over 7 studies")
+
+
+def test_only_scarce_reference_data_count_for_the_first_claim():
+    scarce = synthetic.curves(samples=("1", "10"))
+    plenty = synthetic.curves({"lrp": -0.2, "weight": 0.1, "gradient": 0.1, "taylor": 0.1}, samples=("200",))
+    row = overall(judge(pd.concat([scarce, plenty])), "C1")
+    assert row["effect"] == pytest.approx(overall(judge(scarce), "C1")["effect"])
+
+
+differences = st.dictionaries(
+    st.sampled_from(["a", "b", "c"]), arrays(float, 8, elements=st.floats(-0.05, 0.05)), min_size=1
+)
+ORDER = {"contradicted": 0, "undecided": 1, "supported": 2}
+
+
+@settings(max_examples=60, deadline=None)
+@given(differences, st.floats(0, 0.05), st.sampled_from(["wilcoxon", "permutation"]), st.booleans())
+def test_better_data_never_give_a_worse_verdict(values, gain, test, exists):
+    def verdict(shift: float) -> int:
+        moved = {name: one + shift for name, one in values.items()}
+        found = decide(moved, Bounds(0.01, 0.0), alpha=0.05, test=test, seed=None, exists=exists)
+        return ORDER[found.verdict]
+
+    assert verdict(gain) >= verdict(0.0)
