@@ -43,7 +43,7 @@ def test_scores_from_shared_passes_are_those_of_each_draw_on_its_own(work: study
     found = scoring.score_draws(work, model, references, ("authors", 0))
     groups = find_unit_groups(model, torch.zeros(1, 2))
     checked = 0
-    for pool in work.pools(references, work.draw_counts()):
+    for pool in work.pools(references, work.draw_counts(references)):
         for samples, repetition, members in pool.members:
             for criterion in work.criteria:
                 expected = rank(
@@ -52,7 +52,7 @@ def test_scores_from_shared_passes_are_those_of_each_draw_on_its_own(work: study
                     groups,
                     pool.inputs[members],
                     pool.labels[members],
-                    seed=work.seed("authors", 0, references, criterion.name, samples, repetition),
+                    seed=work.seed("authors", 0, criterion.name, repetition),
                     options=criterion.options,
                     normalisation=criterion.normalisation,
                 )
@@ -60,7 +60,7 @@ def test_scores_from_shared_passes_are_those_of_each_draw_on_its_own(work: study
                 got = torch.from_numpy(found[criterion.name, samples, repetition])
                 torch.testing.assert_close(got, joined, rtol=1e-4, atol=1e-6)
                 checked += 1
-    assert checked == len(found) == 5 * sum(work.draw_counts().values())
+    assert checked == len(found) == 5 * sum(work.draw_counts(references).values())
 
 
 def test_small_training_draws_are_parts_of_large_ones_and_balanced(work: study.Study) -> None:

@@ -13,14 +13,14 @@ def values(rows: list[dict]) -> dict[tuple[str, int], float]:
 
 def test_equal_rankings_agree_fully() -> None:
     scores = np.tile(np.random.default_rng(0).random(50), (4, 1))
-    found = values(stability.between_repetitions(scores, [5, 20]))
+    found = values(stability.between_repetitions(stability.rankings(scores), [5, 20]))
     assert found["overlap_first", 5] == found["overlap_last", 20] == 1
     assert found["spearman", 0] == pytest.approx(1) and found["kendall", 0] == pytest.approx(1)
 
 
 def test_random_rankings_agree_as_by_chance() -> None:
     scores = np.random.default_rng(0).random((20, 400))
-    found = values(stability.between_repetitions(scores, [100]))
+    found = values(stability.between_repetitions(stability.rankings(scores), [100]))
     assert found["overlap_first", 100] == pytest.approx(0.25, abs=0.02)
     assert abs(found["spearman", 0]) < 0.02 and abs(found["kendall", 0]) < 0.05
 
@@ -28,7 +28,7 @@ def test_random_rankings_agree_as_by_chance() -> None:
 def test_correlations_are_those_of_scipy_ties_included() -> None:
     generator = np.random.default_rng(1)
     scores = generator.integers(0, 8, (2, 60)).astype(float)
-    found = values(stability.between_repetitions(scores, [10]))
+    found = values(stability.between_repetitions(stability.rankings(scores), [10]))
     assert found["spearman", 0] == pytest.approx(spearmanr(scores[0], scores[1]).statistic)
     assert found["kendall", 0] == pytest.approx(kendalltau(scores[0], scores[1]).statistic)
 
@@ -39,7 +39,9 @@ def test_renumbering_the_neurons_changes_only_the_argsort_figures() -> None:
     common = generator.random(300)
     scores = common + 0.02 * generator.random((5, 300))
     renamed = scores[:, generator.permutation(300)]
-    before, after = (values(stability.between_repetitions(table, [75])) for table in (scores, renamed))
+    before, after = (
+        values(stability.between_repetitions(stability.rankings(table), [75])) for table in (scores, renamed)
+    )
     for measure in (("overlap_first", 75), ("overlap_last", 75), ("spearman", 0), ("kendall", 0)):
         assert before[measure] == pytest.approx(after[measure], abs=1e-6)
     assert before["spearman", 0] > 0.99
@@ -56,11 +58,13 @@ def test_overlap_counts_shared_neurons_at_either_end() -> None:
 
 def test_criteria_are_compared_draw_by_draw() -> None:
     scores = np.random.default_rng(3).random((6, 40))
-    rows = stability.between_criteria(scores, scores, [10])
+    rows = stability.between_criteria(stability.rankings(scores), stability.rankings(scores), [10])
     assert values(rows)["spearman", 0] == pytest.approx(1)
     assert {row["pairs"] for row in rows} == {6}
-    assert values(stability.between_criteria(scores, -scores, [10]))["kendall", 0] == pytest.approx(-1)
+    assert values(stability.between_criteria(stability.rankings(scores), stability.rankings(-scores), [10]))[
+        "kendall", 0
+    ] == pytest.approx(-1)
 
 
 def test_one_repetition_says_nothing_about_stability() -> None:
-    assert stability.between_repetitions(np.random.default_rng(0).random((1, 30)), [5]) == []
+    assert stability.between_repetitions(stability.rankings(np.random.default_rng(0).random((1, 30))), [5]) == []

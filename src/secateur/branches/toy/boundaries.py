@@ -2,12 +2,13 @@
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from secateur.branches.toy.evaluate import layers_of, logits, prepare
+from secateur.branches.toy.evaluate import Layers, layers_of, logits, prepare
 from secateur.branches.toy.scoring import Scores, removals
 from secateur.branches.toy.study import Study
 
+BATCH = 4000
 MARGIN = 0.15
 """The grid reaches this far beyond the training samples."""
 
@@ -36,14 +37,6 @@ def collect(study: Study, model: nn.Sequential, variant: str, references: str, s
     samples = settings.boundary_samples_per_class
     pool = next(study.pools(references, {samples: 1}))
     members = pool.members[0][2]
-    train_labels = study.tensor("train_labels")
-    prepared = prepare(
-        layers_of(model),
-        [
-            (study.tensor("train_inputs"), train_labels),
-            (torch.from_numpy(plane), torch.zeros(len(plane), dtype=torch.int64)),
-        ],
-    )
     masks = {f"{variant}/unpruned": torch.zeros(settings.units, dtype=torch.bool)}
     for criterion in study.criteria:
         row = scores[criterion.name, samples, 0][None]
@@ -57,9 +50,18 @@ def collect(study: Study, model: nn.Sequential, variant: str, references: str, s
         f"{variant}/{references}/reference_inputs": pool.inputs[members].numpy(),
         f"{variant}/{references}/reference_labels": pool.labels[members].numpy(),
     }
+    layers = layers_of(model)
     for key, removed in masks.items():
-        predicted = logits(prepared, removed).argmax(0)
-        right = predicted[prepared.sections[0]] == train_labels
-        found[key] = predicted[prepared.sections[1]].numpy().astype(np.uint8).reshape(len(y), len(x))
-        found[f"{key}/accuracy"] = np.array(float(right.to(torch.float64).mean()))
+        right = _predicted(layers, study.arrays["train_inputs"], removed) == study.arrays["train_labels"]
+        found[key] = _predicted(layers, plane, removed).astype(np.uint8).reshape(len(y), len(x))
+        found[f"{key}/accuracy"] = np.array(right.mean())
     return found
+
+
+def _predicted(layers: Layers, inputs: np.ndarray, removed: Tensor) -> np.ndarray:
+    """Predicted classes of `inputs` (N × 2), a few thousand at a time: a plane has too many points for one batch."""
+    found = []
+    for part in torch.from_numpy(inputs).split(BATCH):
+        prepared = prepare(layers, [(part, torch.zeros(len(part), dtype=torch.int64))])
+        found.append(logits(prepared, removed).argmax(0))
+    return torch.cat(found).numpy()

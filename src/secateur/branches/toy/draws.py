@@ -11,8 +11,8 @@ from secateur.data import points
 from secateur.data.references import draw
 from secateur.seeds import derive
 
-LARGEST_POOL = 4000
-"""Samples whose signals are held in memory at once (about 50 MB a signal at 1,000 neurons a layer)."""
+LARGEST_POOL = 2000
+"""Samples whose signals are held in memory at once (about 25 MB a signal at 1,000 neurons a layer)."""
 
 
 @dataclass(frozen=True)

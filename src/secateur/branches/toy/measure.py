@@ -20,34 +20,41 @@ KEYS = ["criterion", "samples_per_class", "repetition", "removed", "evaluated_on
 def measure(study: Study, model: nn.Sequential, references: str, scores: Scores) -> pd.DataFrame:
     """Accuracies of all pruned networks of one model: the main table (every number of samples) and the curves.
 
-    Further noise on the unseen samples is for the first of the settings' `references` only, and not for the curves.
+    Further noise on the unseen samples, and the curves, are for the first of the settings' `references` only; the
+    curves are without that noise.
     """
     settings = study.settings
-    noisy = study.evaluation_sets(settings.noise_sigmas)
-    plain = [entry for entry in noisy if entry.noise_sigma == 0]
-    first = references == settings.references[0]
-    main = [(samples, settings.repetitions, settings.removed) for samples in settings.samples_per_class]
-    curves = [
-        (settings.curve_samples_per_class, settings.curve_repetitions, int(np.floor(rate * settings.units + 0.5)))
-        for rate in settings.rates
-    ]
-    tables = _measured(study, model, scores, noisy if first else plain, main)
-    tables += _measured(study, model, scores, plain, curves)
+    sets = study.evaluation_sets(settings.noise_sigmas)
+    plain = [entry for entry in sets if entry.noise_sigma == 0]
+    noisy = [entry for entry in sets if entry.noise_sigma > 0]
+    draws = settings.draws(references)
+    main = [(samples, draws, settings.removed) for samples in settings.samples_per_class]
+    few, repetitions = settings.curve_samples_per_class, settings.curve_repetitions
+    if settings.is_first(references):
+        main += [(few, repetitions, int(np.floor(rate * settings.units + 0.5))) for rate in settings.rates]
+    tables = _measured(study, model, scores, plain, main)
+    if settings.is_first(references) and noisy:
+        fewer = min(draws, settings.noise_repetitions)
+        cells = [(samples, fewer, settings.removed) for samples in settings.samples_per_class]
+        tables += _measured(study, model, scores, noisy, cells)
     # A rate of the curves may be that of the main table: such rows are measured twice and kept once.
     return pd.concat(tables, ignore_index=True).drop_duplicates(KEYS, ignore_index=True)
 
 
-def agreement(study: Study, scores: Scores) -> Iterator[Row]:
+def agreement(study: Study, references: str, scores: Scores) -> Iterator[Row]:
     """Stability rows of one model: each criterion between repetitions, then each pair of criteria (see `stability`)."""
     settings = study.settings
     for samples in settings.samples_per_class:
-        stacked = [_stacked(scores, item.name, samples, settings.repetitions) for item in study.criteria]
+        ranked = [
+            stability.rankings(_stacked(scores, item.name, samples, settings.draws(references)))
+            for item in study.criteria
+        ]
         for index, criterion in enumerate(study.criteria):
             key = {"samples_per_class": samples, "criterion": criterion.name}
-            rows = stability.between_repetitions(stacked[index], settings.overlap_sizes)
+            rows = stability.between_repetitions(ranked[index], settings.overlap_sizes)
             yield from (key | {"other": criterion.name} | row for row in rows)
             for further in range(index + 1, len(study.criteria)):
-                rows = stability.between_criteria(stacked[index], stacked[further], settings.overlap_sizes)
+                rows = stability.between_criteria(ranked[index], ranked[further], settings.overlap_sizes)
                 yield from (key | {"other": study.criteria[further].name} | row for row in rows)
 
 

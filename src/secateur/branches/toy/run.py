@@ -65,7 +65,7 @@ def run_toy(
             table[["dataset", "variant", "references", "model_seed"]] = (work.name, variant, references, seed)
             tables.append(table)
             labels = {"dataset": work.name, "variant": variant, "references": references, "model_seed": seed}
-            rows += [labels | row for row in agreement(work, scores)]
+            rows += [labels | row for row in agreement(work, references, scores)]
             if seed == 0:
                 pictures |= boundaries.collect(work, model, variant, references, scores)
     _write(pd.concat(tables, ignore_index=True)[COLUMNS], output_parquet)

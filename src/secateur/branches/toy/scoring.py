@@ -26,7 +26,8 @@ def score_draws(study: Study, model: nn.Module, references: str, names: tuple[st
         study: gives the draws and the criteria.
         model: made by `mlp.build`, in evaluation mode.
         references: where the reference samples come from, "generated" or "training".
-        names: of the network, for the criteria's own random streams.
+        names: of the network, for the criteria's own random streams. A stream depends on the repetition and not on the
+            samples: what a criterion draws at random is the same for every number of samples, and evaluated once.
 
     Raises:
         SecateurError: a criterion failed or returned scores that do not fit; the message names it.
@@ -34,7 +35,7 @@ def score_draws(study: Study, model: nn.Module, references: str, names: tuple[st
     groups = find_unit_groups(model, torch.zeros(1, 2))
     found: Scores = {}
     fixed: dict[str, np.ndarray] = {}
-    for pool in study.pools(references, study.draw_counts()):
+    for pool in study.pools(references, study.draw_counts(references)):
         cached = Network(model, HIDDEN_LAYERS, pool.inputs, pool.labels, batch_size=len(pool.labels)).cached()
         for samples, repetition, members in pool.members:
             for criterion in study.criteria:
@@ -42,9 +43,7 @@ def score_draws(study: Study, model: nn.Module, references: str, names: tuple[st
                 if criterion.name in fixed:
                     found[key] = fixed[criterion.name]
                     continue
-                generator = torch.Generator().manual_seed(
-                    study.seed(*names, references, criterion.name, samples, repetition)
-                )
+                generator = torch.Generator().manual_seed(study.seed(*names, criterion.name, repetition))
                 before = generator.get_state()
                 network = cached.subset(members, generator=generator)
                 try:

@@ -25,8 +25,8 @@ weight."""
 
 
 WHOLE = (
-    "model_seeds", "repetitions", "unseen_samples", "curve_samples_per_class", "curve_repetitions",
-    "boundary_samples_per_class",
+    "model_seeds", "repetitions", "training_repetitions", "noise_repetitions", "unseen_samples",
+    "curve_samples_per_class", "curve_repetitions", "boundary_samples_per_class",
 )  # fmt: skip
 """Settings that are one whole number, at least 1."""
 
@@ -49,12 +49,13 @@ class Settings:
     references: some of "generated", "training".
     model_seeds: number of trained networks of each variant.
     samples_per_class: reference samples per class.
-    repetitions: draws of reference samples per cell.
+    repetitions, training_repetitions: draws of reference samples per cell, "generated" and from the "training" set.
     removed: hidden neurons removed at once, in the main table.
     unseen_samples: how many of the unseen samples are evaluated on, evenly spaced among them (the authors took 500).
-    noise_sigmas: standard deviations of the noise added to the unseen samples (noise above 0 only for the first of
-        `references`, for time).
-    rates: shares of the hidden neurons removed, in the curves (may be empty).
+    noise_sigmas, noise_repetitions: standard deviations of the noise added to the unseen samples, and how many of the
+        draws are evaluated with noise above 0.
+    rates: shares of the hidden neurons removed, in the curves (may be empty). Noise and curves are for the first of
+        `references` only, for time.
     curve_samples_per_class, curve_repetitions: reference samples and draws of the curves.
     boundary_samples_per_class, boundary_grid: reference samples and points along the longer side of the pictures.
     overlap_sizes: lengths k of the first and last k neurons whose overlap is measured.
@@ -69,12 +70,14 @@ class Settings:
     model_seeds: int = 5
     samples_per_class: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
     repetitions: int = 50
+    training_repetitions: int = 10
     removed: int = 1000
     unseen_samples: int = 500
     noise_sigmas: tuple[float, ...] = (0.0, 0.01, 0.1, 0.3)
-    rates: tuple[float, ...] = tuple(step / 20 for step in range(1, 20))
+    noise_repetitions: int = 20
+    rates: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
     curve_samples_per_class: int = 10
-    curve_repetitions: int = 10
+    curve_repetitions: int = 5
     boundary_samples_per_class: int = 5
     boundary_grid: int = 200
     overlap_sizes: tuple[int, ...] = (125, 250, 500, 1000)
@@ -87,6 +90,14 @@ class Settings:
     def units(self) -> int:
         """Number of prunable neurons."""
         return len(HIDDEN_LAYERS) * self.hidden
+
+    def draws(self, references: str) -> int:
+        """Draws of reference samples per cell of the main table."""
+        return self.repetitions if references == "generated" else self.training_repetitions
+
+    def is_first(self, references: str) -> bool:
+        """Whether noise and curves are measured with these references."""
+        return references == self.references[0]
 
 
 def read_settings(given: Mapping[str, Any]) -> Settings:

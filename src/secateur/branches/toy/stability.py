@@ -7,6 +7,7 @@ given so that the published figure can be recognised.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import kendalltau, rankdata
@@ -39,40 +40,53 @@ def correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return _standardised(first) @ _standardised(second).T
 
 
-def between_repetitions(scores: np.ndarray, sizes: Sequence[int]) -> list[dict]:
+class Rankings(NamedTuple):
+    """Rankings by one criterion, repetitions × neurons: the order of removal, and each neuron's rank (ties shared)."""
+
+    orders: np.ndarray
+    ranks: np.ndarray
+
+
+def rankings(scores: np.ndarray) -> Rankings:
+    """The rankings that `scores` (repetitions × neurons) mean."""
+    return Rankings(removal_order(scores), rankdata(scores, axis=1))
+
+
+def between_repetitions(found: Rankings, sizes: Sequence[int]) -> list[dict]:
     """Stability of one criterion over repetitions.
 
     Args:
-        scores: repetitions × neurons, of one cell.
+        found: the rankings of one cell.
         sizes: the k of the overlaps.
 
     Returns:
         Rows with `measure` (overlap_first, overlap_last, spearman, kendall, spearman_argsort, kendall_argsort), `k`
         (0 for correlations), `mean` and `std` over pairs of repetitions, and `pairs`. Empty for fewer than two.
     """
-    if len(scores) < 2:
+    count = len(found.orders)
+    if count < 2:
         return []
-    pairs = np.triu_indices(len(scores), 1)
+    pairs = np.triu_indices(count, 1)
     # Kendall's pairs are neighbours in the list of draws: each repetition is in two of them at most.
-    some = [(index, index + 1) for index in range(len(scores) - 1)][:KENDALL_PAIRS]
-    return _compare(scores, scores, sizes, pairs, some)
+    some = [(index, index + 1) for index in range(count - 1)][:KENDALL_PAIRS]
+    return _compare(found, found, sizes, pairs, some)
 
 
-def between_criteria(first: np.ndarray, second: np.ndarray, sizes: Sequence[int]) -> list[dict]:
+def between_criteria(first: Rankings, second: Rankings, sizes: Sequence[int]) -> list[dict]:
     """Agreement of two criteria on the same repetitions (equal reference samples); rows as `between_repetitions`."""
-    same = np.arange(len(first))
+    same = np.arange(len(first.orders))
     return _compare(first, second, sizes, (same, same), [(index, index) for index in same[:KENDALL_PAIRS]])
 
 
 def _compare(
-    first: np.ndarray,
-    second: np.ndarray,
+    first: Rankings,
+    second: Rankings,
     sizes: Sequence[int],
     pairs: tuple[np.ndarray, ...],
     some: list[tuple[int, int]],
 ) -> list[dict]:
-    orders = removal_order(first), removal_order(second)
-    ranks = rankdata(first, axis=1), rankdata(second, axis=1)
+    orders = first.orders, second.orders
+    ranks = first.ranks, second.ranks
     rows = [
         _row(f"overlap_{end}", size, overlaps(*orders, size, end)[pairs]) for size in sizes for end in ("first", "last")
     ]

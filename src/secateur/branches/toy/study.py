@@ -58,11 +58,11 @@ class Study:
         seed = self.seed("model", model_seed)
         return mlp.train(inputs, labels, points.CLASSES[self.name], variant, seed, target, steps, self.settings.hidden)
 
-    def draw_counts(self) -> dict[int, int]:
+    def draw_counts(self, references: str) -> dict[int, int]:
         """Samples per class → number of draws that the main table, the curves and the pictures need."""
         settings = self.settings
-        counts = dict.fromkeys(settings.samples_per_class, settings.repetitions)
-        if settings.rates:
+        counts = dict.fromkeys(settings.samples_per_class, settings.draws(references))
+        if settings.rates and settings.is_first(references):
             few = settings.curve_samples_per_class
             counts[few] = max(counts.get(few, 0), settings.curve_repetitions)
         counts.setdefault(settings.boundary_samples_per_class, 1)
