@@ -81,11 +81,14 @@ def critical_differences(table: pd.DataFrame, alpha: float, style: Style, *, tit
     figure, axes = plt.subplots(figsize=(WIDTH, 1.3 + 0.24 * table.shape[1]))
     axes.grid(False)
     average = rank(table, alpha).average
-    scikit_posthocs.critical_difference_diagram(
+    drawn = scikit_posthocs.critical_difference_diagram(
         average, nemenyi(table), alpha=alpha, ax=axes, color_palette={**style.colours},
-        label_fmt_left="{label} ({rank:.1f})", label_fmt_right="({rank:.1f}) {label}",
+        label_fmt_left="{label} ({rank:.1f})\u00a0", label_fmt_right="\u00a0({rank:.1f}) {label}",
         crossbar_props={"color": style.ink}, label_props={"fontsize": 10}, text_h_margin=0.03 * table.shape[1],
     )  # fmt: skip
+    for bars in drawn["crossbars"]:  # their points come in the order of a set, which differs from process to process
+        for line in bars:
+            line.set_xdata(sorted(line.get_xdata()))
     axes.set_title(title, pad=22)
     return figure
 

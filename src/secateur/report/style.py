@@ -45,7 +45,7 @@ def read(path: str | Path, criteria: Iterable[str]) -> Style:
             colours[name], dashes[name] = known[name], ((2, 1) if name == "random" else "")
         else:
             colours[name] = others[extra % len(others)]
-            dashes[name] = DASHES[1 + (extra + extra // len(others)) % (len(DASHES) - 1)]
+            dashes[name] = DASHES[1 + extra // len(others) % (len(DASHES) - 1)]
             extra += 1
     return Style(colours, dashes, ink, line)
 

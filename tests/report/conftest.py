@@ -1,0 +1,51 @@
+"""A synthetic run with its statistics, figures and page, made once for all tests of the report."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
+
+import synthetic
+from secateur.analysis import statistics
+from secateur.report import figures, page
+
+HOSTILE = "<script>alert(1)</script>&\"'$x$"
+"""A name that must come out as text wherever it is shown."""
+
+
+def build(folder: Path, *, missing=(), config=None, provenance=None, **tables) -> Path:
+    """Make the whole chain in `folder` and return the path of its page."""
+    made = synthetic.write(folder, **tables)
+    statistics.run(made, folder / "statistics", {"run_seed": 1})
+    figures.run(made, folder / "statistics", folder / "figures")
+    page.run(
+        made, folder / "statistics", folder / "figures", folder / "report.html", config or {"run": "synthetic"},
+        provenance or {"commit": "abc1234", "criteria": {"lrp": "Relevance of a filter"}}, missing,
+    )  # fmt: skip
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory) -> Path:
+    """Folder of a complete synthetic run."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory) -> Path:
+    """Folder of a run whose names, from the config to the criteria, try to break the page."""
+    folder = tmp_path_factory.mktemp("hostile")
+    criteria = {"lrp": 0.05, "weight": 0.0, "gradient": 0.01, HOSTILE: -0.05}
+    curves = synthetic.curves(criteria, samples=("1",), seeds=6)
+    curves = curves.assign(study=HOSTILE, dataset=HOSTILE, backbone=HOSTILE)
+    profiles, cost = synthetic.profiles(criteria, HOSTILE, 1), synthetic.cost(criteria, HOSTILE, 2)
+    build(
+        folder, curves=curves, profiles=profiles, cost=cost, missing=[HOSTILE],
+        config={"run": HOSTILE, "deviations": [HOSTILE]},
+        provenance={"commit": HOSTILE, HOSTILE: {HOSTILE: HOSTILE}, "criteria": {HOSTILE: HOSTILE}},
+    )  # fmt: skip
+    return folder

@@ -1,0 +1,92 @@
+"""Figures: complete, the same bytes every time, one colour per criterion, readable captions."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+import synthetic
+from secateur.analysis import statistics
+from secateur.errors import SecateurError
+from secateur.report import figures, style
+
+
+def captions(run) -> list[dict]:
+    return json.loads((run / "figures/captions.json").read_text())
+
+
+def test_every_section_is_drawn_and_nothing_else_lies_there(run):
+    entries = captions(run)
+    assert {entry["file"] for entry in entries} == {path.name for path in (run / "figures").glob("*.svg")}
+    count = {section: sum(entry["section"] == section for entry in entries) for section in
+             ("curve", "macs", "worst", "effects", "pairs", "ranks", "profile", "cost", "toy")}  # fmt: skip
+    assert count == {"curve": 3, "macs": 3, "worst": 3, "effects": 3, "pairs": 3, "ranks": 3, "profile": 1, "cost": 1,
+                     "toy": 6}  # fmt: skip
+
+
+def test_captions_say_n_and_what_the_bands_are(run):
+    for entry in captions(run):
+        words = entry["caption"]
+        assert re.search(r"n = \d|over \d+ seed|of \d+ draws|over \d+ seeds", words), entry["file"]
+        if entry["section"] in ("curve", "macs", "worst"):
+            assert "bands: smallest to largest seed" in words and "2,000 test images" in words
+        if entry["section"] == "effects":
+            assert "95 % BCa bootstrap interval" in words
+
+
+@pytest.mark.slow
+def test_the_same_tables_give_the_same_bytes_in_another_process(run, tmp_path):
+    code = "import sys; from secateur.report import figures; figures.run(*sys.argv[1:])"
+    arguments = [str(run / "tables"), str(run / "statistics"), str(tmp_path / "again")]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, timeout=120)
+    for path in (run / "figures").iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
+
+
+def test_figures_of_an_earlier_run_are_removed(tmp_path):
+    tables = synthetic.write(tmp_path, curves=synthetic.curves(samples=("1",), seeds=2, branches=("fewshot",)))
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/old.svg").write_text("<svg/>")
+    statistics.run(tables, tmp_path / "statistics", {})
+    figures.run(tables, tmp_path / "statistics", tmp_path / "figures")
+    assert not (tmp_path / "figures/old.svg").exists()
+    assert {entry["section"] for entry in captions(tmp_path)} == {"curve", "macs", "worst", "effects", "pairs"}
+
+
+def test_a_criterion_has_one_colour_in_every_figure(run):
+    colour = style.read("report/style.yaml", ["lrp", "weight"]).colours["lrp"].lower()
+    for entry in captions(run):
+        if entry["section"] in ("curve", "macs", "worst", "effects", "ranks", "cost", "toy"):
+            assert colour in (run / "figures" / entry["file"]).read_text(), entry["file"]
+
+
+def test_missing_statistics_are_an_error(run, tmp_path):
+    with pytest.raises(SecateurError, match=r"measures\.csv: not a readable CSV table"):
+        figures.run(run / "tables", tmp_path, tmp_path / "figures")
+
+
+def test_many_criteria_stay_apart():
+    look = style.read("report/style.yaml", [f"criterion{index:02}" for index in range(20)] + ["lrp", "random"])
+    assert len({(look.colours[name], look.dashes[name]) for name in look.colours}) == 22
+    assert list(look.colours)[:2] == ["lrp", "random"]
+
+
+def test_a_criterion_keeps_its_colour_when_others_are_missing():
+    alone = style.read("report/style.yaml", ["taylor"])
+    assert alone.colours["taylor"] == style.read("report/style.yaml", ["lrp", "taylor", "zzz"]).colours["taylor"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [(("curve", "Scene 15/ResNet", "1"), "curve_scene-15-resnet_1"), (("../..", "ä"), "x_x"), (("a.b",), "a.b")],
+)
+def test_file_names_are_safe(parts, expected):
+    assert style.slug(*parts) == expected
+
+
+def test_a_broken_style_is_an_error(tmp_path):
+    (tmp_path / "style.yaml").write_text("criteria: {}")
+    with pytest.raises(SecateurError, match="needs the keys criteria, others, ink and line"):
+        style.read(tmp_path / "style.yaml", ["lrp"])

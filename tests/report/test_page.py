@@ -1,0 +1,161 @@
+"""The page as a text: everything in it, nothing from outside, names as text, holes said in words."""
+
+import base64
+import csv
+import hashlib
+import io
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+
+import synthetic
+from conftest import HOSTILE, build
+from secateur.errors import SecateurError
+from secateur.report import inline, page
+
+
+class Reader(HTMLParser):
+    """Collects tags with their attributes, the text, and ids."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def html(run) -> str:
+    return (run / "report.html").read_text()
+
+
+def test_the_page_is_small_and_the_same_every_time(run, html, tmp_path):
+    assert len(html) < 6e6
+    arguments = (run / "tables", run / "statistics", run / "figures", tmp_path / "again.html", {"run": "synthetic"})
+    page.run(*arguments, {"commit": "abc1234", "criteria": {"lrp": "Relevance of a filter"}})
+    assert (tmp_path / "again.html").read_text() == html
+
+
+def test_the_answer_comes_first_with_every_claim(html):
+    text = Reader(html).text
+    assert text.index("The answer") < text.index("How much accuracy is left?") < text.index("Protocol.")
+    for claim in ("C1", "C2", "C3", "C4"):
+        assert re.search(rf"{claim}\s", text)
+    assert "All 4 claims are supported." in text and "lrp_epsilon: undecided" in text
+
+
+def test_every_figure_is_in_the_page_with_its_caption(run, html):
+    files = [path.stem for path in (run / "figures").glob("*.svg")]
+    figures = {attributes.get("id") for tag, attributes in Reader(html).tags if tag == "figure"}
+    assert figures == set(files) and html.count("<figcaption>") == len(files)
+    assert html.count("Make it again") == len(files)
+
+
+def test_nothing_refers_to_the_outside(html):
+    for tag, attributes in Reader(html).tags:
+        for name in ("src", "href", "action", "data", "poster"):
+            assert re.match(r"#|data:", attributes.get(name, "#")), (tag, attributes)
+    assert "@import" not in html and "url(http" not in html
+
+
+def test_ids_are_unique_and_every_link_has_its_target(html):
+    tags = Reader(html).tags
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for target in re.findall(r'href="#([^"]+)"', html) + re.findall(r"url\(#([^)]+)\)", html):
+        assert target in ids
+
+
+def test_the_policy_allows_the_pages_own_script_only(html):
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html)[1].replace("&#39;", "'")
+    scripts = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    assert len(scripts) == 1 and "default-src 'none'" in policy
+    assert base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode() in policy
+
+
+def test_every_table_is_a_csv_download_with_the_same_rows(html):
+    tags = Reader(html).tags
+    links = {attributes["download"]: attributes["href"] for tag, attributes in tags if "download" in attributes}
+    assert set(links) == {f"synthetic_{name}.csv" for name in
+                          ("glance", "by-rate", "pairs-table", "verdicts-table", "cost-table")}  # fmt: skip
+    for name, uri in links.items():
+        rows = list(csv.reader(io.StringIO(base64.b64decode(uri.partition(",")[2]).decode())))
+        shown = re.search(rf'id="{name[10:-4]}".*?<tbody>(.*?)</tbody>', html, flags=re.DOTALL)[1]
+        assert len(rows) - 1 == shown.count("<tr>") > 0
+        assert all(len(row) == len(rows[0]) for row in rows)
+
+
+def test_hostile_names_come_out_as_text(hostile):
+    html = (hostile / "report.html").read_text()
+    tags = Reader(html).tags
+    assert sum(tag == "script" for tag, _ in tags) == 1
+    assert not any(name.startswith("on") for _, attributes in tags for name in attributes)
+    assert "<script>alert" not in html.replace('<script>"use strict"', "")
+    assert HOSTILE in Reader(html).text
+
+
+def test_what_is_missing_is_said_at_the_top(tmp_path):
+    curves = synthetic.curves(samples=("1",), branches=("fewshot",))
+    curves = curves[curves["criterion"] != "lrp"]
+    missing = page.missing_criteria(curves, list(synthetic.CRITERIA))
+    text = Reader(build(tmp_path, curves=curves, missing=missing).read_text()).text
+    assert missing == ["scene15-resnet18, no retraining: no curve of lrp"]
+    assert text.index("This run is incomplete.") < text.index(missing[0]) < text.index("The answer")
+    assert "Cannot be decided: this run has no fewshot curves of lrp" in text
+    assert "This run measured no cost." in text and "This run has no pruning profiles." in text
+
+
+def test_a_complete_run_says_nothing_of_holes(html):
+    assert "This run is incomplete" not in html
+
+
+def test_pictures_of_the_toy_study_are_embedded(run, tmp_path):
+    picture = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    (tmp_path / "boundaries_moons.png").write_bytes(picture)
+    arguments = (run / "tables", run / "statistics", run / "figures", tmp_path / "page.html", {}, {})
+    page.run(*arguments, toy_dir=tmp_path)
+    html = (tmp_path / "page.html").read_text()
+    assert base64.b64encode(picture).decode() in html and 'alt="boundaries moons"' in html
+
+
+def test_svg_with_a_script_or_an_outside_reference_is_refused(tmp_path):
+    script, link = "<svg><script>1</script></svg>", '<svg><a href="https://example.org"/></svg>'
+    for content in (script, link, '<svg onload="1"/>', "x"):
+        (tmp_path / "figure.svg").write_text(content)
+        with pytest.raises(SecateurError, match="not a plain SVG figure"):
+            inline.svg(tmp_path / "figure.svg", "title", "p-", {})
+
+
+def test_svg_gets_its_own_ids_and_the_pages_colours(tmp_path):
+    (tmp_path / "figure.svg").write_text(
+        '<?xml version="1.0"?><svg width="10pt" viewBox="0 0 10 10"><metadata>date</metadata><path id="a" '
+        'style="fill: #1F2328; clip-path: url(#b)"/><use href="#a"/></svg>'
+    )
+    found = inline.svg(tmp_path / "figure.svg", 'a "title"', "p-", {"#1f2328": "var(--ink)"})
+    assert 'id="p-a"' in found and "url(#p-b)" in found and 'href="#p-a"' in found and "var(--ink)" in found
+    assert (
+        "metadata" not in found
+        and 'aria-label="a &quot;title&quot;"' in found
+        and "width=" not in found.replace("max-width", "")
+    )
+
+
+def test_missing_assets_and_templates_that_fail_are_errors(run, tmp_path):
+    arguments = (run / "tables", run / "statistics", run / "figures", tmp_path / "page.html", {}, {})
+    with pytest.raises(SecateurError, match=r"style\.yaml"):
+        page.run(*arguments, assets=tmp_path)
+    shutil.copytree("report", tmp_path / "assets")
+    (tmp_path / "assets/page.html.j2").write_text("{{ nobody }}")
+    with pytest.raises(SecateurError, match="the template cannot be rendered"):
+        page.run(*arguments, assets=tmp_path / "assets")
+    assert not (tmp_path / "page.html").exists()
