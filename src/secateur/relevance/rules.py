@@ -19,7 +19,7 @@ zbox); Lapuschkin et al., Nature Communications 10, 2019 (flat); Montavon et al.
 biases ignored).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -37,7 +37,7 @@ BIASES = ("absorb", "ignore")
 class Rule:
     """One rule with its numbers.
 
-    `epsilon` stabilises every denominator (added with the denominator's sign; 0 counts as positive). `bias` says
+    `epsilon` stabilises every denominator (added with the denominator's sign). `bias` says
     whether a bias keeps the share of the relevance that it contributed ("absorb") or leaves all of it to the inputs
     ("ignore"). `low` and `high` bound the network's input (zbox; one number, or one per input channel).
     """
@@ -106,36 +106,8 @@ def parse_rule(specification: "str | Mapping[str, Any] | Rule") -> Rule:
 
 
 def stabilise(values: Tensor, epsilon: float) -> Tensor:
-    """`values` moved away from zero by `epsilon`, each in its own direction (0 counts as positive). A new tensor."""
-    return torch.where(values < 0, values - epsilon, values + epsilon)
-
-
-def coefficients(
-    rule: Rule, relevance: Tensor, outputs: Tensor, positive: Callable[[], Tensor]
-) -> tuple[Tensor, Tensor | None]:
-    """The coefficients (p, n), but for epsilon, of positive and of negative weights; None where a rule has none.
-
-    `relevance` and `outputs` have the shape of the map's outputs (the outputs without the bias where the rule ignores
-    it); `positive()` computes z⁺, the sum of positive contributions, when a rule asks for it, as a tensor that may be
-    overwritten.
-    """
-    above = positive()
-    if rule.name == "zplus":
-        return relevance / above.add_(rule.epsilon), None
-    # Rounding can leave z − z⁺ a little above zero where there is no negative contribution.
-    below = (outputs - above).clamp_(max=0)
-    if rule.name == "alphabeta":
-        # The stabiliser takes the sign of z⁻, and zero counts as positive: no contribution, nothing handed down.
-        return (
-            rule.alpha * (relevance / above.add_(rule.epsilon)),
-            -rule.beta * (relevance / stabilise(below, rule.epsilon)),
-        )
-    upward = outputs > 0
-    emphasised = torch.where(upward, above, below).mul_(rule.gamma).add_(outputs)
-    shared = (relevance / stabilise(emphasised, rule.epsilon)).mul_(outputs != 0)
-    return torch.where(upward, (1 + rule.gamma) * shared, shared), torch.where(
-        upward, shared, (1 + rule.gamma) * shared
-    )
+    """`values` moved away from zero by `epsilon`, each in its own direction. A new tensor."""
+    return torch.copysign(values.new_full((), epsilon), values).add_(values)
 
 
 def hand_down(
@@ -147,39 +119,65 @@ def hand_down(
     outputs: Tensor,
     relevance: Tensor,
 ) -> Tensor:
-    """The multiplier R/x at the map's inputs, from the relevance at its outputs.
+    """The multiplier R/x at the map's inputs, from the relevance at its outputs, in the shape of the inputs.
 
-    `outputs` = operator.apply(inputs, weight, bias). Three convolutions in all for zplus where the inputs are
-    non-negative (the forward pass, z⁺ and the transposed one), five where they are signed; two for epsilon; one more
-    each for alphabeta.
+    `outputs` = operator.apply(inputs, weight, bias). With the forward pass and non-negative inputs: two convolutions for
+    epsilon, three for zplus, four for alphabeta and gamma; zplus on signed inputs takes five, the others up to seven.
     """
     kept_bias = bias if rule.bias == "absorb" else None
     if bias is not None and kept_bias is None and rule.name != "zplus":
         outputs = outputs - operator.channels(bias, outputs)
     if rule.name == "epsilon":
-        shared = relevance / stabilise(outputs, rule.epsilon)
-        return operator.transpose(shared, weight, inputs)
+        denominator = stabilise(outputs, rule.epsilon)
+        return operator.transpose(torch.div(relevance, denominator, out=denominator), weight, inputs)
     signed = inputs.numel() > 0 and bool(inputs.amin() < 0)
     up = weight.clamp(min=0)
     # zplus needs the negative weights for negative inputs only.
     down = weight.clamp(max=0) if signed or rule.name != "zplus" else up
 
-    def positive() -> Tensor:
-        positive_bias = None if kept_bias is None else kept_bias.clamp(min=0)
+    def contributions(upper: Tensor, lower: Tensor, shift: Tensor | None) -> Tensor:
         if not signed:
-            return operator.apply(inputs, up, positive_bias)
-        total = operator.apply(inputs.clamp(min=0), up, positive_bias)
-        return total.add_(operator.apply(inputs.clamp(max=0), down))
-
-    p, n = coefficients(rule, relevance, outputs, positive)
+            return operator.apply(inputs, upper, shift)
+        return operator.apply(inputs.clamp(min=0), upper, shift).add_(operator.apply(inputs.clamp(max=0), lower))
 
     def transposed(upper: Tensor, lower: Tensor) -> Tensor:
         result = operator.transpose(p, upper, inputs)
         return result if n is None else result.add_(operator.transpose(n, lower, inputs))
 
+    above = contributions(up, down, None if kept_bias is None else kept_bias.clamp(min=0))
+    below = None
+    if rule.name != "zplus":
+        # z⁻ = z − z⁺ spares a convolution. Where a unit has few inputs the subtraction cancels, and the convolution is cheap.
+        if operator.rows(weight).shape[1] <= 32:
+            below = contributions(down, up, None if kept_bias is None else kept_bias.clamp(max=0))
+        else:
+            below = (outputs - above).clamp_(max=0)
+    p, n = _coefficients(rule, relevance, outputs, above, below)
     if not signed:
         return transposed(up, down)
     return torch.where(inputs < 0, transposed(down, up), transposed(up, down))
+
+
+def _coefficients(
+    rule: Rule, relevance: Tensor, outputs: Tensor, above: Tensor, below: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """The coefficients (p, n) of positive and of negative weights; n is None where there is none.
+
+    `above` and `below` are z⁺ ≥ 0 and z⁻ ≤ 0; both are overwritten.
+    """
+    if below is None:
+        above.add_(rule.epsilon)
+        return torch.div(relevance, above, out=above), None
+    if rule.name == "alphabeta":
+        above.add_(rule.epsilon)
+        below.sub_(rule.epsilon)
+        positive, negative = torch.div(relevance, above, out=above), torch.div(relevance, below, out=below)
+        return positive.mul_(rule.alpha), negative.mul_(-rule.beta)
+    upward = outputs > 0
+    emphasised = torch.where(upward, above, below).mul_(rule.gamma).add_(outputs)
+    shared = (relevance / stabilise(emphasised, rule.epsilon)).mul_(outputs != 0)
+    more = shared * (1 + rule.gamma)
+    return torch.where(upward, more, shared), torch.where(upward, shared, more)
 
 
 def input_relevance(
