@@ -2,15 +2,16 @@
 
 import pytest
 import torch
-from benchmarks.removal_proof import CASES
+from benchmarks.removal_proof import CASES, random_selection
 from safetensors.torch import save
 from tests.pruning import networks
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from secateur.errors import SecateurError
-from secateur.pruning.counting import Counts, count, disk_bytes, latency
+from secateur.pruning.counting import Counter, Counts, count, disk_bytes, latency
 from secateur.pruning.prediction import Predictor
+from secateur.pruning.removal import remove
 from secateur.pruning.units import find_unit_groups
 
 
@@ -36,6 +37,18 @@ def test_counting_leaves_the_network_alone() -> None:
     network = networks.chain().train()
     count(network, (3, 16, 16))
     assert network.training and next(network.parameters()).device.type == "cpu"
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3-S", "ViT-Tiny/16"])
+def test_the_fast_counter_counts_what_a_pass_counts(name: str) -> None:
+    case = CASES[name]
+    network, size = case.network(), (3, case.side, case.side)
+    groups = find_unit_groups(network, case.inputs())
+    counter = Counter(network, size)
+    assert counter.count(network) == count(network, size)
+    pruned = remove(network, groups, random_selection(groups, 0.6, 0))
+    assert counter.count(pruned) == count(pruned, size)
+    assert not any(module._forward_hooks for module in network.modules())
 
 
 def test_prediction_without_a_selection_is_the_count() -> None:

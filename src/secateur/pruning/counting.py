@@ -4,6 +4,7 @@ import platform
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from secateur.errors import SecateurError
+from secateur.pruning.operations import is_layer
 from secateur.pruning.tracing import ghost
 
 
@@ -55,6 +57,39 @@ def count(model: nn.Module, input_size: tuple[int, ...]) -> Counts:
             "Give the input size as channels × height × width."
         ) from None
     return Counts(sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() // 2)
+
+
+class Counter:
+    """Counts networks cut from `model` in about a millisecond each: the pass that `count` makes is made only once.
+
+    The one pass (at `input_size`: channels × height × width, or features) tells at how many positions each layer works,
+    which no removal of channels changes. Everything else is read off the network that is counted. Products that are no
+    layer's (attention) keep their MACs, as no offered unit reaches them.
+    """
+
+    def __init__(self, model: nn.Module, input_size: tuple[int, ...]) -> None:
+        self.positions: dict[str, int] = {}
+        shadow = ghost(model)
+        for name, module in shadow.named_modules():
+            if is_layer(module):
+                module.register_forward_hook(self._watch(name))
+        self._other = 0
+        total = count(shadow, input_size).macs  # its own ghost carries these hooks with it
+        self._other = total - self.count(model).macs
+
+    def _watch(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
+        def seen(module: nn.Module, _: object, output: torch.Tensor) -> None:
+            channels = output.shape[-1] if isinstance(module, nn.Linear) else output.shape[1]
+            self.positions[name] = self.positions.get(name, 0) + output.numel() // channels
+
+        return seen
+
+    def count(self, model: nn.Module) -> Counts:
+        """Counts of `model`: the network given at first, or one with units removed from it."""
+        macs = self._other
+        for name, positions in self.positions.items():
+            macs += positions * model.get_submodule(name).weight.numel()  # type: ignore[union-attr, operator]
+        return Counts(sum(parameter.numel() for parameter in model.parameters()), macs)
 
 
 def latency(

@@ -1,12 +1,12 @@
 """A network with fewer channels at given places: smaller tensors in copies of its modules, and their stated sizes."""
 
-import copy
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from secateur.pruning.duplication import duplicate
 from secateur.pruning.operations import CONVOLUTIONS, is_layer, layer_size
 from secateur.pruning.tracing import Site
 
@@ -40,7 +40,7 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
         for tensor in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
             if tensor.ndim == 1:  # not batch-norm's count of batches
                 _keep(memo, tensor, [(0, roles["channels"])])
-    new = copy.deepcopy(model, memo)
+    new = duplicate(model, memo)
     for owner, roles in by_owner.items():
         if "parameter" not in roles:
             resize(new.get_submodule(owner))
@@ -77,11 +77,12 @@ def restate_head(model: nn.Module, before: int | None) -> None:
     if after is None or after == before:
         return
     head: Any = model.get_classifier()  # type: ignore[operator]
-    for module in model.modules():
-        if module is not head and any(part is head for part in module.modules()):
-            for attribute in ("num_features", "head_hidden_size", "in_features"):
-                if getattr(module, attribute, None) == before:
-                    setattr(module, attribute, after)
+    path = next(name for name, module in model.named_modules() if module is head).split(".")
+    for depth in range(len(path)):
+        module = model.get_submodule(".".join(path[:depth]))
+        for attribute in ("num_features", "head_hidden_size", "in_features"):
+            if getattr(module, attribute, None) == before:
+                setattr(module, attribute, after)
 
 
 def site_size(owner: Any, role: str) -> int:

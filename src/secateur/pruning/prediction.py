@@ -3,47 +3,29 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 
-from secateur.pruning.counting import Counts, count
+from secateur.pruning.counting import Counter, Counts
 from secateur.pruning.operations import is_layer
-from secateur.pruning.tracing import ghost
 from secateur.pruning.units import UnitGroup
 
 
 class Predictor:
     """Exact counts of `model` after any selection of units of `groups`, without removing anything.
 
-    The network is run once without values (at `input_size`: channels × height × width, or features) to learn at how
-    many positions each layer works; removal of channels changes none of them. What belongs to no convolution or linear
-    module (attention products) keeps its MACs, as no offered unit reaches it.
+    `input_size` is channels × height × width, or features. The network is run once, without values, as in `Counter`.
     """
 
     def __init__(self, model: nn.Module, groups: Sequence[UnitGroup], input_size: tuple[int, ...]) -> None:
-        self._full = count(model, input_size)
+        counter = Counter(model, input_size)
+        self._full, self._positions = counter.count(model), counter.positions
         self._groups = {group.name: group for group in groups}
-        self._positions: dict[str, int] = {}
         modules = dict(model.named_modules())
-        shadow = ghost(model)
-        hooks = []
-        for name, module in shadow.named_modules():
-            if is_layer(module):
-
-                def seen(module: nn.Module, _: object, output: torch.Tensor, name: str = name) -> None:
-                    channels = output.shape[-1] if isinstance(module, nn.Linear) else output.shape[1]
-                    self._positions[name] = self._positions.get(name, 0) + output.numel() // channels
-
-                hooks.append(module.register_forward_hook(seen))
-        with torch.no_grad():
-            dtype = next(parameter.dtype for parameter in shadow.parameters())
-            shadow(torch.empty(1, *input_size, device="meta", dtype=dtype))
         self._modules = {
             owner: modules[owner]
             for group in groups
             for owner in {part.owner for part in group.slices if part.role != "parameter"}
         }
-        self._parameters = dict(model.named_parameters())
 
     def counts(self, selection: Mapping[str, Sequence[int]] | None = None) -> Counts:
         """Counts after removing `selection` (group → indices of units); of the whole network without one."""

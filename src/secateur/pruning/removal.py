@@ -48,12 +48,13 @@ def shrink(groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) 
     Each group's `original` keeps the numbers that its units had at first.
     """
     leaving = _leaving(groups, selection)
+    sizes: dict[Site, int] = defaultdict(int)
+    for group in groups:
+        for part in group.slices:
+            sizes[part.owner, part.role] = max(sizes[part.owner, part.role], int(part.index.max()) + 1)
     new_index: dict[Site, Tensor] = {}
     for site, gone in leaving.items():
-        size = 1 + max(
-            int(part.index.max()) for group in groups for part in group.slices if (part.owner, part.role) == site
-        )
-        stays = torch.ones(size, dtype=torch.bool)
+        stays = torch.ones(sizes[site], dtype=torch.bool)
         stays[gone] = False
         new_index[site] = torch.cumsum(stays, 0) - 1
     result = []

@@ -5,7 +5,6 @@ and nothing else of that library is used. What is traced is a ghost of the netwo
 meta device, so that neither weights nor memory are touched.
 """
 
-import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.pruning import operations
+from secateur.pruning.duplication import duplicate
 from secateur.pruning.operations import BATCH_NORMS, Node, is_layer, layer_size
 
 Site = tuple[str, str]  # (module or parameter, "out" | "in" | "channels" | "parameter")
@@ -61,7 +61,7 @@ def ghost(model: nn.Module) -> nn.Module:
         if isinstance(tensor, nn.Parameter):
             empty = nn.Parameter(empty, requires_grad=tensor.is_floating_point())
         memo[id(tensor)] = empty
-    return copy.deepcopy(model, memo).eval()
+    return duplicate(model, memo).eval()
 
 
 def trace(model: nn.Module, input_size: tuple[int, ...]) -> Trace:
