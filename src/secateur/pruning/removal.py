@@ -47,24 +47,17 @@ def shrink(groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) 
 
     Each group's `original` keeps the numbers that its units had at first.
     """
-    leaving = _leaving(groups, selection)
-    sizes: dict[Site, int] = defaultdict(int)
-    for group in groups:
-        for part in group.slices:
-            sizes[part.owner, part.role] = max(sizes[part.owner, part.role], int(part.index.max()) + 1)
-    new_index: dict[Site, Tensor] = {}
-    for site, gone in leaving.items():
-        stays = torch.ones(sizes[site], dtype=torch.bool)
-        stays[gone] = False
-        new_index[site] = torch.cumsum(stays, 0) - 1
+    leaving = {site: gone.sort().values for site, gone in _leaving(groups, selection).items()}
     result = []
     for group in groups:
         left = _left(group, selection)
         slices = []
         for part in group.slices:
-            mapping = new_index.get((part.owner, part.role))
-            index = part.index[left]
-            slices.append(Slice(part.owner, part.role, index if mapping is None else mapping[index]))
+            gone = leaving.get((part.owner, part.role))
+            index = part.index[left] if len(left) < group.size else part.index
+            if gone is not None:
+                index = index - torch.searchsorted(gone, index)  # as many places down as channels below it are gone
+            slices.append(Slice(part.owner, part.role, index))
         outs = {part.owner: part.index for part in slices if part.role == "out"}
         result.append(
             replace(
