@@ -85,19 +85,36 @@ def toy() -> pd.DataFrame:
     generator = np.random.default_rng(3)
     rows = []
     for dataset in ("moons", "circles", "spirals"):
-        for variant in ("text", "code"):
+        for variant in ("authors", "text"):
             for criterion in ("lrp", "weight", "gradient", "taylor", "random"):
                 for n in (1, 5, 20, 100):
                     for repetition in range(5):
                         gain = 3 * CRITERIA[criterion] * np.log(n + 1) / 5
                         rows.append({
-                            "dataset": dataset, "variant": variant, "model_seed": 0, "criterion": criterion,
-                            "samples_per_class": n, "repetition": repetition, "rate": 1 / 3,
-                            "evaluated_on": "train", "noise_sigma": 0.0,
+                            "dataset": dataset, "variant": variant, "references": "generated", "model_seed": 0,
+                            "criterion": criterion, "samples_per_class": n, "repetition": repetition, "rate": 1 / 3,
+                            "removed": 1000, "evaluated_on": "train", "noise_sigma": 0.0,
                             "accuracy": float(np.clip(0.8 + gain + generator.normal(0, 0.02), 0, 1)),
                             "accuracy_unpruned": 0.99,
                         })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def boundaries(folder: Path) -> Path:
+    """The toy branch's archive of decision boundaries for one set, as `<folder>/toy/moons.npz`; returns its folder."""
+    x, y = np.linspace(-1, 2, 40), np.linspace(-1, 1, 30)
+    points = np.random.default_rng(4).uniform((-1, -1), (2, 1), size=(200, 2))
+    decided = (x[None, :] + y[:, None] > 0).astype(np.uint8)
+    arrays: dict[str, np.ndarray] = {
+        "grid_x": x, "grid_y": y, "train_inputs": points, "train_labels": (points.sum(axis=1) > 0).astype(int),
+        "samples_per_class": np.array(5), "authors/generated/reference_inputs": points[:10],
+    }  # fmt: skip
+    for name in ("authors/unpruned", "authors/generated/lrp", "authors/generated/weight"):
+        arrays |= {name: decided, f"{name}/accuracy": np.array(0.9)}
+    target = folder / "toy"
+    target.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(target / "moons.npz", **arrays)
+    return target
 
 
 def write(folder: Path, **tables: pd.DataFrame) -> Path:

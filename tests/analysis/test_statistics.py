@@ -10,7 +10,8 @@ import synthetic
 from secateur.analysis import statistics
 from secateur.analysis.statistics import pairwise_tests, rankings
 
-FILES = {"measures.csv", "intervals.csv", "tests.csv", "ranks.csv", "verdicts.csv", "power.csv", "metrics.json"}
+FILES = {f"{name}.csv" for name in ("measures", "intervals", "tests", "ranks", "verdicts", "power")}
+FILES |= {"metrics.json", "toy_published.csv", "toy_cells.csv", "toy_ordering.csv"}
 
 
 @pytest.fixture(scope="module")

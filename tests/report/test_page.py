@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 import pytest
 
 import synthetic
-from conftest import HOSTILE, build
+from chain import HOSTILE, build
 from secateur.errors import SecateurError
 from secateur.report import inline, page
 
@@ -85,7 +85,8 @@ def test_every_table_is_a_csv_download_with_the_same_rows(html):
     tags = Reader(html).tags
     links = {attributes["download"]: attributes["href"] for tag, attributes in tags if "download" in attributes}
     assert set(links) == {f"synthetic_{name}.csv" for name in
-                          ("glance", "by-rate", "pairs-table", "verdicts-table", "cost-table")}  # fmt: skip
+                          ("glance", "by-rate", "pairs-table", "verdicts-table", "cost-table",
+                           "toy-published", "toy-ordering")}  # fmt: skip
     for name, uri in links.items():
         rows = list(csv.reader(io.StringIO(base64.b64decode(uri.partition(",")[2]).decode())))
         shown = re.search(rf'id="{name[10:-4]}".*?<tbody>(.*?)</tbody>', html, flags=re.DOTALL)[1]
@@ -117,15 +118,22 @@ def test_a_complete_run_says_nothing_of_holes(html):
     assert "This run is incomplete" not in html
 
 
-def test_pictures_of_the_toy_study_are_embedded(run, tmp_path):
-    picture = base64.b64decode(
-        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+def test_the_two_dimensional_study_stands_beside_the_published_figures(html):
+    text = Reader(html).text
+    assert re.search(r"\d+ of 96 published accuracies on the training points are reproduced", text)
+    assert (
+        "Published beside reproduced" in text and "the network as the authors ran it, references evenly spaced" in text
     )
-    (tmp_path / "boundaries_moons.png").write_bytes(picture)
+    assert "data:image/png;base64," in re.search(r'<figure id="boundary_moons.*?</figure>', html, flags=re.DOTALL)[0]
+
+
+def test_pictures_in_the_toy_folder_are_embedded(run, tmp_path):
+    picture = b"\x89PNG, and whatever follows"
+    (tmp_path / "filters_moons.png").write_bytes(picture)
     arguments = (run / "tables", run / "statistics", run / "figures", tmp_path / "page.html", {}, {})
     page.run(*arguments, toy_dir=tmp_path)
     html = (tmp_path / "page.html").read_text()
-    assert base64.b64encode(picture).decode() in html and 'alt="boundaries moons"' in html
+    assert base64.b64encode(picture).decode() in html and 'alt="filters moons"' in html
 
 
 def test_svg_with_a_script_or_an_outside_reference_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from secateur.analysis import claims as claim_files
-from secateur.analysis import tables
+from secateur.analysis import tables, toy
 from secateur.analysis.measures import MEASURES, measure_all, wide
 from secateur.analysis.paired import compare, holm, interval, smallest_p
 from secateur.analysis.power import plan
@@ -31,6 +31,7 @@ def run(
     output_dir: str | Path,
     config: dict[str, Any],
     claims_path: str | Path = "config/claims.yaml",
+    published: str | Path = "report/published/toy_published.csv",
 ) -> None:
     """Compute every statistic of a run.
 
@@ -40,6 +41,7 @@ def run(
             and metrics.json.
         config: the run's config; only `run_seed` (default 0) is used: it starts the bootstrap's streams.
         claims_path: the claims to judge.
+        published: published figures of the 2-D study, compared with toy.parquet where there is one (see `toy.run`).
 
     Raises:
         SecateurError: an unreadable or inconsistent table, or a claims file that is not right.
@@ -60,6 +62,8 @@ def run(
     output = Path(output_dir)
     for name, table in found.items():
         write_csv(output / f"{name}.csv", table)
+    if (Path(tables_dir) / "toy.parquet").exists():
+        toy.run(tables_dir, output_dir, published)
     write_json(output / "metrics.json", metrics(found["intervals"], found["verdicts"]))
 
 

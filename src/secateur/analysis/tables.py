@@ -23,8 +23,8 @@ COLUMNS = {
         "peak_bytes", "gradient_peak_bytes", "device", "samples", "input_size",
     ],
     "toy": [
-        "dataset", "variant", "model_seed", "criterion", "samples_per_class", "repetition", "rate", "evaluated_on",
-        "noise_sigma", "accuracy", "accuracy_unpruned",
+        "dataset", "variant", "references", "model_seed", "criterion", "samples_per_class", "repetition", "rate",
+        "removed", "evaluated_on", "noise_sigma", "accuracy", "accuracy_unpruned",
     ],
 }  # fmt: skip
 SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "worst_class_accuracy"]
@@ -62,8 +62,8 @@ def read(tables_dir: str | Path, name: str) -> pd.DataFrame:
     return table.sort_values([column for column in COLUMNS[name] if column in _KEYS]).reset_index(drop=True)
 
 
-_KEYS = {*CURVE, "rate", "round", "group", "repeat", "dataset", "variant", "model_seed", "repetition", "evaluated_on",
-         "noise_sigma"}  # fmt: skip
+_KEYS = {*CURVE, "rate", "round", "group", "repeat", "dataset", "variant", "references", "model_seed", "repetition",
+         "evaluated_on", "noise_sigma"}  # fmt: skip
 
 
 def _check_curves(table: pd.DataFrame, path: Path) -> None:

@@ -8,10 +8,10 @@ import pandas as pd
 
 from secateur.analysis import tables
 from secateur.analysis.claims import Claims
+from secateur.report.drawing import BRANCHES
 from secateur.report.inline import data_uri
 
 MAIN = "mean_accuracy_over_rate"
-BRANCHES = {"fewshot": "no retraining", "retrain": "with retraining"}
 ICONS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
 
 
@@ -91,7 +91,8 @@ def glance(intervals: pd.DataFrame) -> Table:
     frame = frame.reindex(columns=wanted).reset_index()
     counts = intervals[intervals["measure"] == MAIN].set_index(keys)["n"]
     frame["n"] = counts.reindex(pd.MultiIndex.from_frame(frame[keys])).to_numpy()
-    frame = frame.sort_values(["study", "branch", "samples_per_class", MAIN], ascending=[True, True, True, False])
+    frame["order"] = frame["samples_per_class"].map(tables.in_order(frame["samples_per_class"]).index)
+    frame = frame.sort_values(["study", "branch", "order", MAIN], ascending=[True, True, True, False])
     return build(
         "glance", "All criteria at a glance",
         "Means over seeds. “Keeps 95 %”: up to this share of filters removed, accuracy stays at 95 % of the unpruned "
@@ -115,6 +116,8 @@ def by_rate(intervals: pd.DataFrame) -> Table:
     if len(rates) > 12:  # a table of forty columns helps nobody; the file has them all
         rates = rates[:: math.ceil(len(rates) / 12)]
     frame = frame[rates].rename(columns=lambda rate: f"{rate:g}").reset_index()
+    frame["order"] = frame["samples_per_class"].map(tables.in_order(frame["samples_per_class"]).index)
+    frame = frame.sort_values(["study", "branch", "order", "criterion"])
     columns: dict[str, tuple[str, Any]] = {
         "criterion": ("criterion", str), "study": ("study", str), "branch": ("retraining", _branch),
         "samples_per_class": ("images per class", str),

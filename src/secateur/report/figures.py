@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -10,34 +9,21 @@ from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.analysis.measures import wide
 from secateur.analysis.statistics import ROPE
-from secateur.errors import SecateurError
 from secateur.files import write_json
-from secateur.report import plots, style
+from secateur.report import plots, style, toy
+from secateur.report.drawing import BRANCHES, Drawing, read_statistics
 
 MAIN = "mean_accuracy_over_rate"
+KEYS = ["scope", "study", "branch", "samples_per_class"]
 PROFILE_RATE = 0.5
 """The per-layer picture shows the measured rate nearest to this one."""
-BRANCHES = {"fewshot": "no retraining", "retrain": "with retraining"}
-
-
-class Drawing(NamedTuple):
-    """A figure to be saved: where it belongs on the page, its words, and how it is drawn."""
-
-    section: str
-    name: tuple[str, ...]
-    title: str
-    caption: str
-    figure: Any
-    study: str = ""
-    branch: str = ""
-    samples: str = ""
-    panel: str = ""
 
 
 def run(
     tables_dir: str | Path,
     statistics_dir: str | Path,
     output_dir: str | Path,
+    toy_dir: str | Path | None = None,
     assets: str | Path = "report",
     claims_path: str | Path = "config/claims.yaml",
 ) -> None:
@@ -48,6 +34,7 @@ def run(
         statistics_dir: what the stage `statistics` wrote.
         output_dir: gets `*.svg` and captions.json: a list, in the order of the page, of
             `{file, section, panel, title, caption, study, branch, samples}`. Older *.svg files there are removed.
+        toy_dir: the toy branch's folder; a `<dataset>.npz` there is drawn as decision boundaries.
         assets: folder with style.yaml.
         claims_path: gives alpha, the criteria that effects are shown for, and the limit on cost.
 
@@ -69,7 +56,7 @@ def run(
         lambda: _comparisons(Path(statistics_dir), curves, claims, look),
         lambda: _profiles(others["profiles"], look),
         lambda: _cost(others["cost"], claims, look),
-        lambda: _toy(others["toy"], look),
+        lambda: toy.drawings(others["toy"], Path(statistics_dir), toy_dir, look),
     ]
     for part in parts:
         with style.theme(look, "secateur"):
@@ -136,8 +123,9 @@ def _comparisons(
     measures, tests, ranks = (read_statistics(folder, name) for name in ("measures", "tests", "ranks"))
     table = wide(measures, MAIN)
     level = f"{100 * (1 - claims.alpha):g} %"
-    for key, group in tests[tests["measure"] == MAIN].groupby(["scope", "study", "branch", "samples_per_class"]):
-        scope, study, branch, samples = map(str, key)
+    main = tests[tests["measure"] == MAIN]
+    for scope, study, branch, samples in dict.fromkeys(zip(*(main[name] for name in KEYS), strict=True)):
+        group = main[(main[KEYS] == [scope, study, branch, samples]).all(axis=1)]
         blocks = "seeds" if scope == "study" else "studies"
         where = (study or "all-studies", branch, samples)
         n = int(group["n"].max())
@@ -146,7 +134,7 @@ def _comparisons(
             "effects", where, name,
             f"How much more accuracy, averaged over all pruning rates, LRP keeps than each other criterion: right of "
             f"the line is better, inside the shaded band the two are practically equal. Dots: mean difference; bars: "
-            f"{level} BCa bootstrap interval; n = {n} {blocks}.",
+            f"{level} BCa bootstrap interval (from three {blocks} on); n = {n} {blocks}.",
             plots.effects(group, list(claims.criteria), ROPE, look, title=name), study, branch, samples, panel,
         )  # fmt: skip
         yield Drawing(
@@ -201,40 +189,8 @@ def _cost(cost: pd.DataFrame, claims: claim_files.Claims, look: style.Style) -> 
         yield Drawing(
             "cost", (str(study),), str(study),
             f"Time to rank all filters once, as a multiple of a gradient pass on the same {first['samples']} images "
-            f"({first['input_size']}, {first['device']}). One dot a repeat, n = {group['repeat'].nunique()}; number: "
-            f"median.{dashed}",
+            f"({first['input_size']}, {first['device']}). One dot a repeat, n = {group['repeat'].nunique()}; mark and "
+            f"number: median.{dashed}",
             plots.cost(group, limits[0] if limits else None, look, title=""), str(study),
             panel=str(study),
         )  # fmt: skip
-
-
-def _toy(toy: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
-    if toy.empty:
-        return
-    for (variant, dataset), group in toy.groupby(["variant", "dataset"]):
-        chosen = group[(group["noise_sigma"] == group["noise_sigma"].min())]
-        on = sorted(set(chosen["evaluated_on"]))
-        chosen = chosen[chosen["evaluated_on"] == ("train" if "train" in on else on[0])]
-        rate = min(set(chosen["rate"]), key=lambda value: (abs(value - 1 / 3), value))
-        chosen = chosen[chosen["rate"] == rate]
-        repetitions = chosen.groupby(["criterion", "samples_per_class"]).size().max()
-        yield Drawing(
-            "toy", (str(variant), str(dataset)), f"{dataset}, variant “{variant}”",
-            f"Accuracy after {100 * rate:.0f} % of the hidden neurons are removed, by number of reference samples per "
-            f"class. Lines: mean of {repetitions} draws of reference samples; bands: the middle half of them.",
-            plots.toy(chosen, look, title=str(dataset)),
-            panel=f"variant “{variant}”",
-        )  # fmt: skip
-
-
-def read_statistics(folder: Path, name: str) -> pd.DataFrame:
-    """A table that the stage `statistics` wrote; text columns stay text, and empty text stays empty."""
-    path = folder / f"{name}.csv"
-    texts = ("scope", "study", "branch", "samples_per_class", "note", "sentence", "reason", "against", "at_text")
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str), float_precision="round_trip")
-    except (OSError, ValueError) as error:
-        raise SecateurError(f"{path}: not a readable CSV table ({error}). Run the stage 'statistics' again.") from None
-    for column in set(texts) & set(table.columns):
-        table[column] = table[column].fillna("")
-    return table

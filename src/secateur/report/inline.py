@@ -30,7 +30,15 @@ def svg(path: str | Path, title: str, prefix: str, colours: dict[str, str]) -> s
         raise SecateurError(f"{path}: not a plain SVG figure; scripts and outside references are not put into a page.")
     text = re.sub(r"<metadata>.*?</metadata>", "", text[start:], flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}\1"', text)
+    seen: set[str] = set()
+
+    def own_id(match: re.Match[str]) -> str:
+        """The prefixed id; Matplotlib gives equal pictures the same one, of which the first alone keeps it."""
+        first = match[1] not in seen
+        seen.add(match[1])
+        return f' id="{prefix}{match[1]}"' if first else ""
+
+    text = re.sub(r'\sid="([^"]+)"', own_id, text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}\1)", text)
     for found, wanted in colours.items():

@@ -11,10 +11,10 @@ from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_text
-from secateur.report import content, inline, style
-from secateur.report.figures import read_statistics
+from secateur.report import content, inline, published, style
+from secateur.report.drawing import read_statistics
 
-SECTIONS = ("curve", "macs", "worst", "ranks", "effects", "pairs", "profile", "cost", "toy")
+SECTIONS = ("curve", "macs", "worst", "ranks", "effects", "pairs", "profile", "cost", "boundary", "toy")
 
 
 def run(
@@ -40,7 +40,7 @@ def run(
         provenance: what was run where; every key is optional: `commit`, `config_hash`, `hardware`, `wall_seconds`,
             `versions` (name → version), `criteria` (name → description); others are shown under their own name.
         missing: what the run should have had and has not, in words; shown at the top.
-        toy_dir: the toy branch's folder; its *.png and *.svg pictures are shown, if there are any.
+        toy_dir: a folder whose *.png and *.svg pictures are shown in the section on the 2-D study, if there are any.
         assets: folder with page.html.j2, page.css, page.js and style.yaml.
         claims_path: the claims that the verdicts are about.
         command: what makes the figures again; default: the workflow's target for this run.
@@ -59,13 +59,14 @@ def run(
     script = _asset(assets, "page.js")
     shown = [
         content.glance(found["intervals"]), content.by_rate(found["intervals"]), content.pairwise(found["tests"]),
-        content.verdict_table(found["verdicts"]), content.cost_table(cost),
+        content.verdict_table(found["verdicts"]), content.cost_table(cost), *published.toy_tables(Path(statistics_dir)),
     ]  # fmt: skip
     context = {
         "run": run_name, "claims": claims, "badges": badges, "headline": content.headline(badges),
+        "pictures": _pictures(toy_dir), "toy": published.toy_sentences(Path(statistics_dir)),
         "leaders": content.leaders(found["intervals"]),
         "facts": content.facts(curves), "described": described, "look": look,
-        "figures": _figures(Path(figures_dir), look), "pictures": _pictures(toy_dir),
+        "figures": _figures(Path(figures_dir), look),
         "tables": {table.id: table for table in shown if table.rows},
         "provenance": _provenance(provenance), "missing": [str(item) for item in missing],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),

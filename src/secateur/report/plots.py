@@ -53,8 +53,8 @@ def curve(data: pd.DataFrame, y: str, style: Style, *, title: str, x_label: str,
     axes.set(xlim=(0, data["x"].max()), ylim=(0, top), xlabel=x_label, ylabel=y_label, title=title)
     axes.annotate("unpruned", (1, start), (-4, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
                   ha="right", va="bottom", fontsize=9, alpha=0.75)  # fmt: skip
-    _percent(axes.xaxis)
-    _percent(axes.yaxis)
+    percent_axis(axes.xaxis)
+    percent_axis(axes.yaxis)
     means = data.groupby("criterion")[y].mean()
     ranked = sorted(names, key=lambda name: -float(means[name]))
     handles = [
@@ -210,7 +210,8 @@ def cost(table: pd.DataFrame, limit: float | None, style: Style, *, title: str) 
                   ax=axes)  # fmt: skip
     for height, name in enumerate(names):
         median = table.loc[table["criterion"] == name, "ratio_to_gradient"].median()
-        axes.annotate(f"{median:.2g}×", (median, height), (11, 0), textcoords="offset points", va="center", fontsize=10)
+        axes.plot(median, height, "|", color=style.ink, markersize=13, markeredgewidth=1.6)
+        axes.annotate(f"{median:.2g}×", (1.02, height), xycoords=("axes fraction", "data"), va="center", fontsize=10)
     axes.axvline(1, color=style.ink, linewidth=0.9)
     if limit is not None:
         axes.axvline(limit, color=style.ink, linewidth=0.9, linestyle=(0, (3, 3)))
@@ -220,28 +221,8 @@ def cost(table: pd.DataFrame, limit: float | None, style: Style, *, title: str) 
     return figure
 
 
-def toy(table: pd.DataFrame, style: Style, *, title: str) -> Any:
-    """Accuracy of the pruned 2-D network against the number of reference samples, mean and range over repetitions."""
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
-    names = [name for name in style.colours if name in set(table["criterion"])]
-    figure, axes = plt.subplots(figsize=(4.4, 3.3))
-    data = table.assign(samples_per_class=pd.to_numeric(table["samples_per_class"]))
-    sns.lineplot(data=data, x="samples_per_class", y="accuracy", hue="criterion", hue_order=names,
-                 palette=style.colours, errorbar=("pi", 50), err_kws={"alpha": 0.14, "linewidth": 0}, marker="o",
-                 markeredgewidth=0, markersize=5, legend=True, ax=axes)  # fmt: skip
-    axes.set_xscale("log")
-    counts = sorted(set(data["samples_per_class"]))
-    axes.set_xticks(counts, [f"{count:g}" for count in counts])
-    axes.minorticks_off()
-    axes.set(title=title, xlabel="reference samples per class", ylabel="accuracy after pruning", ylim=(None, 1.02))
-    axes.legend(title=None, fontsize=9, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.17), labelcolor=style.ink)
-    _percent(axes.yaxis)
-    return figure
-
-
-def _percent(axis: Any) -> None:
+def percent_axis(axis: Any) -> None:
+    """Write the ticks of an axis of shares as per cent."""
     axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
 
 

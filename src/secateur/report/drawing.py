@@ -1,0 +1,43 @@
+"""A figure on its way to the page, and the statistics that figures and page read."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from secateur.errors import SecateurError
+
+BRANCHES = {"fewshot": "no retraining", "retrain": "with retraining"}
+
+
+class Drawing(NamedTuple):
+    """A figure to be saved: where it belongs on the page, its words, and the Matplotlib figure itself."""
+
+    section: str
+    name: tuple[str, ...]
+    title: str
+    caption: str
+    figure: Any
+    study: str = ""
+    branch: str = ""
+    samples: str = ""
+    panel: str = ""
+
+
+TEXTS = ("scope", "study", "branch", "samples_per_class", "note", "sentence", "reason", "against", "ordering", "pair")
+
+
+def read_statistics(folder: Path, name: str) -> pd.DataFrame:
+    """A table that the stage `statistics` wrote; text columns stay text, and empty text stays empty.
+
+    Raises:
+        SecateurError: the file is missing or no CSV table.
+    """
+    path = folder / f"{name}.csv"
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), float_precision="round_trip")
+    except (OSError, ValueError) as error:
+        raise SecateurError(f"{path}: not a readable CSV table ({error}). Run the stage 'statistics' again.") from None
+    for column in set(TEXTS) & set(table.columns):
+        table[column] = table[column].fillna("")
+    return table

@@ -1,0 +1,22 @@
+"""From synthetic tables to a page: the whole chain, as the tests of the report need it."""
+
+from pathlib import Path
+
+import synthetic
+from secateur.analysis import statistics
+from secateur.report import figures, page
+
+HOSTILE = "<script>alert(1)</script>&\"'$x$"
+"""A name that must come out as text wherever it is shown."""
+
+
+def build(folder: Path, *, missing=(), config=None, provenance=None, **tables) -> Path:
+    """Make the whole chain in `folder` and return the path of its page."""
+    made = synthetic.write(folder, **tables)
+    statistics.run(made, folder / "statistics", {"run_seed": 1})
+    figures.run(made, folder / "statistics", folder / "figures", synthetic.boundaries(folder))
+    page.run(
+        made, folder / "statistics", folder / "figures", folder / "report.html", config or {"run": "synthetic"},
+        provenance or {"commit": "abc1234", "criteria": {"lrp": "Relevance of a filter"}}, missing,
+    )  # fmt: skip
+    return folder / "report.html"
