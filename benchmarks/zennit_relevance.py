@@ -1,9 +1,9 @@
 """The oracle: relevance of any convolutional network by zennit's rules, with nothing of Secateur's own engine in it.
 
-zennit hooks modules, so a copy of the network is first brought into the form that it handles: each batch-norm is folded into
-the convolution whose output it reads (found by watching one forward pass), or becomes a 1×1 depthwise convolution where
-there is none. What a network computes outside modules (additions, pooling functions, gates, layer norms) zennit cannot see;
-for these the few functions below hand down the relevance R itself, by the definition.
+zennit hooks modules, so a copy of the network is first brought into the form that it handles: each batch-norm is folded
+into the convolution whose output it reads (found by watching one forward pass), or becomes a 1×1 depthwise convolution
+where there is none. What a network computes outside modules (additions, pooling functions, gates, layer norms) zennit
+cannot see; for these the few functions below hand down the relevance R itself, by the definition.
 """
 
 import copy
@@ -69,10 +69,12 @@ class _Pass(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, outputs: Tensor) -> Tensor:
+        del ctx, inputs
         return outputs.clone()
 
     @staticmethod
     def backward(ctx: Any, relevance: Tensor) -> tuple[Tensor, None]:
+        del ctx
         return relevance, None
 
 
@@ -107,7 +109,7 @@ def _layer_norm(inputs: Tensor, shape: Any, weight: Tensor, bias: Tensor, eps: f
 
 
 def canonical(model: nn.Module, example: Tensor) -> nn.Module:
-    """A copy of `model` in evaluation mode without batch-norm modules and in-place functions, that computes the same."""
+    """A copy of `model` in evaluation mode that computes the same without batch-norm modules or in-place functions."""
     model = copy.deepcopy(model).eval()
     makers: dict[int, tuple[Tensor, nn.Module]] = {}
     pairs: dict[nn.Module, nn.Module | None] = {}
@@ -188,6 +190,7 @@ def relevance(
 
     def keep(name: str) -> Callable:
         def hook(module: nn.Module, given: tuple, outputs: Tensor) -> None:
+            del module, given
             outputs.retain_grad()
             found[name] = outputs
 
@@ -210,4 +213,14 @@ def relevance(
 
 
 def _smooth(module: nn.Module) -> bool:
-    return type(module).__name__ in ("ReLU", "ReLU6", "SiLU", "GELU", "Hardswish", "GELUTanh", "Swish", "HardSwish", "Mish")
+    return type(module).__name__ in (
+        "ReLU",
+        "ReLU6",
+        "SiLU",
+        "GELU",
+        "Hardswish",
+        "GELUTanh",
+        "Swish",
+        "HardSwish",
+        "Mish",
+    )

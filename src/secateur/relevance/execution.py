@@ -20,7 +20,7 @@ from secateur.relevance.vocabulary import (
     PRODUCTS,
     SUMS,
     arguments_of,
-    exact,
+    inexact_node,
 )
 
 
@@ -138,10 +138,19 @@ class Execution(Interception):
             result = self._sum(name, args, kwargs)
         else:
             result = function(*args, **kwargs)
+        known = {tensor.grad_fn for tensor in signals}
         for tensor in self.tensors(result):
-            if tensor.grad_fn is not None and not exact(tensor.grad_fn):
-                raise self.refusal(f"uses {name.strip('_')} ({tensor.grad_fn.name()})")
+            if (node := inexact_node(tensor.grad_fn, known)) is not None:
+                raise self.refusal(f"uses {name.strip('_')} ({node.name()})")
         return result
+
+    def check_exact(self, logits: Tensor) -> None:
+        """Raise SecateurError if anything on the way back is not exact that no intercepted call showed."""
+        if (node := inexact_node(logits.grad_fn, set())) is not None:
+            raise SecateurError(
+                f"Relevance cannot be carried exactly through {node.name()}, an function of the network's own. "
+                "Use a criterion that needs no relevance for this network."
+            )
 
     def refusal(self, what: str) -> SecateurError:
         """The error for an operation that relevance cannot pass exactly."""

@@ -113,6 +113,8 @@ def _forward(model: nn.Module, execution: Execution, inputs: Tensor, labels: Ten
         raise SecateurError(f"The network returns {found}, not one row of logits a sample. Give a classifier.")
     if labels.numel() and int(labels.max()) >= logits.shape[1]:
         raise SecateurError(f"Label {int(labels.max())} is beyond the network's {logits.shape[1]} classes.")
+    if execution.rules is not None:
+        execution.check_exact(logits)
     return logits
 
 

@@ -121,8 +121,8 @@ def hand_down(
 ) -> Tensor:
     """The multiplier R/x at the map's inputs, from the relevance at its outputs, in the shape of the inputs.
 
-    `outputs` = operator.apply(inputs, weight, bias). With the forward pass and non-negative inputs: two convolutions for
-    epsilon, three for zplus, four for alphabeta and gamma; zplus on signed inputs takes five, the others up to seven.
+    `outputs` = operator.apply(inputs, weight, bias). Counting the forward pass, non-negative inputs cost two
+    convolutions for epsilon, three for zplus, four for alphabeta and gamma; signed inputs five for zplus.
     """
     kept_bias = bias if rule.bias == "absorb" else None
     if bias is not None and kept_bias is None and rule.name != "zplus":
@@ -147,7 +147,7 @@ def hand_down(
     above = contributions(up, down, None if kept_bias is None else kept_bias.clamp(min=0))
     below = None
     if rule.name != "zplus":
-        # z⁻ = z − z⁺ spares a convolution. Where a unit has few inputs the subtraction cancels, and the convolution is cheap.
+        # z⁻ = z − z⁺ spares a convolution; where a unit has few inputs it would cancel, and a convolution is cheap.
         if operator.rows(weight).shape[1] <= 32:
             below = contributions(down, up, None if kept_bias is None else kept_bias.clamp(max=0))
         else:

@@ -172,6 +172,20 @@ def exact(node: Any) -> bool:
     return True
 
 
+def inexact_node(start: Any, known: set[Any]) -> Any:
+    """The first autograd node from `start` down to the nodes in `known` that is not exact; None where all are."""
+    seen, waiting = set(known), [start]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if not exact(node):
+            return node
+        waiting.extend(source for source, _ in node.next_functions)
+    return None
+
+
 def current_module(names: dict[int, str]) -> tuple[str, str]:
     """Name and class of the innermost module in whose code the present call stands; names: id of module -> name."""
     frame = sys._getframe(1)
