@@ -66,6 +66,8 @@ def test_latency_names_its_device_and_keeps_the_mode() -> None:
     assert all(0 < item.lower <= item.median <= item.upper for item in found)
     assert all("threads" in item.device for item in found)
     assert network.training
+    assert [item.runs for item in found] == [5, 5]
+    assert latency(network, (3, 8, 8), batches=(1,), repeats=50, most_seconds=0)[0].runs == 3
     with pytest.raises(SecateurError, match="at least one repeat"):
         latency(network, (3, 8, 8), repeats=0)
 

@@ -1,0 +1,299 @@
+"""Pruning a user's own network on a folder of images: rank, remove, compare, and write everything to one folder."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from secateur import seeds as streams
+from secateur.branches.own_images import Images, Preparation, batch, preparation, splits
+from secateur.data import references
+from secateur.errors import SecateurError
+from secateur.files import write_json, write_text
+from secateur.models import inputs
+from secateur.models.evaluation import Evaluation, evaluate
+from secateur.progress import track
+from secateur.pruning.counting import Counts, Latency, count, disk_bytes, latency
+from secateur.pruning.masking import largest_difference
+from secateur.pruning.removal import all_channels, remaining, remove
+from secateur.pruning.saved import build_unpruned, save
+from secateur.pruning.selection import select
+from secateur.pruning.units import UnitGroup, find_unit_groups, left_out
+from secateur.ranking import registry
+from secateur.ranking.rank import rank
+
+LARGEST_DIFFERENCE = 1e-4  # from the masked network, relative to the largest output; rounding stays well below
+
+
+@dataclass(frozen=True)
+class State:
+    """What a network is worth and what it costs."""
+
+    test: Evaluation
+    counts: Counts
+    disk_bytes: int
+    latency: list[Latency]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What was removed and kept, and the network before and after."""
+
+    architecture: str
+    criterion: str
+    samples_per_class: int
+    rate: float
+    budget: str
+    seed: int
+    input_size: tuple[int, ...]
+    classes: list[str]
+    units: dict[str, dict[str, int]]
+    """Group → units `at_first` and `removed`."""
+    left_out: dict[str, str]
+    """Layer → why none of its channels may go."""
+    difference_from_mask: float
+    before: State
+    after: State
+
+
+def prune_own_network(
+    *,
+    architecture: str,
+    weights: Path,
+    data: Path,
+    criterion: str,
+    samples_per_class: int,
+    rate: float,
+    output: Path,
+    arguments: Mapping[str, Any] | None = None,
+    size: int | None = None,
+    budget: str = "units",
+    scheme: str = "global",
+    scope: str = "all",
+    min_units: int = 1,
+    combine: str = "sum",
+    normalisation: str | None = None,
+    options: dict[str, Any] | None = None,
+    criteria: Iterable[str | Path] = (),
+    seed: int = 0,
+    device: str = "auto",
+    batch_size: int = 64,
+) -> Summary:
+    """Remove the least important units of a trained network and write it, with a summary, to `output`.
+
+    Args:
+        architecture: timm's name (or "torchvision/<name>"); `arguments` go to the function that builds it.
+        weights: its weights: safetensors, or a file of torch.save that holds tensors only.
+        data: folder with train/ and test/ of one subfolder a class, or such a folder undivided (a fifth of each class,
+            drawn by `seed`, is then the test split). Classes are numbered in the order of their names.
+        criterion: a criterion's name; `criteria` are folders searched for it besides the built-in one, `options`
+            its settings.
+        samples_per_class: training images of each class that the criterion may look at.
+        rate: share of the units (or of the `budget` "params" or "macs") to remove, at least 0 and below 1.
+        size: side of the square input in pixels; without it, the architecture's own.
+        seed: of the draw of reference images, of the split and of random criteria.
+        budget, scheme, scope, min_units: as in `pruning.selection.select` and `pruning.units.find_unit_groups`.
+        combine, normalisation: as in `pruning.scores.unit_scores`; without a normalisation, the criterion's own.
+
+    Writes `weights.safetensors` and `network.json` (to be loaded by `pruning.saved.load`), `summary.json` and
+    `summary.md`. Images are prepared as timm prepares them for the architecture at evaluation.
+
+    Raises SecateurError for anything that the user can put right; nothing is written then.
+    """
+    found = registry.load(criterion, criteria)
+    train, test = splits(Path(data), seed)
+    settings = {**(arguments or {}), "num_classes": len(train.classes)}
+    model = build_unpruned(architecture, settings)
+    load_weights(model, Path(weights))
+    model = model.to(inputs.device(device)).eval()
+    on = next(model.parameters()).device
+    prepare, input_size = preparation(model, int(settings.get("in_chans", 3)), size)
+    draw = references.draw(train.labels, samples_per_class, streams.derive(seed, "reference", "own"))
+    chosen = draw["index"].to_numpy()
+    images = batch([train.paths[index] for index in chosen], prepare).to(on)
+    labels = torch.from_numpy(train.labels[chosen]).to(on)
+
+    groups = find_unit_groups(model, images[:1], scope)
+    scores = rank(
+        model,
+        found,
+        groups,
+        images,
+        labels,
+        seed=streams.derive(seed, "rank", criterion),
+        options=options,
+        combine=combine,
+        normalisation=normalisation,
+        batch_size=batch_size,
+    )
+    selection = select(
+        groups, scores, rate, scheme=scheme, min_units=min_units, budget=budget, model=model, input_size=input_size
+    )
+    pruned = remove(model, groups, selection)
+    difference = largest_difference(model, pruned, groups, selection, images[:4])
+    if not difference <= LARGEST_DIFFERENCE:
+        raise SecateurError(
+            f"{architecture}: the pruned network differs by {difference:.1e} from the whole one with the same units "
+            "silent. Its forward pass does something that cannot be traced; nothing was written."
+        )
+    tests = _evaluate([model, pruned], test, prepare, on, batch_size)
+    summary = Summary(
+        architecture=architecture,
+        criterion=criterion,
+        samples_per_class=samples_per_class,
+        rate=rate,
+        budget=budget,
+        seed=seed,
+        input_size=input_size,
+        classes=train.classes,
+        units={group.name: {"at_first": group.size, "removed": len(selection[group.name])} for group in groups},
+        left_out=_untouched(model, images[:1], groups),
+        difference_from_mask=difference,
+        before=_state(model, tests[0], input_size),
+        after=_state(pruned, tests[1], input_size),
+    )
+    kept = remaining(all_channels(model), groups, selection)
+    save(pruned, output, architecture=architecture, arguments=settings, kept=kept)
+    write_json(Path(output) / "summary.json", _named(asdict(summary)))
+    write_text(Path(output) / "summary.md", text(summary))
+    return summary
+
+
+def text(summary: Summary) -> str:
+    """The summary as a page of Markdown."""
+    before, after = summary.before, summary.after
+    rows = [
+        ("accuracy", f"{before.test.accuracy:.4f}", f"{after.test.accuracy:.4f}", ""),
+        *_worst(summary),
+        ("loss", f"{before.test.loss:.4f}", f"{after.test.loss:.4f}", ""),
+        _ratio("parameters", before.counts.params, after.counts.params),
+        _ratio("MACs per image", before.counts.macs, after.counts.macs),
+        _ratio("bytes on disk", before.disk_bytes, after.disk_bytes),
+    ]
+    for one, other in zip(before.latency, after.latency, strict=True):
+        speed = f"{one.median / other.median:.2f} times as fast"
+        rows.append((f"time, batch {one.batch}", f"{one.median * 1e3:.2f} ms", f"{other.median * 1e3:.2f} ms", speed))
+    total = sum(units["at_first"] for units in summary.units.values())
+    gone = sum(units["removed"] for units in summary.units.values())
+    goal = f"{summary.rate:g} of the {summary.budget}"
+    lines = [
+        f"# {summary.architecture}, pruned by {summary.criterion}",
+        "",
+        f"Asked for: {goal}. Removed: {gone} of {total} units ({gone / total:.1%}), ranked on "
+        f"{summary.samples_per_class} training images of each of {len(summary.classes)} classes (seed {summary.seed}), "
+        "without any training afterwards.",
+        f"Measured on {before.test.samples} test images at {' × '.join(map(str, summary.input_size))}; times are "
+        f"medians of up to {before.latency[0].runs} runs on {before.latency[0].device}.",
+        "",
+        "| | before | after | |",
+        "|---|---|---|---|",
+        *(f"| {' | '.join(row)} |" for row in rows),
+        "",
+        "The pruned network's outputs differ from those of the whole network with the same units silent by "
+        f"{summary.difference_from_mask:.0e} of the largest output.",
+        "",
+        "| units of | at first | removed | kept |",
+        "|---|---|---|---|",
+        *(
+            f"| {name} | {units['at_first']} | {units['removed']} | {units['at_first'] - units['removed']} |"
+            for name, units in summary.units.items()
+        ),
+        "",
+    ]
+    if summary.left_out:
+        lines += ["Not touched:", "", *(f"- {layer}: {reason}" for layer, reason in summary.left_out.items()), ""]
+    return "\n".join(lines)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Load a user's weights file into `model`, strictly: every tensor must be there and fit.
+
+    safetensors, or torch.save of tensors (nothing else is unpickled), alone or under "state_dict" or "model", with or
+    without the prefix "module." of parallel training. Any precision; the network computes in float32.
+
+    Raises SecateurError for an unreadable file, or tensors that are missing, surplus or of another shape.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            found: Any = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises many kinds for foreign or truncated files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SecateurError(
+            f"--weights: {path} cannot be read ({reason[:200]}). Needed is a safetensors file, or a state dict "
+            "written by torch.save; a whole pickled network is not loaded, as it could run any code."
+        ) from None
+    for key in ("state_dict", "model"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise SecateurError(f"--weights: {path} holds no state dict (a dictionary of names and tensors).")
+    state = {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+    own = model.state_dict()
+    problems = [f"missing {name}" for name in own if name not in state]
+    problems += [f"surplus {name}" for name in state if name not in own]
+    problems += [
+        f"{name} has shape {tuple(state[name].shape)}, not {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    if problems:
+        shown = "; ".join(problems[:6]) + (f"; and {len(problems) - 6} more" if len(problems) > 6 else "")
+        raise SecateurError(
+            f"--weights: {path} does not fit the network: {shown}. The architecture, its arguments and the number of "
+            "classes (one folder each) must be those that the weights were trained with."
+        )
+    model.load_state_dict(state)
+
+
+def _evaluate(
+    networks: Sequence[nn.Module], images: Images, prepare: Preparation, on: torch.device, batch_size: int
+) -> list[Evaluation]:
+    """Evaluate several networks on the same images, each of which is read once and not kept."""
+    logits: list[list[Tensor]] = [[] for _ in networks]
+    starts = range(0, len(images.paths), batch_size)
+    with torch.inference_mode():
+        for start in track(starts, len(starts), "evaluating"):
+            part = batch(images.paths[start : start + batch_size], prepare).to(on)
+            for outputs, network in zip(logits, networks, strict=True):
+                outputs.append(network(part).cpu())
+    labels = torch.from_numpy(images.labels)
+    return [evaluate(nn.Identity(), torch.cat(outputs), labels, len(images.classes)) for outputs in logits]
+
+
+def _state(model: nn.Module, test: Evaluation, input_size: tuple[int, ...]) -> State:
+    return State(test, count(model, input_size), disk_bytes(model), latency(model, input_size))
+
+
+def _untouched(model: nn.Module, example: Tensor, groups: Sequence[UnitGroup]) -> dict[str, str]:
+    """Layers of which nothing may go, each with the reason: those of no unit, and those outside the scope."""
+    reasons = left_out(model, example)
+    inside = {producer.layer for group in groups for producer in group.producers}
+    for layer in all_channels(model):
+        if layer not in inside and layer not in reasons:
+            reasons[layer] = "in a residual stream, outside the chosen scope"
+    return reasons
+
+
+def _named(value: Any) -> Any:
+    """The same value for JSON, with named tuples as dictionaries."""
+    if hasattr(value, "_asdict"):
+        return _named(value._asdict())
+    if isinstance(value, dict):
+        return {key: _named(item) for key, item in value.items()}
+    return [_named(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _ratio(name: str, before: int, after: int) -> tuple[str, str, str, str]:
+    return name, f"{before:,}", f"{after:,}", f"{after / before:.1%} left"
+
+
+def _worst(summary: Summary) -> list[tuple[str, str, str, str]]:
+    states = (summary.before.test, summary.after.test)
+    cells = [f"{state.worst_class_accuracy:.4f} ({summary.classes[state.worst_class]})" for state in states]
+    return [("worst class", cells[0], cells[1], "")]

@@ -1,0 +1,197 @@
+"""Pruning a user's own network: from weights and an image folder to the pruned network and its summary."""
+
+import json
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from secateur.branches.own_images import batch, preparation, splits
+from secateur.branches.own_network import load_weights, prune_own_network
+from secateur.errors import SecateurError
+from secateur.pruning.saved import build_unpruned, load
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+SMALL = {"channels": [8, 8, 16, 16], "layers": [1, 1, 1, 1]}
+CLASSES = ("blue", "green", "red")
+
+
+def paint(folder: Path, each: int, seed: int) -> None:
+    """Noisy pictures of one colour a class."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    for channel, name in enumerate(CLASSES[::-1]):
+        (folder / name).mkdir(parents=True)
+        for number in range(each):
+            pixels = generator.integers(0, 120, (20, 24, 3))
+            pixels[..., channel] += 120
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name / f"{number}.png")
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with divided images and the weights of a network for them."""
+    folder = tmp_path_factory.mktemp("own")
+    paint(folder / "images" / "train", 6, 0)
+    paint(folder / "images" / "test", 4, 1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_unpruned("resnet18", SMALL | {"num_classes": 3})
+    save_file(network.state_dict(), folder / "weights.safetensors")
+    return folder
+
+
+def settings(work: Path, output: Path, **changed: Any) -> dict[str, Any]:
+    chosen = {
+        "architecture": "resnet18",
+        "arguments": SMALL,
+        "weights": work / "weights.safetensors",
+        "data": work / "images",
+        "criterion": "weight",
+        "samples_per_class": 2,
+        "rate": 0.3,
+        "size": 32,
+        "output": output,
+    }
+    return chosen | changed
+
+
+@pytest.mark.parametrize("criterion", ["weight", "lrp"])
+def test_one_call_prunes_and_tells(work: Path, tmp_path: Path, criterion: str) -> None:
+    summary = prune_own_network(**settings(work, tmp_path / "out", criterion=criterion))
+    sizes = [units["at_first"] for units in summary.units.values()]
+    removed = sum(units["removed"] for units in summary.units.values())
+    assert removed == int(0.3 * sum(sizes) + 0.5)
+    assert summary.after.counts.params < summary.before.counts.params
+    assert summary.after.disk_bytes < summary.before.disk_bytes
+    assert summary.before.test.samples == 12 and summary.classes == list(CLASSES)
+    assert [item.batch for item in summary.after.latency] == [1, 64]
+    loaded = load(tmp_path / "out")
+    assert sum(tensor.numel() for tensor in loaded.model.parameters()) == summary.after.counts.params
+    assert loaded.arguments["num_classes"] == 3 and len(loaded.kept["conv1"]) == loaded.model.conv1.out_channels
+    written = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert written["after"]["counts"]["macs"] == summary.after.counts.macs
+    assert written["before"]["latency"][0]["batch"] == 1
+    page = (tmp_path / "out" / "summary.md").read_text()
+    assert f"Removed: {removed} of {sum(sizes)} units" in page and "fc: an output of the network" in page
+    again = prune_own_network(**settings(work, tmp_path / "again", criterion=criterion))
+    assert again.units == summary.units and again.after.test == summary.after.test
+
+
+def test_the_accuracy_told_is_that_of_the_written_network(work: Path, tmp_path: Path) -> None:
+    summary = prune_own_network(**settings(work, tmp_path, rate=0.6))
+    network = load(tmp_path).model
+    _, test = splits(work / "images", 0)
+    prepare, _ = preparation(network, 3, 32)
+    with torch.inference_mode():
+        predicted = network(batch(test.paths, prepare)).argmax(1).numpy()
+    assert (predicted == test.labels).mean() == pytest.approx(summary.after.test.accuracy)
+
+
+def test_inner_scope_and_budget(work: Path, tmp_path: Path) -> None:
+    summary = prune_own_network(**settings(work, tmp_path, scope="inner", budget="macs", rate=0.2))
+    assert summary.after.counts.macs <= 0.8 * summary.before.counts.macs
+    assert summary.left_out["layer1.0.conv2"] == "in a residual stream, outside the chosen scope"
+
+
+def test_an_undivided_folder_is_divided_by_class_and_seed(work: Path, tmp_path: Path) -> None:
+    paint(tmp_path / "all", 10, 2)
+    train, test = splits(tmp_path / "all", 0)
+    assert np.bincount(test.labels).tolist() == [2, 2, 2] and np.bincount(train.labels).tolist() == [8, 8, 8]
+    assert set(train.paths).isdisjoint(test.paths)
+    assert splits(tmp_path / "all", 0)[1].paths == test.paths != splits(tmp_path / "all", 1)[1].paths
+
+
+@pytest.mark.parametrize("wrapped", [lambda state: {"state_dict": state, "epoch": 3}, lambda state: {"model": state}])
+def test_usual_forms_of_weights_files_are_read(work: Path, tmp_path: Path, wrapped: Any) -> None:
+    state = load_file(work / "weights.safetensors")
+    halves = {
+        f"module.{name}": tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()
+    }
+    torch.save(wrapped(halves), tmp_path / "weights.pth")
+    network = build_unpruned("resnet18", SMALL | {"num_classes": 3})
+    load_weights(network, tmp_path / "weights.pth")
+    assert torch.equal(network.conv1.weight, state["conv1.weight"].half().float())
+
+
+class Dangerous:
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return print, ("code was run",)
+
+
+def test_bad_weights_are_one_clear_error(work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = build_unpruned("resnet18", SMALL | {"num_classes": 3})
+    (tmp_path / "a.safetensors").write_bytes((work / "weights.safetensors").read_bytes()[:500])
+    torch.save(Dangerous(), tmp_path / "b.pth")
+    torch.save([1, 2], tmp_path / "c.pth")
+    other = build_unpruned("resnet18", SMALL | {"num_classes": 4})
+    torch.save(other.state_dict(), tmp_path / "d.pth")
+    torch.save({"conv1.weight": torch.zeros(1)}, tmp_path / "e.pth")
+    for name, message in [
+        ("a.safetensors", "cannot be read"),
+        ("b.pth", "could run any code"),
+        ("c.pth", "no state dict"),
+        ("d.pth", r"fc.weight has shape \(4, 16\), not \(3, 16\).*number of classes"),
+        ("e.pth", "missing bn1.weight.*and .* more"),
+        ("f.pth", "cannot be read"),
+    ]:
+        with pytest.raises(SecateurError, match=message):
+            load_weights(network, tmp_path / name)
+    assert "code was run" not in capsys.readouterr().out
+
+
+def test_bad_folders_and_settings_are_one_clear_error_and_write_nothing(work: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    images = tmp_path / "images"
+    shutil.copytree(work / "images", images)
+    for changed, message in [
+        ({"data": tmp_path / "nowhere"}, "is no folder"),
+        ({"data": work}, "subfolders"),
+        ({"samples_per_class": 7}, "7 reference samples asked for"),
+        ({"criterion": "lpr"}, "unknown criterion 'lpr'"),
+        ({"rate": 1.5}, "rate 1.5"),
+        ({"architecture": "resnet181"}, "cannot be built"),
+        ({"scope": "outer"}, "scope 'outer'"),
+    ]:
+        with pytest.raises(SecateurError, match=message):
+            prune_own_network(**settings(work, output, **changed))
+    (images / "test" / "red" / "0.png").write_bytes(b"not an image")
+    with pytest.raises(SecateurError, match=r"0\.png cannot be read as an image"):
+        prune_own_network(**settings(work, output, data=images))
+    shutil.rmtree(images / "test" / "blue")
+    with pytest.raises(SecateurError, match="differ in the classes blue"):
+        prune_own_network(**settings(work, output, data=images))
+    (images / "test" / "blue").mkdir()
+    with pytest.raises(SecateurError, match="blue holds no image"):
+        prune_own_network(**settings(work, output, data=images))
+    assert not output.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the scene images and weights are not part of the project")
+def test_real_images_and_weights(tmp_path: Path) -> None:
+    with tarfile.open(SHARED / "scene15-128px.tar.gz") as archive:
+        members = [member for member in archive.getmembers() if member.isfile() and "/train/" in member.name]
+        archive.extractall(tmp_path, [member for member in members if int(member.name[-8:-4]) % 4 == 0], filter="data")
+    state = load_file(SHARED / "resnet18-tinyimagenet64.safetensors")
+    state["fc.weight"], state["fc.bias"] = state["fc.weight"][:15].clone(), state["fc.bias"][:15].clone()
+    save_file(state, tmp_path / "weights.safetensors")
+    summary = prune_own_network(
+        architecture="resnet18",
+        weights=tmp_path / "weights.safetensors",
+        data=tmp_path / "scene15" / "train",
+        criterion="lrp",
+        samples_per_class=2,
+        rate=0.3,
+        output=tmp_path / "out",
+        size=64,
+        scope="inner",
+    )
+    assert summary.difference_from_mask < 1e-5
+    assert len(summary.classes) == 15
+    assert summary.after.counts.macs < summary.before.counts.macs
