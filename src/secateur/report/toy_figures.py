@@ -55,14 +55,14 @@ def _of_variant(
         yield (
             "cells", "Published and ours, cell by cell",
             "Accuracy on the training set in per cent, mean ± standard deviation, after 1,000 of 3,000 neurons are "
-            "removed: published above, ours below. Green: reproduced, the intervals mean ± spread of both overlap; orange: "
-            "not reproduced.", cells_table(cells),
+            "removed: published above, ours below. Green: reproduced, the intervals mean ± spread of both overlap; "
+            "orange: not reproduced.", cells_table(cells),
         )  # fmt: skip
     if main["references"].nunique() > 1:
         yield (
             "references", "Where reference samples come from",
-            "Mean accuracy on the training set. Full lines: reference samples evenly spaced along the curves, as in the "
-            "published study; dashed: drawn at random from the training set.", both_references(main, look),
+            "Mean accuracy on the training set. Full lines: reference samples evenly spaced along the curves, as in "
+            "the published study; dashed: drawn at random from the training set.", both_references(main, look),
         )  # fmt: skip
     curves = mine[mine["removed"] != PUBLISHED_REMOVED]
     if curves["rate"].nunique() > 1:
@@ -76,10 +76,11 @@ def _of_variant(
     if not agreeing.empty:
         yield (
             "stability", "How stable the rankings are",
-            "Agreement of two rankings by the same criterion from different reference samples. Top: share that the first "
-            "1,000 neurons to go have in common (by chance a third). Middle: Spearman's correlation of the neurons' ranks. "
-            "Bottom: the same correlation between argsort lists, as the authors' code took it. Such a list holds the "
-            "arbitrary numbers of the neurons, so the bottom row says nothing about how well rankings agree.",
+            "Agreement of two rankings by the same criterion from different reference samples. Top: share that the "
+            "first 1,000 neurons to go have in common (by chance a third). Middle: Spearman's correlation of the "
+            "neurons' ranks. Bottom: the same correlation between argsort lists, as the authors' code took it. Such a "
+            "list holds the arbitrary numbers of the neurons, so the bottom row says nothing about how well rankings "
+            "agree.",
             agreement(agreeing, look),
         )  # fmt: skip
 
@@ -110,7 +111,7 @@ def over_rates(curves: pd.DataFrame, look: Style) -> Any:
     for axes, name in zip(panels, names, strict=True):
         _lines(axes, curves[curves["dataset"] == name], "rate", look)
         axes.set(title=name, xlabel="share of neurons removed", xlim=(0, 1))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25 %", "50 %", "75 %", "100 %"], fontsize=9)
     _finish(figure, panels, look, curves)
     return figure
 
@@ -196,7 +197,7 @@ def _lines(axes: Any, table: pd.DataFrame, x: str, look: Style) -> None:
 def _logarithmic(axes: Any, counts: pd.Series) -> None:
     axes.set_xscale("log")
     ticks = sorted(set(counts))
-    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=9)
     axes.minorticks_off()
 
 

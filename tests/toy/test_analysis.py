@@ -1,0 +1,174 @@
+"""Published beside ours: what counts as reproduced, and the ordering of the criteria, tested."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from secateur.analysis import toy
+from secateur.errors import SecateurError
+
+PUBLISHED = Path("report/published")
+COUNTS = [1, 2, 5, 10, 20, 50, 100, 200]
+
+
+def measured(levels: dict[str, float], networks: int = 5, noise: float = 0.0, **other: Any) -> pd.DataFrame:
+    """A main table: accuracy = level of the criterion + noise of the network and of the draw."""
+    generator = np.random.default_rng(0)
+    rows = [
+        {
+            "dataset": dataset,
+            "variant": "authors",
+            "references": "generated",
+            "model_seed": seed,
+            "criterion": criterion,
+            "samples_per_class": count,
+            "repetition": repetition,
+            "rate": 1 / 3,
+            "removed": 1000,
+            "evaluated_on": "train",
+            "noise_sigma": 0.0,
+            "accuracy": level + noise * generator.standard_normal(),
+            "accuracy_unpruned": 0.99,
+        }
+        | other
+        for dataset in ("moons", "circles", "spirals")
+        for seed in range(networks)
+        for criterion, level in levels.items()
+        for count in COUNTS
+        for repetition in range(3)
+    ]
+    return pd.DataFrame(rows)
+
+
+ORDERED = {"lrp": 0.95, "weight": 0.93, "taylor": 0.85, "gradient": 0.80}
+
+
+def test_the_published_file_has_96_training_cells_and_is_in_shares() -> None:
+    published = toy.read_published(PUBLISHED / "toy_published.csv")
+    train = published[published["evaluated_on"] == "train"]
+    assert len(train) == 3 * 4 * 8 == 96
+    assert not train.duplicated(toy.CELL).any()
+    assert published["published_mean"].between(0.2, 1).all()
+    cell = train.query("dataset == 'spirals' and criterion == 'lrp' and samples_per_class == 5")
+    assert cell["published_mean"].item() == pytest.approx(0.91852)
+    assert set(published["noise_sigma"]) == {0.0, 0.01, 0.1, 0.3}
+
+
+def ours_as_published(shift: float) -> pd.DataFrame:
+    published = toy.read_published(PUBLISHED / "toy_published.csv")
+    train = published[published["evaluated_on"] == "train"]
+    keep = ["accuracy", *toy.CELL]
+    rows = train.assign(accuracy=train["published_mean"] + shift)[keep]
+    fixed = {"variant": "authors", "references": "generated", "rate": 1 / 3, "removed": 1000, "accuracy_unpruned": 1.0}
+    return pd.concat([rows.assign(**fixed, model_seed=0, repetition=r) for r in (0, 1)], ignore_index=True)
+
+
+def test_equal_figures_are_reproduced_and_distant_ones_are_not() -> None:
+    published = toy.read_published(PUBLISHED / "toy_published.csv")
+    same = toy.compare(published, ours_as_published(0.0))
+    train = same[same["evaluated_on"] == "train"]
+    assert (train["verdict"] == "reproduced").all() and train["within_std"].all()
+    assert set(same.loc[same["evaluated_on"] == "unseen", "verdict"]) == {"not measured"}
+    far = toy.compare(published, ours_as_published(-0.3))
+    assert (far.loc[far["evaluated_on"] == "train", "verdict"] == "not reproduced").all()
+
+
+def test_the_spread_is_that_of_both_with_the_sampling_error() -> None:
+    published = toy.read_published(PUBLISHED / "toy_published.csv")
+    found = toy.compare(published, ours_as_published(-0.001)).query(
+        "dataset == 'moons' and criterion == 'weight' and samples_per_class == 5 and evaluated_on == 'train'"
+    )
+    row = found.iloc[0]
+    error = sum(np.sqrt(p * (1 - p) / 2000) for p in (0.996, 0.995))
+    assert row["spread"] == pytest.approx(error)
+    # Neither side varies, so without the sampling error one sample in a thousand already counts as a difference.
+    assert row["verdict"] == "reproduced" and not row["within_std"]
+
+
+def test_our_spread_is_that_over_networks_and_draws() -> None:
+    table = measured({"lrp": 0.9}, networks=2)
+    table["accuracy"] += 0.02 * table["model_seed"]
+    found = toy.summarise(table)
+    values = [0.9] * 3 + [0.92] * 3
+    np.testing.assert_allclose(found["ours_std"], np.std(values, ddof=1))
+    np.testing.assert_allclose(found["ours_mean"], 0.91)
+    assert set(found["networks"]) == {2} and set(found["draws"]) == {3}
+
+
+def test_cells_are_counted_by_variant_and_set() -> None:
+    comparison = toy.compare(toy.read_published(PUBLISHED / "toy_published.csv"), ours_as_published(0.0))
+    counts = toy.count_cells(comparison).set_index("dataset")
+    assert counts.loc["all", ["cells", "reproduced"]].tolist() == [96, 96]
+    assert counts.loc["moons", "cells"] == 32
+
+
+def test_every_note_is_explained() -> None:
+    known = toy.read_differences(PUBLISHED / "toy_differences.yaml")
+    tables = [
+        measured(ORDERED, variant=variant, references=references)
+        for variant in ("authors", "text")
+        for references in ("generated", "training")
+    ]
+    comparison = toy.compare(toy.read_published(PUBLISHED / "toy_published.csv"), pd.concat(tables))
+    named = {name for note in comparison["note"] for name in note.split("; ") if name}
+    assert named <= set(known)
+    assert {"third ReLU", "degenerate single samples", "test is reference"} <= set(known)
+
+
+def test_a_clear_ordering_holds_and_its_reverse_is_contradicted() -> None:
+    holds = toy.ordering(measured(ORDERED, noise=0.01))
+    assert set(holds["ordering"]) == {"holds"}
+    assert set(holds["samples_per_class"]) == {"all", *map(str, COUNTS)}
+    assert (holds["p"] <= 0.05).all()
+    reverse = dict(zip(ORDERED, reversed(ORDERED.values()), strict=True))
+    assert set(toy.ordering(measured(reverse, noise=0.01))["ordering"]) == {"contradicted"}
+
+
+def test_at_least_as_good_allows_half_a_point_and_better_does_not() -> None:
+    nearly = ORDERED | {"lrp": 0.928}
+    found = toy.ordering(measured(nearly)).query("samples_per_class == 'all' and better == 'lrp'")
+    assert set(found["pair"]) == {"holds"}
+    ties = ORDERED | {"taylor": 0.80}
+    found = toy.ordering(measured(ties)).query("samples_per_class == 'all' and better == 'taylor'")
+    assert set(found["pair"]) == {"undecided"}
+
+
+def test_too_few_networks_leave_the_ordering_undecided() -> None:
+    assert toy.networks_needed() == 5
+    assert set(toy.ordering(measured(ORDERED, networks=4))["ordering"]) == {"undecided"}
+    assert toy.ordering(measured({"lrp": 0.9})).empty
+
+
+def test_equal_criteria_are_seldom_called_ordered() -> None:
+    """The level of the test: with four equal criteria the whole ordering holds in at most 5 % of the cases."""
+    table = measured(dict.fromkeys(ORDERED, 0.9))
+    table = table.query("dataset == 'moons' and samples_per_class == 1 and repetition == 0")
+    # Every simulated study is a "dataset" of its own, so that all are tested in one call.
+    studies = pd.concat([table.assign(dataset=f"study {number}") for number in range(60)], ignore_index=True)
+    studies["accuracy"] += 0.05 * np.random.default_rng(7).standard_normal(len(studies))
+    found = toy.ordering(studies).query("samples_per_class == 'all'")
+    assert found["dataset"].nunique() == 60
+    assert found.loc[found["ordering"] == "holds", "dataset"].nunique() <= 3
+
+
+def test_the_stage_writes_its_tables(finished: Path, tmp_path: Path) -> None:
+    toy.run(finished, tmp_path, PUBLISHED / "toy_published.csv")
+    comparison = pd.read_csv(tmp_path / "toy_published.csv")
+    # The small study removes 40 neurons, not 1,000: nothing of it may pass for a published cell.
+    assert comparison.empty or set(comparison["verdict"]) == {"not measured"}
+    stability = pd.read_csv(tmp_path / "toy_stability.csv")
+    assert set(stability["networks"]) == {2}
+    for name in ("toy_cells", "toy_ordering"):
+        assert (tmp_path / f"{name}.csv").exists()
+
+
+def test_unreadable_files_are_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(SecateurError, match="not the published figures"):
+        toy.read_published(tmp_path / "none.csv")
+    with pytest.raises(SecateurError, match="not a table of the 2-D study"):
+        toy.read_measured(tmp_path / "none.parquet")
+    with pytest.raises(SecateurError, match="not a list of differences"):
+        toy.read_differences(tmp_path / "none.yaml")
