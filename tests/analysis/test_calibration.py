@@ -39,6 +39,11 @@ def test_iman_davenport_holds_its_level_from_the_fewest_blocks_on(blocks):
     assert_at_most(calibration.false_friedman(blocks, 6, 300), ALPHA)
 
 
+@pytest.mark.parametrize("seeds", [6, 9])
+def test_exact_intervals_contain_the_truth_as_often_as_they_say(seeds):
+    assert calibration.covered(seeds, "exact", 400).interval[1] >= 0.95
+
+
 def test_the_interval_is_reported_by_the_exact_binomial():
     found = calibration.Share(5, 100)
     assert found.value == 0.05

@@ -1,5 +1,7 @@
 """Ranks, Friedman's test and Nemenyi's difference on the example of Demšar (2006, Table 6)."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,7 +37,20 @@ def test_friedman_and_iman_davenport_are_those_of_the_paper_up_to_the_correction
     assert uncorrected == pytest.approx(9.28, abs=0.005)
     assert 13 * uncorrected / (14 * 3 - uncorrected) == pytest.approx(3.69, abs=0.005)
     assert found.f == pytest.approx(13 * found.chi_square / (14 * 3 - found.chi_square))
-    assert found.p == pytest.approx(stats.f.sf(found.f, 3, 39)) and found.p < 0.05
+    assert found.p == pytest.approx(stats.f.sf(found.f, 3, 39), abs=0.01) and found.p < 0.05
+
+
+def test_from_fifteen_blocks_on_the_p_value_is_that_of_the_f_distribution():
+    found = rank(pd.concat([DEMSAR, DEMSAR]), 0.05)
+    assert found.p == stats.f.sf(found.f, 3, 81)
+
+
+def test_few_blocks_are_permuted_and_agree_with_every_permutation_counted():
+    table = pd.DataFrame([[3, 2, 1], [3, 2, 1], [3, 2, 1], [3, 1, 2], [2, 3, 1]])
+    orders = np.array(list(itertools.permutations([1, 2, 3])))
+    sums = np.array([np.sum([orders[i] for i in chosen], axis=0) for chosen in itertools.product(range(6), repeat=5)])
+    expected = ((sums**2).sum(axis=1) >= (table.sum() ** 2).sum()).mean()
+    assert rank(table, 0.05).p == pytest.approx(expected, abs=0.01)
 
 
 def test_friedmans_chi_square_is_scipys():

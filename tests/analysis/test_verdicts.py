@@ -18,7 +18,7 @@ EQUAL = dict.fromkeys(synthetic.CRITERIA, 0.02)
 
 def judge(curves: pd.DataFrame, cost: pd.DataFrame | None = None) -> pd.DataFrame:
     cost = synthetic.cost(study=str(curves["study"].iloc[0])) if cost is None else cost
-    return verdicts(measure_all(curves), cost, claim_files.read(CLAIMS), seed=0)
+    return verdicts(measure_all(curves), cost, claim_files.read(CLAIMS))
 
 
 def overall(table: pd.DataFrame, claim: str, criterion: str = "lrp") -> pd.Series:
@@ -137,7 +137,7 @@ ORDER = {"contradicted": 0, "undecided": 1, "supported": 2}
 def test_better_data_never_give_a_worse_verdict(values, gain, test, exists):
     def verdict(shift: float) -> int:
         moved = {name: one + shift for name, one in values.items()}
-        found = decide(moved, Bounds(0.01, 0.0), alpha=0.05, test=test, seed=None, exists=exists)
+        found = decide(moved, Bounds(0.01, 0.0), alpha=0.05, test=test, exists=exists)
         return ORDER[found.verdict]
 
     assert verdict(gain) >= verdict(0.0)

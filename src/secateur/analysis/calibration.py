@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from secateur.analysis.paired import holm, interval, wilcoxon_p
+from secateur.analysis.paired import exact_interval, holm, interval, wilcoxon_p
 from secateur.analysis.ranks import rank
 from secateur.analysis.verdicts import SUPPORTED, UNDECIDED, Bounds, decide
 from secateur.seeds import derive
@@ -58,7 +58,7 @@ def verdict_of(generator: np.random.Generator, seeds: int, gain: float, limits: 
     """The verdict on a simulated benchmark: criterion against three rivals."""
     values = simulated(generator, seeds, gain, 1 + len(RIVALS))
     differences = {rival: values[:, 0] - values[:, 1 + index] for index, rival in enumerate(RIVALS)}
-    return decide(differences, limits, alpha=alpha, test="wilcoxon", seed=None).verdict
+    return decide(differences, limits, alpha=alpha, test="wilcoxon").verdict
 
 
 BETTER, NOT_WORSE = Bounds(MARGIN, 0.0), Bounds(-MARGIN, -MARGIN)
@@ -98,17 +98,24 @@ def false_friedman(blocks: int, criteria: int, simulations: int, alpha: float = 
     """How often Iman and Davenport's test finds a difference among equal criteria."""
 
     def differs(generator: np.random.Generator) -> bool:
-        return rank(pd.DataFrame(simulated(generator, blocks, 0.0, criteria)), alpha).p <= alpha
+        return (
+            rank(pd.DataFrame(simulated(generator, blocks, 0.0, criteria)), alpha, int(generator.integers(2**31))).p
+            <= alpha
+        )
 
     return share(differs, simulations, derive(0, "friedman", blocks, criteria))
 
 
-def covered(seeds: int, simulations: int, alpha: float = 0.05) -> Share:
-    """How often the BCa interval of a mean difference contains the true one."""
+def covered(seeds: int, kind: str, simulations: int, alpha: float = 0.05) -> Share:
+    """How often an interval of a mean difference contains the true one; kind: "exact" (signed-rank) or "bca"."""
 
     def contains(generator: np.random.Generator) -> bool:
         values = simulated(generator, seeds, 0.0, 2)
-        low, high = interval(values[:, 0] - values[:, 1], 1 - alpha, int(generator.integers(2**31)))
+        differences = values[:, 0] - values[:, 1]
+        if kind == "exact":
+            low, high = exact_interval(differences, 1 - alpha)
+        else:
+            low, high = interval(differences, 1 - alpha, int(generator.integers(2**31)))
         return low <= 0.0 <= high
 
     return share(contains, simulations, derive(0, "covered", seeds))

@@ -98,6 +98,32 @@ def rank_biserial(differences: np.ndarray) -> float:
     return float((ranks * np.sign(changed)).sum() / ranks.sum())
 
 
+def exact_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Interval of the centre of the differences that inverts the signed-rank test (Hodges and Lehmann 1963).
+
+    Its ends are order statistics of the Walsh averages (means of any two values), chosen by the exact null
+    distribution of Wilcoxon's statistic: it leaves out a value exactly where the two-sided test against that value
+    has p <= 1 - confidence. For differences that are symmetric about their centre it covers that centre with at
+    least the wanted confidence, however few there are.
+
+    Args:
+        values: shape (blocks,), finite; confidence: in (0, 1).
+
+    Returns:
+        (low, high); (NaN, NaN) where so few blocks have no such interval (fewer than six at 95 %).
+    """
+    n = values.size
+    ways = np.ones(1)  # ways[w]: assignments of signs with rank sum w
+    for size in range(1, n + 1):
+        ways = np.append(ways, np.zeros(size)) + np.append(np.zeros(size), ways)
+    cut = int(np.searchsorted(np.cumsum(ways) / 2.0**n, (1 - confidence) / 2 * (1 + 1e-12), side="right"))
+    if cut == 0:
+        return np.nan, np.nan
+    one, two = np.triu_indices(n)
+    walsh = np.sort((values[one] + values[two]) / 2)
+    return float(walsh[cut - 1]), float(walsh[-cut])
+
+
 def interval(values: np.ndarray, confidence: float, seed: int) -> tuple[float, float]:
     """Bias-corrected and accelerated bootstrap interval of the mean (Efron 1987), from `scipy.stats.bootstrap`.
 
@@ -107,8 +133,8 @@ def interval(values: np.ndarray, confidence: float, seed: int) -> tuple[float, f
         seed: of the resampling stream; the same seed and values give the same interval.
 
     Returns:
-        (low, high); (NaN, NaN) for fewer than three blocks. With fewer than about ten blocks it is too narrow:
-        docs/statistics.md has the measured coverage.
+        (low, high); (NaN, NaN) for fewer than three blocks. With few blocks it is too narrow (docs/statistics.md has
+        the measured coverage): for statements use `exact_interval`.
     """
     from scipy import stats
 
@@ -165,16 +191,17 @@ def compare(differences: np.ndarray, *, alpha: float, rope: float, seed: int) ->
 
     Args:
         differences: shape (blocks,), turned so that positive = the criterion is better.
-        alpha: level in (0, 1); the interval has confidence 1 - alpha.
+        alpha: level in (0, 1); both intervals have confidence 1 - alpha.
         rope: half-width of the region of practical equivalence.
         seed: of the resampling streams.
 
     Returns:
-        `n n_differ mean_difference low high rank_biserial wilcoxon_p permutation_p p_worse p_equal p_better note`.
+        `n n_differ mean_difference low high bca_low bca_high rank_biserial wilcoxon_p permutation_p p_worse p_equal p_better note`.
         A p-value is NaN, and `note` says why, when so few blocks could not reach alpha.
     """
     changed = int(np.count_nonzero(differences))
-    low, high = interval(differences, 1 - alpha, seed)
+    low, high = exact_interval(differences, 1 - alpha)
+    bca_low, bca_high = interval(differences, 1 - alpha, seed)
     reachable = smallest_p(changed) <= alpha
     note = ""
     if not reachable and changed == differences.size:
@@ -184,7 +211,8 @@ def compare(differences: np.ndarray, *, alpha: float, rope: float, seed: int) ->
     worse, equal, better = bayesian_signed_rank(differences, rope, seed)
     return {
         "n": int(differences.size), "n_differ": changed, "mean_difference": float(differences.mean()),
-        "low": low, "high": high, "rank_biserial": rank_biserial(differences),
+        "low": low, "high": high, "bca_low": bca_low, "bca_high": bca_high,
+        "rank_biserial": rank_biserial(differences),
         "wilcoxon_p": wilcoxon_p(differences) if reachable else np.nan,
         "permutation_p": permutation_p(differences, seed=seed) if reachable else np.nan,
         "p_worse": worse, "p_equal": equal, "p_better": better, "note": note,

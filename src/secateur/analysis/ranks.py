@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 LEAST_BLOCKS = 5
-"""Below this the F distribution of Iman and Davenport is a poor guide (see the calibration in docs/statistics.md)."""
+"""Below this hardly anything but a perfect order would show."""
+ENOUGH_BLOCKS, PERMUTATIONS = 15, 5_000
+"""Below so many blocks the F distribution gives too small p-values, so ranks are permuted within blocks instead."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,18 @@ class Ranking:
     note: str
 
 
-def rank(table: pd.DataFrame, alpha: float) -> Ranking:
+def rank(table: pd.DataFrame, alpha: float, seed: int = 0) -> Ranking:
     """Rank criteria within every block, and test whether they differ at all.
 
     Args:
         table: rows blocks, columns criteria, more is better. Blocks with a missing value are left out.
         alpha: level of Nemenyi's critical difference.
+        seed: of the permutations.
 
     Returns:
         Average ranks with mid-ranks for ties; Friedman's chi-square (Demšar 2006, eq. 6, corrected for ties), Iman
-        and Davenport's F and its p-value (eq. 7), and the critical difference q sqrt(k (k + 1) / 6N).
+        and Davenport's F (eq. 7) with its p-value, from the F distribution or, below `ENOUGH_BLOCKS`, from permutations
+        within blocks (exact up to simulation), and the critical difference q sqrt(k (k + 1) / 6N).
     """
     from scipy import stats
 
@@ -50,12 +54,25 @@ def rank(table: pd.DataFrame, alpha: float) -> Ranking:
         chi_square = float(stats.friedmanchisquare(*(complete[name] for name in complete.columns)).statistic)
     remaining = n * (k - 1) - chi_square
     f = (n - 1) * chi_square / remaining if remaining > 1e-9 else np.inf
-    p = float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
+    few = n < ENOUGH_BLOCKS
+    p = _permuted(ranks.to_numpy(), seed) if few else float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
     critical = critical_difference(k, n, alpha)
     note = ""
     if critical > k - 1:
         note = f"Nemenyi's critical difference ({critical:.1f}) exceeds the largest possible difference ({k - 1})"
     return Ranking(average, n, chi_square, f, p, critical, note)
+
+
+def _permuted(ranks: np.ndarray, seed: int) -> float:
+    """Share of permutations within blocks whose average ranks spread at least as much as the observed ones.
+
+    Friedman's statistic and that of Iman and Davenport rise with the squared rank sums, so the p-value is that of both.
+    """
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permuted(np.broadcast_to(ranks, (PERMUTATIONS, *ranks.shape)), axis=2)
+    spread = (shuffled.sum(axis=1) ** 2).sum(axis=1)
+    observed = (ranks.sum(axis=0) ** 2).sum()
+    return float((1 + (spread >= observed - 1e-9).sum()) / (1 + PERMUTATIONS))
 
 
 def critical_difference(criteria: int, blocks: int, alpha: float) -> float:

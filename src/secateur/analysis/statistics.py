@@ -56,7 +56,7 @@ def run(
         "intervals": intervals(measures, claims.alpha, seed),
         "tests": pairwise_tests(measures, claims.alpha, seed),
         "ranks": rankings(measures, claims.alpha),
-        "verdicts": verdicts(measures, cost, claims, seed),
+        "verdicts": verdicts(measures, cost, claims),
         "power": plan(measures, claims, PLANNED),
     }
     output = Path(output_dir)
@@ -77,7 +77,8 @@ def intervals(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
     """Mean over seeds of every measure, with its spread and its BCa interval.
 
     Returns:
-        Columns `study branch samples_per_class criterion measure at n mean low high sd smallest largest unit better`.
+        Columns `study branch samples_per_class criterion measure at n mean bca_low bca_high sd smallest largest
+        unit better`.
     """
     rows = []
     keys = [*GROUP, "criterion", "measure", "at"]
@@ -87,11 +88,11 @@ def intervals(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
         better, unit, _ = MEASURES[str(key[4])]
         rows.append(
             dict(zip(keys, key, strict=True))
-            | {"n": values.size, "mean": values.mean(), "low": low, "high": high,
+            | {"n": values.size, "mean": values.mean(), "bca_low": low, "bca_high": high,
                "sd": values.std(ddof=1) if values.size > 1 else float("nan"),
                "smallest": values.min(), "largest": values.max(), "unit": unit, "better": better}
         )  # fmt: skip
-    columns = [*keys, "n", "mean", "low", "high", "sd", "smallest", "largest", "unit", "better"]
+    columns = [*keys, "n", "mean", "bca_low", "bca_high", "sd", "smallest", "largest", "unit", "better"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -125,6 +126,7 @@ def pairwise_tests(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFr
                 )
         rows.extend(group)
     columns = ["scope", *GROUP, "measure", "criterion", "other", "n", "n_differ", "mean_difference", "low", "high",
+               "bca_low", "bca_high",
                "rank_biserial", "wilcoxon_p", "wilcoxon_holm", "permutation_p", "permutation_holm", "p_worse",
                "p_equal", "p_better", "note"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
@@ -139,7 +141,7 @@ def rankings(measures: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """
     rows = []
     for key, table in _block_tables(measures):
-        found = rank(table, alpha)
+        found = rank(table, alpha, derive(0, "friedman", *key.values()))
         rows += [
             key | {"criterion": criterion, "average_rank": value, "blocks": found.blocks, "criteria": table.shape[1],
                    "friedman_chi_square": found.chi_square, "iman_davenport_f": found.f, "p": found.p,

@@ -15,8 +15,7 @@ import pandas as pd
 from secateur.analysis import sentences
 from secateur.analysis.claims import Claim, Claims
 from secateur.analysis.measures import MEASURES, wide
-from secateur.analysis.paired import blocks_needed, interval, permutation_p, rank_biserial, wilcoxon_p
-from secateur.seeds import derive
+from secateur.analysis.paired import blocks_needed, exact_interval, permutation_p, rank_biserial, wilcoxon_p
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 COLUMNS = [
@@ -65,7 +64,6 @@ def decide(
     *,
     alpha: float,
     test: str,
-    seed: int | None,
     exists: bool = False,
 ) -> Decision:
     """Test the differences against their bounds.
@@ -76,7 +74,6 @@ def decide(
         limits: see `Bounds`.
         alpha: level of the whole decision.
         test: "wilcoxon" or "permutation".
-        seed: of the bootstrap; None leaves the interval out.
         exists: the claim is "for at least one comparison" instead of "for every comparison"; the comparisons are then
             tested in their order, each only after all before it have passed (a fixed sequence needs no correction).
 
@@ -121,21 +118,20 @@ def decide(
     else:
         reason = "unclear"
     values = present[against]
-    low, high = (np.nan, np.nan) if seed is None else interval(values, 1 - alpha, seed)
+    low, high = exact_interval(values, 1 - alpha)
     return Decision(
         verdict, reason, against, int(values.size), float(values.mean()), low, high, rank_biserial(values),
         np.nan if reason == "few" else min(1.0, 2 * min(p_pair)), empty,
     )  # fmt: skip
 
 
-def verdicts(measures: pd.DataFrame, cost: pd.DataFrame, claims: Claims, seed: int) -> pd.DataFrame:
+def verdicts(measures: pd.DataFrame, cost: pd.DataFrame, claims: Claims) -> pd.DataFrame:
     """The verdict on every claim, for every criterion it is tested for, per study and overall.
 
     Args:
         measures: from `measures.measure_all`; may lack criteria, branches or studies.
         cost: the table `cost`, possibly empty.
         claims: from `claims.read`.
-        seed: the run's seed; every interval draws from its own stream.
 
     Returns:
         Columns `COLUMNS`; `scope` is "study" or "overall", `p` is NaN where too few blocks could not reach alpha.
@@ -149,18 +145,15 @@ def verdicts(measures: pd.DataFrame, cost: pd.DataFrame, claims: Claims, seed: i
             }
             decided = {}
             for study, differences in per_study.items():
-                stream = derive(seed, "verdict", claim.id, criterion, study)
-                decided[study] = _decide(claim, differences, claims.alpha, stream)
+                decided[study] = _decide(claim, differences, claims.alpha)
                 rows.append(_row(claim, criterion, "study", study, decided[study], claims.alpha))
-            overall, blocks = _overall(claim, per_study, decided, claims.alpha, derive(seed, claim.id, criterion))
+            overall, blocks = _overall(claim, per_study, decided, claims.alpha)
             rows.append(_row(claim, criterion, "overall", blocks, overall, claims.alpha, decided))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _decide(claim: Claim, differences: dict[str, np.ndarray], alpha: float, seed: int) -> Decision:
-    return decide(
-        differences, bounds(claim), alpha=alpha, test=claim.test, seed=seed, exists=claim.comparison == "keeps"
-    )
+def _decide(claim: Claim, differences: dict[str, np.ndarray], alpha: float) -> Decision:
+    return decide(differences, bounds(claim), alpha=alpha, test=claim.test, exists=claim.comparison == "keeps")
 
 
 def _differences(
@@ -200,14 +193,14 @@ def _minus(left: pd.DataFrame, one: str, right: pd.DataFrame, other: str) -> np.
 
 
 def _overall(
-    claim: Claim, per_study: dict[str, dict[str, np.ndarray]], decided: dict[str, Decision], alpha: float, seed: int
+    claim: Claim, per_study: dict[str, dict[str, np.ndarray]], decided: dict[str, Decision], alpha: float
 ) -> tuple[Decision, str]:
     """Over studies: a test with studies as blocks where there are enough, else what all studies say alike."""
     names = [name for name in next(iter(per_study.values()), {}) if all(name in found for found in per_study.values())]
     means = {name: np.array([found[name].mean() for found in per_study.values() if found[name].size]) for name in names}
     fewest = min((values.size for values in means.values()), default=0)
     if fewest >= blocks_needed(alpha / 2, "greater"):
-        return _decide(claim, means, alpha, seed), "studies"
+        return _decide(claim, means, alpha), "studies"
     verdict_set = {decision.verdict for decision in decided.values()}
     reasons = {decision.reason for decision in decided.values() if decision.reason}
     worst = min(decided.values(), key=lambda decision: np.inf if np.isnan(decision.effect) else decision.effect,

@@ -133,7 +133,8 @@ def pairwise(tests: pd.DataFrame) -> Table:
     frame["study"] = frame["study"].where(frame["scope"] == "study", "all studies")
     return build(
         "pairs-table", "Every pair, tested",
-        "Difference: criterion minus other, in percentage points. p-values are two-sided; “Holm” is corrected for all "
+        "Difference: criterion minus other, in percentage points; from … to: exact interval of "
+        "the signed-rank test. p-values are two-sided; “Holm” is corrected for all "
         "pairs of the same setting. “≈”: probability that the two are practically equal (within one point), by the "
         "Bayesian signed-rank test. A dash: too few blocks for such a test ever to reach its level.",
         frame, {

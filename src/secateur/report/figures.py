@@ -7,10 +7,11 @@ import pandas as pd
 
 from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
+from secateur.analysis import toy as toy_study
 from secateur.analysis.measures import wide
 from secateur.analysis.statistics import ROPE
 from secateur.files import write_json
-from secateur.report import plots, style, toy
+from secateur.report import plots, style, toy, toy_figures
 from secateur.report.drawing import BRANCHES, Drawing, read_statistics
 
 MAIN = "mean_accuracy_over_rate"
@@ -57,6 +58,7 @@ def run(
         lambda: _profiles(others["profiles"], look),
         lambda: _cost(others["cost"], claims, look),
         lambda: toy.drawings(others["toy"], Path(statistics_dir), toy_dir, look),
+        lambda: _further_toy(Path(tables_dir), Path(statistics_dir), look),
     ]
     for part in parts:
         with style.theme(look, "secateur"):
@@ -134,13 +136,13 @@ def _comparisons(
             "effects", where, name,
             f"How much more accuracy, averaged over all pruning rates, LRP keeps than each other criterion: right of "
             f"the line is better, inside the shaded band the two are practically equal. Dots: mean difference; bars: "
-            f"{level} BCa bootstrap interval (from three {blocks} on); n = {n} {blocks}.",
+            f"exact {level} interval from the signed-rank test (none below six {blocks}); n = {n} {blocks}.",
             plots.effects(group, list(claims.criteria), ROPE, look, title=name), study, branch, samples, panel,
         )  # fmt: skip
         yield Drawing(
             "pairs", where, name,
             "Row minus column, in percentage points of accuracy averaged over all pruning rates; best at the top. A "
-            f"star: the {level} BCa interval of the difference excludes zero (not corrected for the number of pairs; "
+            f"star: the exact {level} interval of the difference excludes zero (not corrected for the number of pairs; "
             f"corrected tests are in the table below). n = {n} {blocks}.",
             plots.pairs(group, look, title=name), study, branch, samples, panel,
         )  # fmt: skip
@@ -194,3 +196,18 @@ def _cost(cost: pd.DataFrame, claims: claim_files.Claims, look: style.Style) -> 
             plots.cost(group, limits[0] if limits else None, look, title=""), str(study),
             panel=str(study),
         )  # fmt: skip
+
+
+def _further_toy(folder: Path, statistics: Path, look: style.Style) -> Iterator[Drawing]:
+    """The 2-D study's figures that need its statistics, where the run has them."""
+    if not (folder / "toy.parquet").exists() or not (statistics / "toy_published.csv").exists():
+        return
+    found = {
+        name: read_statistics(statistics, name).astype({"samples_per_class": int})
+        for name in ("toy_published", "toy_stability")
+        if (statistics / f"{name}.csv").exists()
+    }
+    yield from toy_figures.drawings(
+        toy_study.read_measured(folder / "toy.parquet"), found["toy_published"],
+        found.get("toy_stability", pd.DataFrame()), look,
+    )  # fmt: skip

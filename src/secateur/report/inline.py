@@ -45,7 +45,8 @@ def svg(path: str | Path, title: str, prefix: str, colours: dict[str, str]) -> s
         text = re.sub(re.escape(found), wanted, text, flags=re.IGNORECASE)
     head, _, rest = text.partition(">")
     width = re.search(r'viewBox="\S+ \S+ (\S+)', head)  # in points; text then has the same size in every figure
-    style = f"max-width:{1.45 * float(width[1]):.0f}px" if width else ""
+    points = float(width[1]) if width else 400.0
+    style = f"max-width:{1.5 * points:.0f}px" + (f";min-width:{0.85 * points:.0f}px" if points > 420 else "")
     head = re.sub(r'\s(width|height|version|xmlns:xlink)="[^"]*"', "", head)
     text = f'{head} style="{style}" role="img" aria-label="{html.escape(title, quote=True)}">{rest}'
     return re.sub(r">\s+<", "><", text.replace("xlink:href", "href")).strip()

@@ -8,7 +8,7 @@ import pandas as pd
 from secateur.analysis.tables import CURVE, records
 from secateur.report.style import Style
 
-WIDTH, HEIGHT = 6.2, 4.0
+WIDTH, HEIGHT = 5.6, 3.7
 """Inches of a single panel."""
 GRID = 41
 """Points of the common grid over removed MACs."""
