@@ -133,8 +133,9 @@ def table(architectures: list[str]) -> str:
     for name in architectures:
         cells = []
         for rule in RULES:
-            double = largest_difference(name, rule, torch.float64)
-            ours, theirs = difference_from_exact(name, rule)
+            exact, single = unit_scores(name, rule, torch.float64), unit_scores(name, rule, torch.float32)
+            double, ours = _difference(*exact), _difference(single[0], exact[0])
+            theirs = _difference(single[1], exact[1])
             cells.append(f"{double:.0e} ({ours:.0e}, {theirs:.0e})")
         lines.append(f"| {name} | {ARCHITECTURES[name]} px | " + " | ".join(cells) + " |")
         print(lines[-1], file=sys.stderr, flush=True)

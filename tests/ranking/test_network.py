@@ -89,9 +89,8 @@ def test_outputs_and_gradients_equal_plain_autograd(model, inputs, of):
     logits = model(inputs.double())
     for hook in hooks:
         hook.remove()
-    target = (
-        logits.gather(1, LABELS[:, None]).sum() if of == "logit" else F.cross_entropy(logits, LABELS, reduction="sum")
-    )
+    loss = F.cross_entropy(logits, LABELS, reduction="sum")
+    target = logits.gather(1, LABELS[:, None]).sum() if of == "logit" else loss
     gradients = torch.autograd.grad(target, list(kept.values()))
     for (name, output), gradient in zip(kept.items(), gradients, strict=True):
         assert torch.allclose(found[name][0].flatten(), output.flatten())
@@ -122,13 +121,12 @@ def test_gradients_of_a_timm_network_with_in_place_additions():
         kept["output"] = output.detach().clone()
 
     # The first batch-norm of a block: nothing is added to it in place, so an ordinary hook sees it right.
-    hook = model.layer2[0].bn1.register_forward_hook(lambda module, given, output: keep(module, given, output))
+    hook = model.layer2[0].bn1.register_forward_hook(keep)
     for module in model.modules():
         if hasattr(module, "inplace"):
             module.inplace = False
     F.cross_entropy(model(inputs.double()), labels, reduction="sum").backward()
     hook.remove()
-    # timm's bn1 is followed by a module of its own for the activation.
     assert torch.allclose(found["layer2.0.conv1"][0], kept["output"].flatten(2))
     assert torch.allclose(found["layer2.0.conv1"][1], kept["gradient"].flatten(2))
 

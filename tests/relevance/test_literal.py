@@ -57,6 +57,7 @@ def relative(found, expected):
     return float((found - expected).abs().max() / expected.abs().max())
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("absorb", [True, False], ids=["absorb", "ignore"])
 @pytest.mark.parametrize("rule", ["zplus", "alpha2beta1", "epsilon", "gamma"])
 @pytest.mark.parametrize("chain", CHAINS)

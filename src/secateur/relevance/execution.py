@@ -1,5 +1,6 @@
 """A forward pass computed so that the multiplier R/x can flow back through it."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -72,23 +73,25 @@ class Execution(Interception):
             if self.rules is not None:
                 raise self.refusal("computes a weight from its input")
             return function(*args, **kwargs)
-        bias: Tensor | None
+        parameters: Callable[[], tuple[Tensor, Tensor | None]]
         if kind == "normalisation":
-            weight, bias = scale_and_shift(arguments)
+            parameters = partial(scale_and_shift, {key: value for key, value in arguments.items() if key != "input"})
         else:
-            weight, bias = folded(call.operator, weight, arguments.get("bias"), call.norm)
-        if inputs.dim() < 2 or (kind == "convolution" and inputs.dim() != weight.dim()):
+            parameters = partial(folded, call.operator, weight, arguments.get("bias"), call.norm)
+        if inputs.dim() < 2 or (kind == "convolution" and inputs.dim() != len(call.shape)):
             raise self.refusal("computes a layer without a dimension for the samples")
         if self.anchor is None:
-            outputs = call.operator.apply(inputs, weight, bias)
+            outputs = call.operator.apply(inputs, *parameters())
         else:
-            outputs = self._with_way_back(place, inputs, weight, bias)
+            outputs = self._with_way_back(place, inputs, parameters)
         if place in self.wanted and self.rules is None:
             self.outputs[place] = outputs.detach()
             self.versions[place] = outputs._version
         return outputs
 
-    def _with_way_back(self, place: int, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def _with_way_back(
+        self, place: int, inputs: Tensor, parameters: Callable[[], tuple[Tensor, Tensor | None]]
+    ) -> Tensor:
         rule = self.rules[place] if self.rules is not None else None
         collect = partial(self.signals.__setitem__, place) if place in self.wanted else None
         collect_input = None
@@ -100,7 +103,7 @@ class Execution(Interception):
                 )
             collect_input = self.at_input.append
         operator = self.plan.calls[place].operator
-        outputs = Affine.apply(inputs, self.anchor, weight, bias, operator, rule, collect, collect_input)
+        outputs = Affine.apply(inputs, self.anchor, parameters, operator, rule, collect, collect_input)
         if place in self.wanted:
             self.shapes[place] = outputs.shape
         return outputs

@@ -22,6 +22,7 @@ class Affine(torch.autograd.Function):
 
     `anchor` is a scalar that requires a gradient: it makes the backward pass reach the first layer although the
     network's input requires none, so that the transposed convolution down to the input is never computed.
+    `parameters()` gives weight and bias: made anew on the way back, so that folded weights do not pile up in memory.
     `collect(signal)`, if any, gets the relevance (or, without a rule, the gradient) at the outputs on the way back.
     """
 
@@ -30,17 +31,16 @@ class Affine(torch.autograd.Function):
         ctx: Any,
         inputs: Tensor,
         anchor: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
+        parameters: Callable[[], tuple[Tensor, Tensor | None]],
         operator: Operator,
         rule: Rule | None,
         collect: Collect | None,
         collect_input: Collect | None,
     ) -> Tensor:
         del anchor
-        outputs = operator.apply(inputs, weight, bias)
+        outputs = operator.apply(inputs, *parameters())
         ctx.operator, ctx.rule, ctx.collect, ctx.collect_input = operator, rule, collect, collect_input
-        ctx.weight, ctx.bias = weight, bias
+        ctx.parameters = parameters
         ctx.save_for_backward(inputs, outputs)
         return outputs
 
@@ -52,15 +52,14 @@ class Affine(torch.autograd.Function):
             ctx.collect(signal)
         down = None
         if ctx.needs_input_grad[0]:
+            weight, bias = ctx.parameters()
             if ctx.rule is None:
-                down = ctx.operator.transpose(multiplier, ctx.weight, inputs)
+                down = ctx.operator.transpose(multiplier, weight, inputs)
             elif ctx.collect_input is not None:
-                ctx.collect_input(
-                    input_relevance(ctx.rule, ctx.operator, inputs, ctx.weight, outputs, ctx.bias, signal)
-                )
+                ctx.collect_input(input_relevance(ctx.rule, ctx.operator, inputs, weight, outputs, bias, signal))
             else:
-                down = hand_down(ctx.rule, ctx.operator, inputs, ctx.weight, ctx.bias, outputs, signal)
-        return (down, *[None] * 7)
+                down = hand_down(ctx.rule, ctx.operator, inputs, weight, bias, outputs, signal)
+        return (down, *[None] * 6)
 
 
 class Activation(torch.autograd.Function):

@@ -27,10 +27,11 @@ import torch
 from torch import Tensor
 
 from secateur.errors import SecateurError
-from secateur.relevance.operators import Operator
+from secateur.relevance.operators import Linear, Operator
 
 NAMES = ("epsilon", "zplus", "alphabeta", "gamma", "flat", "zbox")
 BIASES = ("absorb", "ignore")
+_BLOCK = 2**20  # numbers of a linear layer's weight that are handled at once
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,15 @@ def hand_down(
     `outputs` = operator.apply(inputs, weight, bias). Counting the forward pass, non-negative inputs cost two
     convolutions for epsilon, three for zplus, four for alphabeta and gamma; signed inputs five for zplus.
     """
+    if isinstance(operator, Linear) and rule.name != "epsilon" and weight.numel() > 2 * _BLOCK:
+        # Part by part, so that no copy of a large weight is made, and its parts stay in the processor's cache.
+        total = torch.zeros_like(inputs)
+        rows = max(1, _BLOCK // weight.shape[1])
+        for part in range(0, weight.shape[0], rows):
+            own = slice(part, part + rows)
+            own_bias = None if bias is None else bias[own]
+            total += hand_down(rule, operator, inputs, weight[own], own_bias, outputs[..., own], relevance[..., own])
+        return total
     kept_bias = bias if rule.bias == "absorb" else None
     if bias is not None and kept_bias is None and rule.name != "zplus":
         outputs = outputs - operator.channels(bias, outputs)

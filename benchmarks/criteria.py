@@ -1,0 +1,180 @@
+"""What a criterion's pass costs beside the gradient criterion's, and beside zennit, measured in one process in turns.
+
+    python benchmarks/criteria.py [--quick] [--write]
+
+The unit is the gradient criterion: forward and back to the layers' outputs, no weight gradients. It is timed in two
+forms: as this package computes it (batch-norm folded, `Network.gradients`), and as plain autograd with hooks on a
+network as it is. Times are the processor time of one thread (unmoved by what else runs), or with --device cuda wall
+time between synchronised points; each is the median over the repeats, after one that does not count. Memory is the peak
+of tensors allocated above what was allocated before the pass.
+"""
+
+import argparse
+import gc
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import timm
+import torch
+from relevance_oracle import PAGE, write
+from torch import Tensor, nn
+from torch.nn import functional as F
+from zennit.composites import EpsilonAlpha2Beta1, EpsilonPlus
+from zennit_relevance import canonical
+
+from secateur.ranking.network import Network
+
+NETWORKS = ("resnet18", "resnet50", "vgg16")
+UNIT = "gradient"
+
+
+def plain_gradient(model: nn.Module, layers: list[str], inputs: Tensor, labels: Tensor) -> None:
+    """The gradient criterion as it is usually written: hooks keep the outputs, autograd gives their gradients."""
+    outputs: list[Tensor] = []
+    hooks = [
+        model.get_submodule(layer).register_forward_hook(lambda *call: outputs.append(call[2])) for layer in layers
+    ]
+    loss = F.cross_entropy(model(inputs.clone().requires_grad_()), labels, reduction="sum")
+    torch.autograd.grad(loss, outputs)
+    for hook in hooks:
+        hook.remove()
+
+
+def by_zennit(model: nn.Module, composite: type, inputs: Tensor, labels: Tensor, layers: list[str]) -> None:
+    """zennit's relevance at the outputs of the layers, on a network whose batch-norm is already folded."""
+    outputs: list[Tensor] = []
+    with composite().context(model) as hooked:
+        hooks = [hooked.get_submodule(x).register_forward_hook(lambda *call: outputs.append(call[2])) for x in layers]
+        logits = hooked(inputs.clone().requires_grad_())
+        torch.autograd.grad(logits, outputs, F.one_hot(labels, logits.shape[1]).to(logits))
+        for hook in hooks:
+            hook.remove()
+
+
+def passes(name: str, samples: int, size: int, device: str, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+    """What is timed for one network: label -> a pass over one batch of random images."""
+    torch.manual_seed(0)
+    model = timm.create_model(name).eval().requires_grad_(False).to(device, dtype)
+    inputs = torch.randn(samples, 3, size, size).to(device, dtype)
+    labels = torch.arange(samples, device=device)
+    folded = canonical(model, inputs[:1])
+    for module in model.modules():
+        if hasattr(module, "inplace"):
+            module.inplace = False  # a hook's output must not be overwritten
+    layers = [layer for layer, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+    network = Network(model, layers, inputs, labels, batch_size=samples)
+    return {
+        "forward": lambda: list(network.outputs()),
+        UNIT: lambda: list(network.gradients()),
+        "gradient, plain autograd": lambda: plain_gradient(model, layers, inputs, labels),
+        "z⁺": lambda: list(network.relevance("zplus")),
+        "ε": lambda: list(network.relevance("epsilon")),
+        "α2β1": lambda: list(network.relevance("alpha2beta1")),
+        "zennit EpsilonPlus": lambda: by_zennit(folded, EpsilonPlus, inputs, labels, layers),
+        "zennit EpsilonAlpha2Beta1": lambda: by_zennit(folded, EpsilonAlpha2Beta1, inputs, labels, layers),
+    }
+
+
+def measure(todo: dict[str, Callable[[], object]], repeats: int, device: str) -> dict[str, float]:
+    """Median seconds of each pass, all passes in turn in every repeat."""
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    times: dict[str, list[float]] = {label: [] for label in todo}
+    for repeat in range(repeats + 1):
+        for label, work in todo.items():
+            gc.collect()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            begin = clock()
+            work()
+            if device == "cuda":
+                torch.cuda.synchronize()
+            if repeat:
+                times[label].append(clock() - begin)
+    return {label: statistics.median(seconds) for label, seconds in times.items()}
+
+
+def peak_bytes(work: Callable[[], object], device: str) -> int:
+    """Most bytes of tensors that live at once during a pass, above those before it."""
+    gc.collect()
+    if device == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        work()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        work()
+    events = profile.profiler.kineto_results.events()
+    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+    level = highest = 0
+    for _, change in changes:
+        level += change
+        highest = max(highest, level)
+    return highest
+
+
+def table(networks: list[str], samples: int, size: int, repeats: int, device: str, dtype: torch.dtype) -> str:
+    """The table as Markdown, with the machine and the versions below it."""
+    head = ["network", "pass", "seconds", f"÷ {UNIT}", "÷ plain autograd's", "peak MB", f"peak ÷ {UNIT}"]
+    lines = ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
+    for name in networks:
+        todo = passes(name, samples, size, device, dtype)
+        seconds = measure(todo, repeats, device)
+        memory = {label: peak_bytes(work, device) for label, work in todo.items()}
+        for label in todo:
+            ratio, plain = seconds[label] / seconds[UNIT], seconds[label] / seconds["gradient, plain autograd"]
+            peak, relative = memory[label] / 1e6, memory[label] / memory[UNIT]
+            row = (
+                f"| {name} | {label} | {seconds[label]:.3f} | {ratio:.2f} | {plain:.2f} | {peak:.0f} | {relative:.2f} |"
+            )
+            lines.append(row)
+            print(row, flush=True)
+        del todo
+    return "\n".join([*lines, "", machine(samples, size, repeats, device, dtype)])
+
+
+def machine(samples: int, size: int, repeats: int, device: str, dtype: torch.dtype) -> str:
+    """One sentence that says what the numbers were measured on."""
+    clock = "wall time" if device == "cuda" else f"processor time, {torch.get_num_threads()} thread"
+    name = torch.cuda.get_device_name() if device == "cuda" else processor()
+    return (
+        f"{name}, {clock}; {samples} samples of {size} px, {str(dtype).removeprefix('torch.')}, median of {repeats}; "
+        f"Python {platform.python_version()}, torch {torch.__version__}, timm {timm.__version__}."
+    )
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def main() -> None:
+    """Print the table, and with --write put it into docs/relevance.md."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="ResNet-18 at 64 px, two repeats")
+    parser.add_argument("--write", action="store_true", help=f"write the table into {PAGE.name}")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    dtype = getattr(torch, given.dtype)
+    if given.quick:
+        text = table(["resnet18"], 4, 64, 2, given.device, dtype)
+    else:
+        text = table(list(NETWORKS), 10, 224, given.repeats, given.device, dtype)
+    print(text)
+    if given.write:
+        write(PAGE, "cost", text)
+
+
+if __name__ == "__main__":
+    main()
