@@ -1,0 +1,16 @@
+"""The command line: one subcommand a stage of the pipeline, each usable without Snakemake, and tools beside them."""
+
+import sys
+
+from secateur.cli import experiments, reporting, tools  # noqa: F401 (each registers its subcommands)
+from secateur.cli.application import app
+from secateur.errors import SecateurError
+
+
+def main() -> None:
+    """Run the command line; a SecateurError is one line on standard error and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except SecateurError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,73 @@
+"""What all subcommands share: the application, its common options and how a job is opened."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from secateur import usage
+from secateur.errors import SecateurError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Which filters can this network lose? A benchmark of pruning criteria. "
+    "The whole benchmark runs with `snakemake --cores all`; each stage can also be run by hand. "
+    "Stages in order: data, pretrain, transfer, rank, fewshot, retrain, toy, cost, "
+    "collect, statistics, figures, report.",
+)
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="The run's config, e.g. config/demo.yaml.")]
+StudyOption = Annotated[str, typer.Option(help="Name of the study in the config.")]
+CriterionOption = Annotated[str, typer.Option(help="Name of the criterion in the config.")]
+SeedsOption = Annotated[str, typer.Option(help="First and last seed, e.g. 0-7.")]
+DataOption = Annotated[Path, typer.Option(help="Folder of the dataset, as `secateur data` makes it.")]
+ModelsOption = Annotated[Path, typer.Option(help="Weights of the task models, as `secateur transfer` writes them.")]
+SamplesOption = Annotated[Path, typer.Option(help="Reference samples (CSV), as `secateur transfer` writes them.")]
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    usage_file: Annotated[
+        Path | None, typer.Option("--usage", help="Write the processor time of this command to this file.")
+    ] = None,
+) -> None:
+    """Options of every subcommand; they stand before it."""
+    if usage_file is not None:
+        context.call_on_close(lambda: usage.write(usage_file))
+
+
+def said(text: str) -> None:
+    """Tell the user what was written where."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def opened(config: Path) -> dict[str, Any]:
+    """The resolved config, with PyTorch held to its thread count and to deterministic algorithms."""
+    import torch
+
+    from secateur.config import read
+
+    resolved = read(config)
+    torch.set_num_threads(resolved["threads"])
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return resolved
+
+
+def seed_range(text: str) -> range:
+    """ "0-7" → range(0, 8)."""
+    first, dash, last = text.partition("-")
+    if not (first.isdigit() and dash and last.isdigit() and int(first) <= int(last)):
+        raise SecateurError(f"--seeds: '{text}' is not a range of seeds; write the first and the last, e.g. 0-7.")
+    return range(int(first), int(last) + 1)
+
+
+def known(config: dict[str, Any], kind: str, name: str) -> str:
+    """`name`, which must be one of the config's studies, backbones or criteria."""
+    names = [item["name"] for item in config[kind]] if kind == "criteria" else list(config[kind])
+    if name not in names:
+        raise SecateurError(f"unknown {kind} entry '{name}'; this config has: {', '.join(names)}.")
+    return name

@@ -1,0 +1,187 @@
+"""Subcommands that make data and models and run the experiments."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from secateur import usage
+from secateur.cli.application import (
+    ConfigOption,
+    CriterionOption,
+    DataOption,
+    ModelsOption,
+    SamplesOption,
+    SeedsOption,
+    StudyOption,
+    app,
+    known,
+    opened,
+    said,
+    seed_range,
+)
+from secateur.errors import SecateurError
+
+
+@app.command()
+def data(
+    name: Annotated[str, typer.Argument(help="Dataset, an entry of config/datasets.yaml.")],
+    output: Annotated[Path, typer.Option(help="Folder to make; appears whole or not at all.")],
+    pins: Annotated[Path, typer.Option(help="The .dvc file that pins what the bytes must be.")] = Path("data.dvc"),
+) -> None:
+    """Make a dataset and check it against its pinned hash."""
+    from secateur.config import datasets
+    from secateur.data import store
+
+    entries = datasets()
+    if name not in entries:
+        raise SecateurError(f"unknown dataset '{name}'; known are {', '.join(entries)}.")
+    with usage.work():
+        found = store.make(name, entries[name], output, pins)
+    said(f"wrote {output} ({found})")
+
+
+@app.command()
+def pretrain(
+    config: ConfigOption,
+    backbone: Annotated[str, typer.Option(help="Name of the backbone in the config.")],
+    data: DataOption,
+    output: Annotated[Path, typer.Option(help="Weights to write (safetensors).")],
+) -> None:
+    """Train a backbone on its source dataset."""
+    from secateur.models import transfer as stage
+
+    resolved = opened(config)
+    with usage.work():
+        line = stage.pretrain(resolved, known(resolved, "backbones", backbone), data, output)
+    said(f"{line}; wrote {output}")
+
+
+@app.command()
+def transfer(
+    config: ConfigOption,
+    study: StudyOption,
+    seeds: SeedsOption,
+    data: DataOption,
+    backbone: Annotated[Path, typer.Option(help="Weights of the backbone, as `secateur pretrain` writes them.")],
+    models: Annotated[Path, typer.Option(help="Weights of the task models to write (safetensors).")],
+    samples: Annotated[Path, typer.Option(help="Reference samples to write (CSV).")],
+) -> None:
+    """Fine-tune the backbone to the study's task for every seed, and draw the reference samples."""
+    from secateur.models import transfer as stage
+
+    resolved = opened(config)
+    with usage.work():
+        stage.transfer(resolved, known(resolved, "studies", study), seed_range(seeds), data, backbone, models, samples)
+    said(f"wrote {models} and {samples}")
+
+
+@app.command()
+def rank(
+    config: ConfigOption,
+    study: StudyOption,
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    data: DataOption,
+    models: ModelsOption,
+    samples: SamplesOption,
+    output: Annotated[Path, typer.Option(help="Score file to write (safetensors).")],
+) -> None:
+    """Score every unit of the study's models by one criterion."""
+    from secateur.branches.ranking import rank_study
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        rank_study(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, output)
+    said(f"wrote {output}")
+
+
+@app.command()
+def fewshot(
+    config: ConfigOption,
+    study: StudyOption,
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    data: DataOption,
+    models: ModelsOption,
+    rankings: Annotated[Path, typer.Option(help="Score file, as `secateur rank` writes it.")],
+    curves: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
+    profiles: Annotated[Path, typer.Option(help="Units removed by group to write (parquet).")],
+) -> None:
+    """Remove units at every rate and evaluate, without any training."""
+    from secateur.branches.fewshot import fewshot as stage
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), rankings, curves, profiles)
+    said(f"wrote {curves} and {profiles}")
+
+
+@app.command()
+def retrain(
+    config: ConfigOption,
+    study: StudyOption,
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    data: DataOption,
+    models: ModelsOption,
+    samples: SamplesOption,
+    state: Annotated[Path, typer.Option(help="Folder for finished rounds, from which a killed job goes on.")],
+    output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
+) -> None:
+    """Rank, remove a step, fine-tune, evaluate; again until the last rate."""
+    from secateur.branches.retrain import retrain as stage
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, state, output)
+    said(f"wrote {output}")
+
+
+@app.command()
+def cost(
+    config: ConfigOption,
+    study: StudyOption,
+    data: DataOption,
+    models: ModelsOption,
+    output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
+) -> None:
+    """Time each criterion beside a forward and a gradient pass, on the task model of seed 0."""
+    from secateur.branches.cost import cost as stage
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        stage(open_study(resolved, known(resolved, "studies", study), data, models), 0, output)
+    said(f"wrote {output}")
+
+
+@app.command()
+def toy(
+    config: ConfigOption,
+    data: DataOption,
+    output: Annotated[Path, typer.Option(help="Accuracies to write (parquet).")],
+    boundaries: Annotated[Path, typer.Option(help="Decision boundaries to write (npz).")],
+    stability: Annotated[Path, typer.Option(help="Agreement of rankings to write (parquet).")],
+) -> None:
+    """Run the 2-D study on one of its sets."""
+    from secateur.branches.toy.run import run_toy
+
+    resolved = opened(config)
+    settings = {key: value for key, value in resolved["toy"].items() if key not in ("datasets", "criteria")}
+    chosen = resolved["toy"].get("criteria", [item["name"] for item in resolved["criteria"]])
+    entries = [
+        {key: item[key] for key in ("name", "criterion", "options", "normalisation") if key in item}
+        for item in resolved["criteria"]
+        if item["name"] in chosen
+    ]
+    settings["criteria_path"] = resolved["criteria_path"]
+    with usage.work():
+        run_toy(data, settings, entries, resolved["run_seed"], output, boundaries, stability)
+    said(f"wrote {output}, {boundaries} and {stability}")

@@ -1,0 +1,106 @@
+"""Subcommands from measurements to the page. None imports PyTorch: each starts in about a second."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from secateur import usage
+from secateur.cli.application import ConfigOption, app, said
+
+TablesOption = Annotated[Path, typer.Option(help="Folder of the tables, as `secateur collect` writes them.")]
+StatisticsOption = Annotated[Path, typer.Option(help="Folder of the statistics, as `secateur statistics` writes them.")]
+PARTIAL = "report.partial.html"
+
+
+@app.command()
+def collect(
+    config: ConfigOption,
+    output: Annotated[Path, typer.Option(help="Folder of the tables to write.")],
+) -> None:
+    """Gather what the branches measured in results/<run>/ into one tidy table a subject."""
+    from secateur.analysis.collect import collect as stage
+    from secateur.config import read
+
+    resolved = read(config)
+    with usage.work():
+        stage(resolved, Path("results", resolved["run"]), output)
+    said(f"wrote {output}")
+
+
+@app.command()
+def statistics(
+    config: ConfigOption,
+    tables: TablesOption,
+    output: Annotated[Path, typer.Option(help="Folder of the statistics to write.")],
+) -> None:
+    """Test the differences and judge the claims."""
+    from secateur.analysis import statistics as stage
+    from secateur.config import read
+
+    with usage.work():
+        stage.run(tables, output, read(config))
+    said(f"wrote {output}")
+
+
+@app.command()
+def figures(
+    tables: TablesOption,
+    statistics: StatisticsOption,
+    output: Annotated[Path, typer.Option(help="Folder of the figures to write (SVG).")],
+) -> None:
+    """Draw the figures."""
+    from secateur.report import figures as stage
+
+    with usage.work():
+        stage.run(tables, statistics, output)
+    said(f"wrote {output}")
+
+
+@app.command()
+def report(
+    config: ConfigOption,
+    tables: TablesOption,
+    statistics: StatisticsOption,
+    figures: Annotated[Path, typer.Option(help="Folder of the figures, as `secateur figures` writes them.")],
+    output: Annotated[Path, typer.Option(help="Page to write (HTML).")],
+) -> None:
+    """Assemble the report: one page that opens offline."""
+    from secateur.config import read
+    from secateur.provenance import gather
+    from secateur.report import page as stage
+
+    resolved = read(config)
+    results = Path("results", resolved["run"])
+    with usage.work():
+        stage.run(tables, statistics, figures, output, resolved, gather(resolved, results), toy_dir=results / "toy")
+    (output.parent / PARTIAL).unlink(missing_ok=True)
+    said(f"wrote {output}")
+
+
+@app.command()
+def partial(config: ConfigOption) -> None:
+    """Report on what a failed run did complete, and say what is missing: results/<run>/report.partial.html.
+
+    All of it goes to a folder of its own, so that no later run takes it for the whole.
+    """
+    from secateur.analysis import collect as tables
+    from secateur.analysis import statistics
+    from secateur.config import read
+    from secateur.provenance import gather
+    from secateur.report import figures, page
+
+    resolved = read(config)
+    results = Path("results", resolved["run"])
+    folder = results / "partial"
+    missing = tables.collect(resolved, results, folder / "tables", allow_missing=True)
+    if not (folder / "tables" / "curves.parquet").exists():
+        said("no curve is complete yet: there is nothing to report on.")
+        return
+    statistics.run(folder / "tables", folder / "statistics", resolved)
+    figures.run(folder / "tables", folder / "statistics", folder / "figures")
+    facts = gather(resolved, results)
+    page.run(
+        folder / "tables", folder / "statistics", folder / "figures", results / PARTIAL, resolved, facts, missing
+    )  # fmt: skip
+    said(f"wrote {results / PARTIAL}: {len(missing)} measurements are missing")
