@@ -100,6 +100,23 @@ def toy() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def rankings(folder: Path, criteria: dict[str, float] = CRITERIA, study: str = "scene15-resnet18") -> Path:
+    """Score files of a run as `<folder>/rankings/<study>/<criterion>/0-2.safetensors`; returns the folder of all."""
+    from safetensors.numpy import save_file
+
+    generator = np.random.default_rng(5)
+    truth = {group: generator.random(16) for group in ("layer1", "layer2")}
+    for criterion, gain in criteria.items():
+        tensors = {
+            f"{seed}/{samples}/{group}": values + generator.normal(0, 0.3 - 2 * gain, 16)
+            for seed in range(3) for samples in ("1", "10") for group, values in truth.items()
+        }  # fmt: skip
+        path = folder / "rankings" / study / criterion / "0-2.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, path)
+    return folder / "rankings"
+
+
 def boundaries(folder: Path) -> Path:
     """The toy branch's archive of decision boundaries for one set, as `<folder>/toy/moons.npz`; returns its folder."""
     x, y = np.linspace(-1, 2, 40), np.linspace(-1, 1, 30)

@@ -86,7 +86,7 @@ def test_every_table_is_a_csv_download_with_the_same_rows(html):
     links = {attributes["download"]: attributes["href"] for tag, attributes in tags if "download" in attributes}
     assert set(links) == {f"synthetic_{name}.csv" for name in
                           ("glance", "by-rate", "pairs-table", "verdicts-table", "cost-table",
-                           "toy-published", "toy-ordering")}  # fmt: skip
+                           "toy-published", "toy-ordering", "agreement-table")}  # fmt: skip
     for name, uri in links.items():
         rows = list(csv.reader(io.StringIO(base64.b64decode(uri.partition(",")[2]).decode())))
         shown = re.search(rf'id="{name[10:-4]}".*?<tbody>(.*?)</tbody>', html, flags=re.DOTALL)[1]
@@ -112,6 +112,11 @@ def test_what_is_missing_is_said_at_the_top(tmp_path):
     assert text.index("This run is incomplete.") < text.index(missing[0]) < text.index("The answer")
     assert "Cannot be decided: this run has no fewshot curves of lrp" in text
     assert "This run measured no cost." in text and "This run has no pruning profiles." in text
+
+
+def test_the_methods_say_what_the_run_could_have_found(html):
+    found = re.search(r"if it is at least ([\d.]+) to ([\d.]+)\spercentage points", Reader(html).text)
+    assert 0 < float(found[1]) < float(found[2]) < 10
 
 
 def test_a_complete_run_says_nothing_of_holes(html):

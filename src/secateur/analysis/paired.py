@@ -196,7 +196,8 @@ def compare(differences: np.ndarray, *, alpha: float, rope: float, seed: int) ->
         seed: of the resampling streams.
 
     Returns:
-        `n n_differ mean_difference low high bca_low bca_high rank_biserial wilcoxon_p permutation_p p_worse p_equal p_better note`.
+        `n n_differ mean_difference low high bca_low bca_high rank_biserial wilcoxon_p permutation_p p_worse
+        p_equal p_better note`.
         A p-value is NaN, and `note` says why, when so few blocks could not reach alpha.
     """
     changed = int(np.count_nonzero(differences))

@@ -1,5 +1,7 @@
 """Power: what difference a run could have found, and how many seeds a config needs to find one."""
 
+import functools
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +9,6 @@ from secateur.analysis.claims import Claims
 from secateur.analysis.measures import MEASURES, wide
 from secateur.analysis.paired import blocks_needed
 from secateur.errors import SecateurError
-from secateur.seeds import derive
 
 SIMULATIONS = 2_000
 MOST_SEEDS = 50
@@ -36,17 +37,20 @@ def power(blocks: int, effect: float, spread: float, alpha: float, seed: int = 0
 
 
 def detectable(blocks: int, spread: float, alpha: float, wanted: float = 0.8) -> float:
-    """The smallest true difference beyond the bound that is found with power `wanted`; infinite for too few blocks.
+    """The smallest true difference beyond the bound that is found with power `wanted`; infinite for too few blocks."""
+    return _quotient(blocks, alpha, wanted) * spread
 
-    Power depends on effect / spread only; the quotient is found by bisection, to 1 %.
-    """
+
+@functools.cache
+def _quotient(blocks: int, alpha: float, wanted: float) -> float:
+    """Detectable difference divided by the spread, on which alone power depends; by bisection, to 1 %."""
     if blocks < blocks_needed(alpha / 2, "greater"):
         return float("inf")
     low, high = 0.0, 8.0
     while high - low > 0.01 * high:
         middle = (low + high) / 2
         low, high = (low, middle) if power(blocks, middle, 1.0, alpha) >= wanted else (middle, high)
-    return high * spread
+    return high
 
 
 def seeds_needed(effect: float, spread: float, alpha: float, wanted: float = 0.8) -> int | None:
@@ -60,10 +64,13 @@ def seeds_needed(effect: float, spread: float, alpha: float, wanted: float = 0.8
     """
     if effect <= 0 or not 0 < wanted < 1:
         raise SecateurError(f"effect is {effect} and power {wanted}; allowed are effect > 0 and 0 < power < 1.")
-    for blocks in range(blocks_needed(alpha / 2, "greater"), MOST_SEEDS + 1):
-        if power(blocks, effect, spread, alpha, derive(0, "power", blocks)) >= wanted:
-            return blocks
-    return None
+    low, high = blocks_needed(alpha / 2, "greater"), MOST_SEEDS
+    if detectable(high, spread, alpha, wanted) > effect:
+        return None
+    while low < high:  # more seeds never find less
+        middle = (low + high) // 2
+        low, high = (low, middle) if detectable(middle, spread, alpha, wanted) <= effect else (middle + 1, high)
+    return low
 
 
 def plan(measures: pd.DataFrame, claims: Claims, effect: float, wanted: float = 0.8) -> pd.DataFrame:
@@ -80,7 +87,6 @@ def plan(measures: pd.DataFrame, claims: Claims, effect: float, wanted: float = 
         `detectable` is what this many seeds find with power `wanted`; `seeds_needed` is missing above 50.
     """
     rows = []
-    cache: dict[int, float] = {}
     for claim in claims.claims:
         if not claim.rivals:
             continue
@@ -98,11 +104,9 @@ def plan(measures: pd.DataFrame, claims: Claims, effect: float, wanted: float = 
                     if len(differences) < 3:
                         continue
                     n, spread = min(len(differences), MOST_SEEDS), float(differences.std(ddof=1))
-                    if n not in cache:
-                        cache[n] = detectable(n, 1.0, claims.alpha, wanted)
                     rows.append({
                         "claim": claim.id, "criterion": criterion, "study": study, "rival": rival, "seeds": n,
-                        "spread": spread, "detectable": cache[n] * spread,
+                        "spread": spread, "detectable": detectable(n, spread, claims.alpha, wanted),
                         "seeds_needed": seeds_needed(effect, spread, claims.alpha, wanted),
                         "unit": MEASURES[claim.measure][1],
                     })  # fmt: skip

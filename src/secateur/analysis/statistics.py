@@ -9,6 +9,7 @@ import pandas as pd
 
 from secateur.analysis import claims as claim_files
 from secateur.analysis import tables, toy
+from secateur.analysis.agreement import agreement
 from secateur.analysis.measures import MEASURES, measure_all, wide
 from secateur.analysis.paired import compare, holm, interval, smallest_p
 from secateur.analysis.power import plan
@@ -32,6 +33,7 @@ def run(
     config: dict[str, Any],
     claims_path: str | Path = "config/claims.yaml",
     published: str | Path = "report/published/toy_published.csv",
+    rankings_dir: str | Path | None = None,
 ) -> None:
     """Compute every statistic of a run.
 
@@ -42,6 +44,7 @@ def run(
         config: the run's config; only `run_seed` (default 0) is used: it starts the bootstrap's streams.
         claims_path: the claims to judge.
         published: published figures of the 2-D study, compared with toy.parquet where there is one (see `toy.run`).
+        rankings_dir: the run's score files; where given, agreement.csv says how much rankings agree.
 
     Raises:
         SecateurError: an unreadable or inconsistent table, or a claims file that is not right.
@@ -59,6 +62,8 @@ def run(
         "verdicts": verdicts(measures, cost, claims),
         "power": plan(measures, claims, PLANNED),
     }
+    if rankings_dir is not None:
+        found["agreement"] = agreement(rankings_dir)
     output = Path(output_dir)
     for name, table in found.items():
         write_csv(output / f"{name}.csv", table)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from secateur.analysis import tables
 from secateur.analysis.claims import Claims
+from secateur.analysis.measures import ACCURACY
 from secateur.report.drawing import BRANCHES
 from secateur.report.inline import data_uri
 
@@ -165,6 +166,38 @@ def verdict_table(verdicts: pd.DataFrame) -> Table:
             "unit": ("unit", str),
         }, "statistics/verdicts.csv",
     )  # fmt: skip
+
+
+def agreement_table(agreement: pd.DataFrame) -> Table:
+    """How much the rankings of two criteria, or of one criterion on fewer and more images, agree: means over seeds."""
+    keys = ["study", "criterion", "samples_per_class", "other", "other_samples_per_class"]
+    measures = ["spearman", "kendall", "spearman_in_layer", "overlap_half"]
+    frame = agreement.groupby(keys)[measures].mean().join(agreement.groupby(keys)["seed"].nunique().rename("n"))
+    return build(
+        "agreement-table", "Agreement of rankings",
+        "Rank correlations over all filters of a network, and within layers; the last: share that the lower halves of "
+        "both rankings have in common (50 % by chance). Means over seeds.",
+        frame.reset_index(), {
+            "criterion": ("criterion", str), "samples_per_class": ("images per class", str), "other": ("and", str),
+            "other_samples_per_class": ("images per class", str), "study": ("study", str),
+            "spearman": ("Spearman", plain), "kendall": ("Kendall", plain),
+            "spearman_in_layer": ("Spearman in layers", plain), "overlap_half": ("lower half in common", percent),
+            "n": ("seeds", plain),
+        }, "statistics/agreement.csv",
+    )  # fmt: skip
+
+
+def sensitivity(power: pd.DataFrame) -> str:
+    """What this run could have found, in a sentence; empty where it has too few seeds for any comparison."""
+    found = power[power["unit"].eq(ACCURACY) & power["detectable"].map(math.isfinite)]
+    if found.empty:
+        return ""
+    smallest, largest = 100 * found["detectable"].min(), 100 * found["detectable"].max()
+    return (
+        f"With the seeds and the spread of this run, a true difference beyond a claim's bound is found with 80 % power "
+        f"if it is at least {smallest:.1f} to {largest:.1f} percentage points, depending on the comparison "
+        "(statistics/power.csv, which also says how many seeds two points would need)."
+    )
 
 
 def cost_table(cost: pd.DataFrame) -> Table:

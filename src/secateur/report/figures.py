@@ -56,6 +56,7 @@ def run(
         lambda: _curves(curves, look),
         lambda: _comparisons(Path(statistics_dir), curves, claims, look),
         lambda: _profiles(others["profiles"], look),
+        lambda: _agreement(Path(statistics_dir), look),
         lambda: _cost(others["cost"], claims, look),
         lambda: toy.drawings(others["toy"], Path(statistics_dir), toy_dir, look),
         lambda: _further_toy(Path(tables_dir), Path(statistics_dir), look),
@@ -181,6 +182,27 @@ def _profiles(profiles: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
             plots.profile(chosen, look, title=f"{100 * rate:.0f} % of all filters removed"), str(study), "fewshot",
             samples, str(study),
         )  # fmt: skip
+
+
+def _agreement(statistics: Path, look: style.Style) -> Iterator[Drawing]:
+    if not (statistics / "agreement.csv").exists():
+        return
+    for study, group in read_statistics(statistics, "agreement").groupby("study"):
+        samples = tables.in_order(group.loc[group["kind"] == "criteria", "samples_per_class"])
+        itself = group[group["kind"] == "samples"]
+        same = ""
+        if len(itself):
+            few, many = itself["samples_per_class"].iloc[0], itself["other_samples_per_class"].iloc[0]
+            same = f" On the diagonal: the criterion with itself, from {few} and from {many} images per class."
+        if samples:
+            yield Drawing(
+                "agreement", (str(study),), _title(samples[-1]),
+                "Spearman's rank correlation between the scores that two criteria give all filters of the same "
+                f"network: 1 is the same order, 0 is unrelated.{same} Mean over n = {group['seed'].nunique()} seeds; "
+                f"{_title(samples[-1])}.",
+                plots.agreement(group, samples[-1], look, title=_title(samples[-1])), str(study), "fewshot",
+                samples[-1], str(study),
+            )  # fmt: skip
 
 
 def _cost(cost: pd.DataFrame, claims: claim_files.Claims, look: style.Style) -> Iterator[Drawing]:

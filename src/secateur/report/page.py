@@ -14,7 +14,7 @@ from secateur.files import read_json, write_text
 from secateur.report import content, inline, published, style
 from secateur.report.drawing import read_statistics
 
-SECTIONS = ("curve", "macs", "worst", "ranks", "effects", "pairs", "profile", "cost", "boundary", "toy")
+SECTIONS = ("curve", "macs", "worst", "ranks", "effects", "pairs", "profile", "agreement", "cost", "boundary", "toy")
 
 
 def run(
@@ -51,7 +51,8 @@ def run(
     claims = claim_files.read(claims_path)
     curves = tables.read(tables_dir, "curves")
     cost = tables.optional(tables_dir, "cost")
-    found = {name: read_statistics(Path(statistics_dir), name) for name in ("intervals", "tests", "verdicts")}
+    found = {name: read_statistics(Path(statistics_dir), name) for name in ("intervals", "tests", "verdicts", "power")}
+    agreement = Path(statistics_dir) / "agreement.csv"
     described = {str(key): str(value) for key, value in (provenance.get("criteria") or {}).items()}
     look = style.read(Path(assets) / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
     run_name = str(config.get("run") or (curves["run"].iloc[0] if len(curves) else "run"))
@@ -60,10 +61,12 @@ def run(
     shown = [
         content.glance(found["intervals"]), content.by_rate(found["intervals"]), content.pairwise(found["tests"]),
         content.verdict_table(found["verdicts"]), content.cost_table(cost), *published.toy_tables(Path(statistics_dir)),
+        *([content.agreement_table(read_statistics(agreement.parent, "agreement"))] if agreement.exists() else []),
     ]  # fmt: skip
     context = {
         "run": run_name, "claims": claims, "badges": badges, "headline": content.headline(badges),
         "pictures": _pictures(toy_dir), "toy": published.toy_sentences(Path(statistics_dir)),
+        "sensitivity": content.sensitivity(found["power"]),
         "leaders": content.leaders(found["intervals"]),
         "facts": content.facts(curves), "described": described, "look": look,
         "figures": _figures(Path(figures_dir), look),

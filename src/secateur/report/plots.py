@@ -197,6 +197,33 @@ def profile(profiles: pd.DataFrame, style: Style, *, title: str) -> Any:
     return figure
 
 
+def agreement(table: pd.DataFrame, samples: str, style: Style, *, title: str) -> Any:
+    """Matrix of Spearman's correlations between criteria, mean over seeds; diagonal: with itself on fewer images.
+
+    Args:
+        table: rows of one study of agreement.csv; samples: the sample count of the comparisons between criteria.
+    """
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+
+    found = {*table["criterion"], *table["other"]}
+    names = [name for name in style.colours if name in found]
+    matrix = pd.DataFrame(np.nan, index=names, columns=names)
+    chosen = table[(table["kind"] == "samples") | (table["samples_per_class"] == samples)]
+    for row in records(chosen.groupby(["criterion", "other"])["spearman"].mean().reset_index()):
+        matrix.loc[row["criterion"], row["other"]] = matrix.loc[row["other"], row["criterion"]] = row["spearman"]
+    figure, axes = plt.subplots(figsize=(max(0.62 * len(names) + 1.4, 4.2), max(0.42 * len(names) + 1.1, 2.4)))
+    sns.heatmap(matrix, annot=True, fmt=".2f", vmin=-1, vmax=1, cmap=_diverging(), cbar=False, linewidths=1.5,
+                linecolor="none", annot_kws={"fontsize": 9.5}, ax=axes)  # fmt: skip
+    axes.grid(False)
+    axes.set(title=title, xlabel="", ylabel="")
+    axes.tick_params(axis="y", rotation=0)
+    axes.tick_params(axis="x", rotation=40)
+    for label in axes.get_xticklabels():
+        label.set(ha="right", rotation_mode="anchor")
+    return figure
+
+
 def cost(table: pd.DataFrame, limit: float | None, style: Style, *, title: str) -> Any:
     """Time of each criterion as a multiple of a gradient pass, one dot a repeat, on a logarithmic scale."""
     import matplotlib.pyplot as plt
