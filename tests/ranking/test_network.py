@@ -207,3 +207,38 @@ def test_networks_that_cannot_be_seen_through_are_refused(inputs):
 
     with pytest.raises(SecateurError, match=r"module '0' \(Random\)"):
         Network(nn.Sequential(Random()), [], inputs)
+
+
+def test_a_standardised_weight_is_the_one_that_is_used():
+    torch.manual_seed(0)
+    model = timm.create_model("nf_resnet26", num_classes=3).double().eval()
+    inputs, labels = torch.randn(1, 3, 32, 32), torch.tensor([1])
+    network = Network(model, ["stem.conv"], inputs, labels)
+    (outputs,) = network.outputs()
+    patches = F.unfold(inputs.double(), 7, padding=3, stride=2)
+    found = network.weight("stem.conv") @ patches[0] + network.bias("stem.conv")[:, None]
+    assert torch.allclose(outputs["stem.conv"][0], found)
+    assert not torch.allclose(network.weight("stem.conv"), model.stem.conv.weight.flatten(1))
+    (relevance,) = network.relevance()
+    assert bool(relevance["stem.conv"].isfinite().all())
+
+
+def test_a_gate_may_be_expanded_like_the_signal():
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.gate, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4, 4), nn.Linear(4, 3)
+
+        def forward(self, x):
+            x = self.conv(x)
+            gate = torch.sigmoid(self.gate(x.mean((2, 3))))
+            return self.head((x * gate[:, :, None, None].expand_as(x)).mean((2, 3)))
+
+    torch.manual_seed(0)
+    model = Gated().double()
+    network = Network(model, ["conv", "gate", "head"], torch.randn(2, 3, 6, 6), torch.tensor([0, 2]))
+    (relevance,) = network.relevance("epsilon", start="logit", bias="ignore")
+    # The gate is a constant: nothing for its layers, and without biases everything for the signal.
+    assert not relevance["gate"].any()
+    expected = relevance["head"].sum((1, 2))
+    assert torch.allclose(relevance["conv"].sum((1, 2)), expected, rtol=1e-3)

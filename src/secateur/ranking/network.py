@@ -58,11 +58,9 @@ class Network:
         first = next(iter(model.parameters()), inputs)
         self._device, self._dtype = first.device, first.dtype
         modules = dict(model.named_modules())
-        self._modules: dict[str, nn.Module] = {}
         for layer in self.layers:
             if not isinstance(getattr(modules.get(layer), "weight", None), Tensor):
                 raise SecateurError(f"Layer {layer!r}: the network has no convolution or linear layer of this name.")
-            self._modules[layer] = modules[layer]
         self._plan: Plan = trace(model, self._batch(0, 1)[0])
         for layer in self.layers:
             if not self._plan.of_layer(layer):
@@ -149,12 +147,11 @@ class Network:
         return CachedNetwork(self)
 
     def _folded(self, layer: str, fold: bool = True) -> tuple[Tensor, Tensor | None]:
-        if layer not in self._modules:
+        if layer not in self.layers:
             raise SecateurError(f"Layer {layer!r} is none of this network's layers ({', '.join(self.layers)}).")
-        module = self._modules[layer]
         call = self._plan.calls[self._plan.of_layer(layer)[0]]
-        bias = getattr(module, "bias", None)
-        weight, bias = folded(call.operator, module.weight, bias, call.norm if fold else None)  # type: ignore[arg-type]
+        assert call.weight is not None
+        weight, bias = folded(call.operator, call.weight, call.bias, call.norm if fold else None)
         return call.operator.rows(weight), bias
 
     def _batch(self, start: int, size: int) -> tuple[Tensor, Tensor | None]:

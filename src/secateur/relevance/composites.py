@@ -28,7 +28,7 @@ def depths(kinds: Sequence[str]) -> list[str]:
     (rounded down, but at least one where there are two) stand around the `middle`; a normalisation belongs to the
     group of the map before it.
     """
-    counted = [i for i, kind in enumerate(kinds) if kind != "normalisation"]
+    counted = [i for i, kind in enumerate(kinds) if kind in ("convolution", "linear")]
     convolutions = [i for i in counted if kinds[i] == "convolution"]
     classifier = [i for i in counted if i > convolutions[-1]] if convolutions else counted[-1:]
     body = [i for i in counted if i not in classifier]

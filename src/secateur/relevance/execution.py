@@ -17,6 +17,7 @@ from secateur.relevance.vocabulary import (
     CLAMPS,
     FACTORS,
     GATES,
+    LIKE_ANOTHER,
     NORMS,
     PRODUCTS,
     SUMS,
@@ -60,11 +61,17 @@ class Execution(Interception):
         place, inputs = self.place, arguments["input"]
         weight: Any = arguments.get("weight")
         call = self.plan.calls[place] if place < len(self.plan.calls) else None
-        if call is None or call.kind != kind or call.shape != (() if weight is None else tuple(weight.shape)):
+        if (
+            call is None
+            or call.kind not in (kind, "constant")
+            or call.shape != (() if weight is None else tuple(weight.shape))
+        ):
             raise SecateurError(
                 f"In {self.here()}: the network computes other layers than it did at first. "
                 "Only a network whose layers do not depend on the data can be ranked."
             )
+        if call.kind == "constant":
+            return function(*args, **kwargs)
         if call.folded:
             return inputs
         if self.rules is not None and id(inputs) in self.gates:
@@ -120,6 +127,8 @@ class Execution(Interception):
             return function(*args, **kwargs)
         tensors = self.tensors((args, kwargs))
         signals = [tensor for tensor in tensors if tensor.requires_grad]
+        if name in LIKE_ANOTHER:  # of the second argument only the shape or the type is taken
+            signals = [tensor for tensor in tensors[:1] if tensor.requires_grad]
         gated = any(id(tensor) in self.gates for tensor in tensors)
         if not signals:
             result = function(*args, **kwargs)

@@ -17,14 +17,17 @@ from secateur.relevance.vocabulary import SUMS
 class Call:
     """One affine call of the forward pass; `layer` is the name of the module that made it.
 
-    `norm`: the arguments of the batch-norm folded into it. `folded`: it is such a batch-norm itself, and computes
-    nothing.
+    `kind`: "convolution", "linear", "normalisation", or "constant" where the input does not depend on the network's.
+    `weight`, `bias`: as the call got them, which need not be parameters (weight standardisation, masks). `norm`: the
+    arguments of the batch-norm folded into it. `folded`: it is such a batch-norm itself, and computes nothing.
     """
 
     kind: str
     layer: str
     operator: Operator
     shape: tuple[int, ...]
+    weight: Tensor | None = None
+    bias: Tensor | None = None
     norm: dict[str, Any] | None = None
     folded: bool = False
     own: dict[str, Any] = field(default_factory=dict)
@@ -40,7 +43,9 @@ class Plan:
 
     def of_layer(self, layer: str) -> list[int]:
         """Places of the calls of one layer's convolution or linear map."""
-        return [i for i, call in enumerate(self.calls) if call.layer == layer and call.kind != "normalisation"]
+        return [
+            i for i, call in enumerate(self.calls) if call.layer == layer and call.kind in ("convolution", "linear")
+        ]
 
 
 class _Tracer(Interception):
@@ -62,6 +67,9 @@ class _Tracer(Interception):
     def affine(self, kind: str, arguments: dict, function: Any, args: tuple, kwargs: dict) -> Tensor:
         layer, _ = self.where()
         inputs = arguments["input"]
+        if not inputs.requires_grad:  # a weight that is standardised or computed, say: no layer of the network
+            self.plan.calls.append(Call("constant", layer, Scale(), _shape(arguments)))
+            return function(*args, **kwargs)
         index = len(self.plan.calls)
         outputs = self.handle(function, "", args, kwargs)
         operator: Operator = Scale()
@@ -69,9 +77,9 @@ class _Tracer(Interception):
             operator = convolution_operator(function.__name__, arguments)
         elif kind == "linear":
             operator = Linear()
-        weight = arguments.get("weight")
-        shape = () if weight is None else tuple(weight.shape)
-        call = Call(kind, layer, operator, shape)
+        call = Call(kind, layer, operator, _shape(arguments))
+        if kind != "normalisation":
+            call.weight, call.bias = arguments["weight"], arguments.get("bias")
         if kind == "normalisation":
             call.own = {key: value for key, value in arguments.items() if key != "input"}
             if call.own.get("running_mean") is None or call.own.get("training"):
@@ -98,6 +106,11 @@ class _Tracer(Interception):
                 partner = next(other for other in self.plan.calls if other.folded and other.own is call.norm)
                 partner.folded, call.norm = False, None
         return self.plan
+
+
+def _shape(arguments: dict[str, Any]) -> tuple[int, ...]:
+    weight = arguments.get("weight")
+    return () if weight is None else tuple(weight.shape)
 
 
 def trace(model: nn.Module, example: Tensor) -> Plan:

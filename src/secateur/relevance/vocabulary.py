@@ -51,6 +51,7 @@ FACTORS = {
 }
 CLAMPS = {"clamp", "clip", "clamp_min", "clamp_max"}
 GATES = {"sigmoid", "hardsigmoid"}
+LIKE_ANOTHER = {"expand_as", "view_as", "reshape_as", "type_as"}
 NORMS = {"layer_norm", "rms_norm", "group_norm", "instance_norm"}
 PRODUCTS = {"mul", "multiply"}
 SUMS = {"add", "sub", "subtract", "rsub"}
@@ -127,7 +128,7 @@ EXACT_NODES = {
         "PixelUnshuffle",
         "ChannelShuffle",
     ),
-    *("Mul", "Div", "CopySlices", "CopyBackwards", "AccumulateGrad", "Identity"),
+    *("Mul", "Div", "Addcmul", "CopySlices", "CopyBackwards", "AccumulateGrad", "Identity"),
     *("Affine", "Activation", "Addition"),
 }
 
@@ -166,9 +167,9 @@ def exact(node: Any) -> bool:
     kind = node.name().split("::")[-1].rstrip("0123456789").removesuffix("Backward")
     if kind not in EXACT_NODES:
         return False
-    if kind in ("Mul", "Div"):  # one factor must be a constant, and a signal must not divide
+    if kind in ("Mul", "Div", "Addcmul"):  # one factor must be a constant, and a signal must not divide
         sources = [source for source, _ in node.next_functions]
-        return sum(source is not None for source in sources) == 1 and (kind == "Mul" or sources[0] is not None)
+        return sum(source is not None for source in sources) == 1 and (kind != "Div" or sources[0] is not None)
     return True
 
 
