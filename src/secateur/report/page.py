@@ -11,7 +11,7 @@ from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_text
-from secateur.report import content, inline, published, style
+from secateur.report import content, inline, latex, page_tables, published, style
 from secateur.report.drawing import read_statistics
 
 SECTIONS = ("curve", "macs", "worst", "ranks", "effects", "pairs", "profile", "agreement", "cost", "boundary", "toy")
@@ -34,7 +34,7 @@ def run(
 
     Args:
         tables_dir, statistics_dir, figures_dir: what the stages before have written.
-        output: the HTML file, written whole or not at all.
+        output: the HTML file, written whole or not at all; tables.tex (booktabs) is written beside it.
         config: the run's config, shown as it is; `run` is its name, `deviations` (a list of sentences) is added to
             the methods.
         provenance: what was run where; every key is optional: `commit`, `config_hash`, `hardware`, `wall_seconds`,
@@ -52,19 +52,20 @@ def run(
     curves = tables.read(tables_dir, "curves")
     cost = tables.optional(tables_dir, "cost")
     found = {name: read_statistics(Path(statistics_dir), name) for name in ("intervals", "tests", "verdicts", "power")}
-    agreement = Path(statistics_dir) / "agreement.csv"
     described = {str(key): str(value) for key, value in (provenance.get("criteria") or {}).items()}
     look = style.read(Path(assets) / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
     run_name = str(config.get("run") or (curves["run"].iloc[0] if len(curves) else "run"))
     badges = content.badges(found["verdicts"], claims)
     script = _asset(assets, "page.js")
     shown = [
-        content.glance(found["intervals"]), content.by_rate(found["intervals"]), content.pairwise(found["tests"]),
-        content.verdict_table(found["verdicts"]), content.cost_table(cost), *published.toy_tables(Path(statistics_dir)),
-        *([content.agreement_table(read_statistics(agreement.parent, "agreement"))] if agreement.exists() else []),
+        page_tables.glance(found["intervals"]), page_tables.by_rate(found["intervals"]),
+        page_tables.pairwise(found["tests"]), page_tables.verdict_table(found["verdicts"]),
+        page_tables.cost_table(cost), *published.toy_tables(Path(statistics_dir)),
     ]  # fmt: skip
+    if (Path(statistics_dir) / "agreement.csv").exists():
+        shown.append(page_tables.agreement_table(read_statistics(Path(statistics_dir), "agreement")))
     context = {
-        "run": run_name, "claims": claims, "badges": badges, "headline": content.headline(badges),
+        "run": run_name, "claims": claims, "badges": badges, "headline": content.headline(found["verdicts"], claims),
         "pictures": _pictures(toy_dir), "toy": published.toy_sentences(Path(statistics_dir)),
         "sensitivity": content.sensitivity(found["power"]),
         "leaders": content.leaders(found["intervals"]),
@@ -76,9 +77,10 @@ def run(
         "deviations": [str(item) for item in config.get("deviations") or []],
         "command": command or f"snakemake --cores 2 --configfile config/{run_name}.yaml",
         "css": _asset(assets, "page.css"), "script": script, "script_hash": inline.source_hash(script),
-        "percent": content.percent,
+        "percent": page_tables.percent,
     }  # fmt: skip
     write_text(output, _render(Path(assets), context))
+    latex.write(Path(output).with_name("tables.tex"), found["intervals"], found["verdicts"])
 
 
 def _asset(assets: str | Path, name: str) -> str:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from secateur.analysis.tables import records
-from secateur.report.content import Table, build, p_value, percent, plain, signed
 from secateur.report.drawing import read_statistics
+from secateur.report.page_tables import Table, build, p_value, percent, plain, signed
 
 
 def toy_tables(statistics: Path) -> list[Table]:

@@ -1,0 +1,210 @@
+"""The page's tables: what is shown, how numbers are written, and the same rows as a CSV download."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from secateur.analysis import tables
+from secateur.report.drawing import BRANCHES
+from secateur.report.inline import data_uri
+
+MAIN = "mean_accuracy_over_rate"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell: the text shown and the value it is sorted by; `criterion` puts a coloured dot before it."""
+
+    text: str
+    sort: str
+    numeric: bool = False
+    criterion: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page; `uri` is its CSV as a download, `file` the file of the run that holds its numbers."""
+
+    id: str
+    title: str
+    note: str
+    head: list[str]
+    rows: list[list[Cell]]
+    numeric: list[bool]
+    uri: str
+    file: str
+
+
+def percent(value: float) -> str:
+    """A share as per cent with one decimal, or a dash."""
+    return "–" if math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def signed(value: float) -> str:
+    """A difference of shares in percentage points, with its sign."""
+    return "–" if math.isnan(value) else f"{100 * value:+.1f}"
+
+
+def p_value(value: float) -> str:
+    """A p-value with two digits, or a dash where no test could be made."""
+    return "–" if math.isnan(value) else ("< 0.001" if value < 0.001 else f"{value:.2g}")
+
+
+def plain(value: Any) -> str:
+    """Anything else: numbers with three digits, text as it is."""
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.3g}"
+    return str(value)
+
+
+def build(id: str, title: str, note: str, frame: pd.DataFrame, columns: dict[str, tuple[str, Any]], file: str) -> Table:
+    """A `Table` from a data frame.
+
+    Args:
+        columns: column of the frame → (heading, function from value to text); only these are shown and downloaded,
+            and `study` only where there are several.
+        file: where the numbers come from, relative to the run's folder.
+    """
+    if "study" in frame and frame["study"].nunique() == 1:
+        columns = {name: value for name, value in columns.items() if name != "study"}
+    shown = frame[list(columns)]
+    numeric = [bool(pd.api.types.is_numeric_dtype(shown[name])) for name in columns]
+    rows = [
+        [Cell(write(row[name]), "" if row[name] != row[name] else str(row[name]), number,  # NaN sorts as empty
+              row[name] if name in ("criterion", "other") else "")
+         for (name, (_, write)), number in zip(columns.items(), numeric, strict=True)]
+        for row in tables.records(shown)
+    ]  # fmt: skip
+    uri = data_uri(shown.to_csv(index=False, lineterminator="\n"), "text/csv")
+    return Table(id, title, note, [heading for heading, _ in columns.values()], rows, numeric, uri, file)
+
+
+def glance(intervals: pd.DataFrame) -> Table:
+    """One row a criterion and setting, best first: what it keeps, how far it goes, when a class is lost."""
+    wanted = [MAIN, "mean_accuracy_over_macs", "rate_keeping_95", "macs_left_keeping_95", "collapse_rate"]
+    keys = ["study", "branch", "samples_per_class", "criterion"]
+    frame = intervals[intervals["measure"].isin(wanted)].pivot(index=keys, columns="measure", values="mean")
+    frame = frame.reindex(columns=wanted).reset_index()
+    counts = intervals[intervals["measure"] == MAIN].set_index(keys)["n"]
+    frame["n"] = counts.reindex(pd.MultiIndex.from_frame(frame[keys])).to_numpy()
+    frame["order"] = frame["samples_per_class"].map(tables.in_order(frame["samples_per_class"]).index)
+    frame = frame.sort_values(["study", "branch", "order", MAIN], ascending=[True, True, True, False])
+    return build(
+        "glance", "All criteria at a glance",
+        "Means over seeds. “Keeps 95 %”: up to this share of filters removed, accuracy stays at 95 % of the unpruned "
+        "network's or more.",
+        frame, {
+            "criterion": ("criterion", str), "study": ("study", str), "branch": ("retraining", branch_words),
+            "samples_per_class": ("images per class", str), MAIN: ("mean accuracy over rates", percent),
+            "mean_accuracy_over_macs": ("… over MACs", percent), "rate_keeping_95": ("keeps 95 % to rate", percent),
+            "macs_left_keeping_95": ("MACs left there", percent),
+            "collapse_rate": ("worst class halves at rate", percent), "n": ("seeds", plain),
+        }, "statistics/intervals.csv",
+    )  # fmt: skip
+
+
+def by_rate(intervals: pd.DataFrame) -> Table:
+    """Accuracy at every pruning rate, one row a criterion and setting."""
+    keys = ["study", "branch", "samples_per_class", "criterion"]
+    chosen = intervals[intervals["measure"] == "accuracy_at_rate"]
+    frame = chosen.pivot(index=keys, columns="at", values="mean")
+    rates = [float(rate) for rate in frame.columns]
+    if len(rates) > 12:  # a table of forty columns helps nobody; the file has them all
+        rates = rates[:: math.ceil(len(rates) / 12)]
+    frame = frame[rates].rename(columns=lambda rate: f"{rate:g}").reset_index()
+    frame["order"] = frame["samples_per_class"].map(tables.in_order(frame["samples_per_class"]).index)
+    frame = frame.sort_values(["study", "branch", "order", "criterion"])
+    columns: dict[str, tuple[str, Any]] = {
+        "criterion": ("criterion", str), "study": ("study", str), "branch": ("retraining", branch_words),
+        "samples_per_class": ("images per class", str),
+    }  # fmt: skip
+    columns |= {f"{rate:g}": (f"{100 * rate:.0f} %", percent) for rate in rates}
+    return build("by-rate", "Accuracy at each pruning rate", "Columns: share of filters removed. Means over seeds.",
+                 frame, columns, "statistics/intervals.csv")  # fmt: skip
+
+
+def pairwise(tests: pd.DataFrame) -> Table:
+    """Every pair of criteria by the main measure, with both tests."""
+    frame = tests[tests["measure"] == MAIN].copy()
+    frame["study"] = frame["study"].where(frame["scope"] == "study", "all studies")
+    return build(
+        "pairs-table", "Every pair, tested",
+        "Difference: criterion minus other, in percentage points; from … to: exact interval of "
+        "the signed-rank test. p-values are two-sided; “Holm” is corrected for all "
+        "pairs of the same setting. “≈”: probability that the two are practically equal (within one point), by the "
+        "Bayesian signed-rank test. A dash: too few blocks for such a test ever to reach its level.",
+        frame, {
+            "criterion": ("criterion", str), "other": ("other", str), "study": ("study", str),
+            "branch": ("retraining", branch_words), "samples_per_class": ("images per class", str),
+            "mean_difference": ("difference", signed), "low": ("from", signed), "high": ("to", signed),
+            "rank_biserial": ("rank-biserial", plain), "wilcoxon_p": ("Wilcoxon p", p_value),
+            "wilcoxon_holm": ("… Holm", p_value), "permutation_p": ("permutation p", p_value),
+            "permutation_holm": ("… Holm", p_value), "p_better": ("P(better)", plain), "p_equal": ("P(≈)", plain),
+            "n": ("n", plain), "note": ("note", str),
+        }, "statistics/tests.csv",
+    )  # fmt: skip
+
+
+def verdict_table(verdicts: pd.DataFrame) -> Table:
+    """Every verdict with the numbers behind it."""
+    frame = verdicts.copy()
+    frame["study"] = frame["study"].where(frame["scope"] == "study", "overall")
+    return build(
+        "verdicts-table", "Every verdict, with its numbers",
+        "Effect, interval and p belong to the comparison that decides. Accuracy is a share (0.01 is one percentage "
+        "point); cost is in gradient passes. p is two-sided; a dash: too few blocks to test.",
+        frame, {
+            "claim": ("claim", str), "criterion": ("criterion", str), "study": ("study", str),
+            "verdict": ("verdict", str), "against": ("against / at", str), "effect": ("effect", plain),
+            "low": ("from", plain), "high": ("to", plain), "rank_biserial": ("rank-biserial", plain),
+            "p": ("p", p_value), "n": ("n", plain), "blocks": ("blocks", str), "test": ("test", str),
+            "unit": ("unit", str),
+        }, "statistics/verdicts.csv",
+    )  # fmt: skip
+
+
+def agreement_table(agreement: pd.DataFrame) -> Table:
+    """How much the rankings of two criteria, or of one criterion on fewer and more images, agree: means over seeds."""
+    keys = ["study", "criterion", "samples_per_class", "other", "other_samples_per_class"]
+    measures = ["spearman", "kendall", "spearman_in_layer", "overlap_half"]
+    frame = agreement.groupby(keys)[measures].mean().join(agreement.groupby(keys)["seed"].nunique().rename("n"))
+    return build(
+        "agreement-table", "Agreement of rankings",
+        "Rank correlations over all filters of a network, and within layers; the last: share that the lower halves of "
+        "both rankings have in common (50 % by chance). Means over seeds.",
+        frame.reset_index(), {
+            "criterion": ("criterion", str), "samples_per_class": ("images per class", str), "other": ("and", str),
+            "other_samples_per_class": ("images per class", str), "study": ("study", str),
+            "spearman": ("Spearman", plain), "kendall": ("Kendall", plain),
+            "spearman_in_layer": ("Spearman in layers", plain), "overlap_half": ("lower half in common", percent),
+            "n": ("seeds", plain),
+        }, "statistics/agreement.csv",
+    )  # fmt: skip
+
+
+def cost_table(cost: pd.DataFrame) -> Table:
+    """Median time and memory of each criterion."""
+    frame = (
+        cost.groupby(["study", "criterion", "device"])
+        .agg(ratio=("ratio_to_gradient", "median"), seconds=("seconds", "median"), peak=("peak_bytes", "median"),
+             gradient=("gradient_peak_bytes", "median"), repeats=("repeat", "nunique"))
+        .reset_index().sort_values(["study", "ratio"])
+    )  # fmt: skip
+    return build(
+        "cost-table", "Cost of ranking once", "Medians over repeats, each timed beside a gradient pass.", frame, {
+            "criterion": ("criterion", str), "study": ("study", str), "ratio": ("gradient passes", plain),
+            "seconds": ("seconds", plain), "peak": ("peak memory", _bytes), "gradient": ("… of a gradient", _bytes),
+            "repeats": ("repeats", plain), "device": ("device", str),
+        }, "tables/cost.csv",
+    )  # fmt: skip
+
+
+def branch_words(name: str) -> str:
+    """A branch in words for readers."""
+    return BRANCHES.get(name, name)
+
+
+def _bytes(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value / 1e6:,.0f} MB"
