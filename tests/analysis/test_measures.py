@@ -83,6 +83,14 @@ def test_equal_macs_are_interpolated_not_matched_by_rate():
     assert value(measures, "cheap", "mean_accuracy_over_rate") > value(measures, "dear", "mean_accuracy_over_rate")
 
 
+def test_a_rate_that_whole_units_just_miss_is_still_measured():
+    missed = curve("a", [0.0, 0.5, 0.8], [1.0, 0.9, 0.3]).assign(rate_achieved=[0.0, 0.5, 0.797])
+    measures = measure_all(missed)
+    assert value(measures, "a", "accuracy_at_rate", 0.8) == pytest.approx(0.3)
+    far = measure_all(missed.assign(rate_achieved=[0.0, 0.5, 0.7]))
+    assert set(far.loc[far["measure"] == "accuracy_at_rate", "at"]) == {0.5}
+
+
 def test_points_of_equal_macs_and_a_curve_of_one_point_do_no_harm():
     level = curve("level", [0.0, 0.1, 0.2], [0.9, 0.8, 0.7], macs=[1.0, 0.9, 0.9])
     measures = measure_all(pd.concat([level, curve("alone", [0.0], [0.9])]))

@@ -80,6 +80,16 @@ def test_a_criterion_keeps_its_colour_when_others_are_missing():
     assert alone.colours["taylor"] == style.read("report/style.yaml", ["lrp", "taylor", "zzz"]).colours["taylor"]
 
 
+def test_studies_whose_names_become_the_same_file_name_both_keep_their_figures(tmp_path):
+    curves = synthetic.curves(studies=("digits_vgg", "digits-vgg"), samples=("1",), seeds=2, branches=("fewshot",))
+    tables = synthetic.write(tmp_path, curves=curves)
+    statistics.run(tables, tmp_path / "statistics", {})
+    figures.run(tables, tmp_path / "statistics", tmp_path / "figures")
+    drawn = [entry for entry in captions(tmp_path) if entry["section"] == "curve"]
+    assert {entry["study"] for entry in drawn} == {"digits_vgg", "digits-vgg"}
+    assert {entry["file"] for entry in drawn} == {"curve_digits-vgg_fewshot_1.svg", "curve_digits-vgg_fewshot_1-2.svg"}
+
+
 @pytest.mark.parametrize(
     ("parts", "expected"),
     [(("curve", "Scene 15/ResNet", "1"), "curve_scene-15-resnet_1"), (("../..", "ä"), "x_x"), (("a.b",), "a.b")],

@@ -16,6 +16,8 @@ KEPT = (0.95, 0.99)
 """Shares of the unpruned accuracy that count as kept."""
 COLLAPSE = 0.5
 """A class has collapsed when its accuracy is below this share of the unpruned network's worst class."""
+REACHED = 0.01
+"""A rate counts as reached when all curves come this near: units are whole, so rates are met nearly, not exactly."""
 STEP = 0.1
 """Distance of the common grid over removed MACs and parameters."""
 
@@ -89,7 +91,7 @@ def measure_all(curves: pd.DataFrame) -> pd.DataFrame:
         if not pieces:
             continue
         until = {axis: min(float(_axis(piece, axis).max()) for piece in pieces) for axis in ("rate", "macs", "params")}
-        rates = sorted({float(rate) for rate in group["rate"] if 0 < rate <= until["rate"] + 1e-9})
+        rates = sorted({float(rate) for rate in group["rate"] if 0 < rate <= until["rate"] + REACHED})
         for piece in pieces:
             first = piece.iloc[0]
             key = {column: first[column] for column in [*CURVE, "dataset", "backbone"]}

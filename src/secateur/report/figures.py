@@ -51,7 +51,7 @@ def run(
     output.mkdir(parents=True, exist_ok=True)
     for old in output.glob("*.svg"):
         old.unlink()
-    entries = []
+    entries: list[dict[str, str]] = []
     parts = [
         lambda: _curves(curves, look),
         lambda: _comparisons(Path(statistics_dir), curves, claims, look),
@@ -64,7 +64,7 @@ def run(
     for part in parts:
         with style.theme(look, "secateur"):
             for drawing in part():
-                file = style.slug(drawing.section, *drawing.name) + ".svg"
+                file = style.unused(style.slug(drawing.section, *drawing.name), {entry["file"] for entry in entries})
                 style.save(drawing.figure, output / file)
                 entry = drawing._asdict() | {"file": file}
                 entries.append({key: entry[key] for key in (

@@ -83,3 +83,11 @@ def save(figure: Any, path: str | Path) -> None:
 def slug(*parts: str) -> str:
     """A file name's stem from names: lower case letters, digits, dots and dashes."""
     return "_".join(re.sub(r"[^a-z0-9.]+", "-", part.lower()).strip("-.") or "x" for part in parts)
+
+
+def unused(stem: str, taken: set[str]) -> str:
+    """`<stem>.svg`, or with the first number that is free: two names may differ only in what a file name leaves out."""
+    name, number = f"{stem}.svg", 2
+    while name in taken:
+        name, number = f"{stem}-{number}.svg", number + 1
+    return name
