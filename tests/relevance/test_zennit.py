@@ -62,3 +62,14 @@ def test_the_oracle_notices_another_rule():
     (found,) = Network(model, ["features.0"], inputs, labels).relevance("zplus", bias="absorb")
     scores = expected["features.0"].transpose(0, 1).flatten(1).sum(1)
     assert float((found["features.0"].sum((0, 2)) - scores).abs().max() / scores.abs().max()) > 1e-3
+
+
+def test_half_precision_ranks_alike():
+    model, (inputs, labels) = network("resnet18"), samples("resnet18")
+    layers = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Conv2d)]
+    scores = []
+    for dtype in (torch.float32, torch.bfloat16):
+        (relevance,) = Network(model.to(dtype), layers, inputs, labels).relevance("zplus")
+        scores.append(torch.cat([relevance[layer].double().sum((0, 2)) for layer in layers]))
+    ranks = torch.stack([score.argsort().argsort() for score in scores]).double()
+    assert float(torch.corrcoef(ranks)[0, 1]) > 0.99
