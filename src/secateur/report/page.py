@@ -118,7 +118,8 @@ def _figures(folder: Path, look: style.Style) -> dict[str, list[dict[str, Any]]]
             panel = {"title": entry["panel"], "figures": []}
             panels.append(panel)
         name = f"{panel['title']}: {entry['title']}"
-        panel["figures"].append(entry | {"svg": inline.svg(folder / entry["file"], name, f"f{number}-", colours)})
+        drawn = inline.svg(folder / entry["file"], name, f"f{number}-", colours)
+        panel["figures"].append(entry | {"svg": drawn, "wide": "min-width" in drawn.partition(">")[0]})
     return sections
 
 

@@ -45,8 +45,8 @@ def toy_sentences(statistics: Path) -> list[str]:
     cells = read_statistics(statistics, "toy_cells")
     chosen = cells[(cells["dataset"] == "all") & (cells["variant"] == "authors") & (cells["references"] == "generated")]
     return [
-        f"{row['reproduced']} of {row['cells']} published accuracies on the training points are reproduced by the "
-        f"network that the authors ran ({row['not_measured']} not measured in this run); on average ours differ by "
-        f"{100 * row['mean_absolute_difference']:.1f} percentage points."
+        f"Of the {row['cells'] - row['not_measured']} published accuracies on the training points that this run "
+        f"measured (of {row['cells']}), {row['reproduced']} are reproduced by the network that the authors ran; on average ours "
+        f"differ by {100 * row['mean_absolute_difference']:.1f} percentage points."
         for row in records(chosen)
     ]

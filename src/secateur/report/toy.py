@@ -126,7 +126,7 @@ def boundaries(arrays: dict[str, np.ndarray], keys: list[str], kind: str, *, tit
     rows = -(-len(keys) // columns)
     x, y = arrays["grid_x"], arrays["grid_y"]
     tall = float((y[-1] - y[0]) / (x[-1] - x[0]))
-    figure, axes = plt.subplots(rows, columns, figsize=(2.7 * columns, (2.7 * tall + 0.35) * rows + 0.3), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, (1.9 * tall + 0.35) * rows + 0.3), squeeze=False)
     colours = ListedColormap(CLASSES)
     every = max(1, len(arrays["train_inputs"]) // 400)  # enough points to see the shape
     points, labels = arrays["train_inputs"][::every], arrays["train_labels"][::every]
@@ -135,13 +135,13 @@ def boundaries(arrays: dict[str, np.ndarray], keys: list[str], kind: str, *, tit
     for place, key in zip(axes.flat, keys, strict=False):
         place.imshow(arrays[key], origin="lower", extent=(x[0], x[-1], y[0], y[-1]), cmap=colours, vmin=-0.5,
                      vmax=len(CLASSES) - 0.5, interpolation="nearest", aspect="auto")  # fmt: skip
-        place.scatter(*points.T, c=[np.array(colours(int(label)))[:3] * 0.55 for label in labels], s=3, linewidths=0,
+        place.scatter(*points.T, c=[np.array(colours(int(label)))[:3] * 0.55 for label in labels], s=2, linewidths=0,
                       rasterized=True)  # fmt: skip
-        place.scatter(*arrays[f"{kind}/reference_inputs"].T, s=22, facecolors="none", edgecolors="white",
+        place.scatter(*arrays[f"{kind}/reference_inputs"].T, s=16, facecolors="none", edgecolors="white",
                       linewidths=1.2, rasterized=True)  # fmt: skip
         place.set(xticks=[], yticks=[])
         place.grid(False)
         share = 100 * float(arrays[f"{key}/accuracy"])
-        place.set_title(f"{key.rpartition('/')[2]}  {share:.1f} %", fontsize=11)
+        place.set_title(f"{key.rpartition('/')[2]}  {share:.1f} %", fontsize=9.5)
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
