@@ -46,7 +46,7 @@ def toy_sentences(statistics: Path) -> list[str]:
     chosen = cells[(cells["dataset"] == "all") & (cells["variant"] == "authors") & (cells["references"] == "generated")]
     return [
         f"Of the {row['cells'] - row['not_measured']} published accuracies on the training points that this run "
-        f"measured (of {row['cells']}), {row['reproduced']} are reproduced by the network that the authors ran; on average ours "
-        f"differ by {100 * row['mean_absolute_difference']:.1f} percentage points."
+        f"measured (of {row['cells']}), {row['reproduced']} are reproduced by the network that the authors ran; "
+        f"on average ours differ by {100 * row['mean_absolute_difference']:.1f} percentage points."
         for row in records(chosen)
     ]
