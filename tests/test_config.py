@@ -62,6 +62,8 @@ def test_resolving_twice_changes_nothing():
         ("run", "../elsewhere", ["run", "'../elsewhere'"]),
         ("training.pretrain.epochs", "many", ["training.pretrain.epochs", "'many'", "integer"]),
         ("studies.digits_vgg", {"dataset": "digits_target"}, ["studies.digits_vgg", "'backbone' is missing"]),
+        ("toy.criteria", ["lrp", "mine"], ["toy.criteria", "'mine'", "weight"]),
+        ("toy.repetition", 3, ["toy", "unknown key 'repetition'", "repetitions"]),
         ("criteria_path", ["no/such/folder"], ["criteria_path", "no/such/folder"]),
     ],
 )
@@ -79,10 +81,11 @@ def test_all_needs_no_draw_and_is_allowed():
 
 
 def test_an_option_can_be_given_under_a_name_of_its_own():
-    resolved = configuration.resolve(
-        changed("criteria", ["lrp", {"name": "lrp_l2", "criterion": "lrp", "normalisation": "l2"}])
-    )
+    config = changed("criteria", ["lrp", {"name": "lrp_l2", "criterion": "lrp", "normalisation": "l2"}])
+    config["toy"]["criteria"] = ["lrp_l2"]
+    resolved = configuration.resolve(config)
     assert resolved["criteria"][1]["criterion"] == "lrp"
+    assert configuration.toy_criteria(resolved) == resolved["criteria"][1:]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,12 @@ def datasets() -> dict[str, dict[str, Any]]:
     return yaml.safe_load(DATASETS.read_text(encoding="utf-8"))
 
 
+def toy_criteria(config: Config) -> list[dict[str, Any]]:
+    """Entries of the criteria that the 2-D study compares."""
+    chosen = config["toy"].get("criteria", [item["name"] for item in config["criteria"]])
+    return [item for item in config["criteria"] if item["name"] in chosen]
+
+
 def parts(config: Config) -> dict[str, range]:
     """Blocks of seeds that one job handles, by name: "0-7" → range(0, 8)."""
     step = config["seeds_per_job"]
@@ -165,6 +171,9 @@ def _check(config: Config) -> None:
                 )
     for name in config.get("toy", {}).get("datasets", []):
         _check_dataset(name, "toy.datasets", "points")
+    for name in config.get("toy", {}).get("criteria", []):
+        if name not in names:
+            raise SecateurError(f"toy.criteria: '{name}' is none of this run's criteria: {', '.join(names)}.")
 
 
 def smallest_class(dataset: str) -> int | None:

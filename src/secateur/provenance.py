@@ -26,7 +26,7 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
         "commit": commit(),
         "config_hash": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
         "hardware": f"{processor()}, {platform.system()}, device {config['device']}, {config['threads']} thread a job",
-        "wall_seconds": round(sum(job["work_wall_seconds"] for job in usage), 1),
+        "processor_time": f"{sum(job['cpu_seconds'] for job in usage) / 60:.0f} min in {len(usage)} jobs",
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
         "criteria": {item["name"]: describe(item["criterion"], config["criteria_path"]) for item in config["criteria"]},

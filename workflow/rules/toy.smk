@@ -1,9 +1,11 @@
 # The paper's 2-D study, one job a set.
 
+TOY_CRITERIA = configuration.toy_criteria(resolved) if "toy" in resolved else []
+
 
 rule toy:
     input:
-        criteria=[criterion_code(criterion) for criterion in CRITERIA],
+        criteria=[criterion_code(item["name"]) for item in TOY_CRITERIA],
         data="data/{dataset}",
     output:
         table=f"{RESULTS}/toy/{{dataset}}.parquet",
@@ -17,7 +19,8 @@ rule toy:
     params:
         config=CONFIG,
         code=code("ranking", "relevance", "branches/toy", "data/points.py"),
-        settings=settings("toy", "criteria") if "toy" in resolved else None,
+        settings=settings("toy") if TOY_CRITERIA else None,
+        criteria=TOY_CRITERIA,
         usage=f"{RESULTS}/usage/toy/{{dataset}}.json",
     shell:
         "secateur --usage {params.usage} toy --config {params.config} --data {input.data} --output {output.table} "

@@ -172,14 +172,13 @@ def toy(
 ) -> None:
     """Run the 2-D study on one of its sets."""
     from secateur.branches.toy.run import run_toy
+    from secateur.config import toy_criteria
 
     resolved = opened(config)
     settings = {key: value for key, value in resolved["toy"].items() if key not in ("datasets", "criteria")}
-    chosen = resolved["toy"].get("criteria", [item["name"] for item in resolved["criteria"]])
     entries = [
         {key: item[key] for key in ("name", "criterion", "options", "normalisation") if key in item}
-        for item in resolved["criteria"]
-        if item["name"] in chosen
+        for item in toy_criteria(resolved)
     ]
     settings["criteria_path"] = resolved["criteria_path"]
     with usage.work():
