@@ -98,6 +98,19 @@ def test_our_spread_is_that_over_networks_and_draws() -> None:
     assert set(found["networks"]) == {2} and set(found["draws"]) == {3}
 
 
+def test_the_prediction_is_that_for_one_more_network() -> None:
+    """Draws that vary by ten points must not hide that every network differs from the published one."""
+    published = toy.read_published(PUBLISHED / "toy_published.csv")
+    query = "dataset == 'moons' and criterion == 'gradient' and samples_per_class == 5 and evaluated_on == 'train'"
+    for shift, expected in ((0.0, True), (0.06, False)):
+        table = measured({"gradient": 0.86171 + shift})
+        table["accuracy"] += 0.1 * (table["repetition"] - 1) + 0.005 * (table["model_seed"] - 2)
+        row = toy.compare(published, table).query(query).iloc[0]
+        assert row["verdict"] == "reproduced"
+        assert row["network_std"] == pytest.approx(np.std(0.005 * np.arange(5), ddof=1))
+        assert row["within_prediction"] == expected
+
+
 def test_cells_are_counted_by_variant_and_set() -> None:
     comparison = toy.compare(toy.read_published(PUBLISHED / "toy_published.csv"), ours_as_published(0.0))
     counts = toy.count_cells(comparison).set_index("dataset")
