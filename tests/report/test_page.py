@@ -6,6 +6,8 @@ import hashlib
 import io
 import re
 import shutil
+import subprocess
+import sys
 from html.parser import HTMLParser
 
 import pytest
@@ -174,3 +176,13 @@ def test_missing_assets_and_templates_that_fail_are_errors(run, tmp_path):
     with pytest.raises(SecateurError, match="the template cannot be rendered"):
         page.run(*arguments, assets=tmp_path / "assets")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_analysis_and_report_import_neither_torch_nor_seaborn_before_they_draw():
+    code = (
+        "import sys; from secateur.analysis import agreement, calibration, statistics; "
+        "from secateur.report import figures, page; "
+        "print(sorted({'torch', 'timm', 'seaborn', 'scipy.stats'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[]"
