@@ -148,6 +148,24 @@ class Mixed(nn.Module):
         return self.head(self.after(y).tanh()).mean((2, 3))
 
 
+class Sliced(nn.Module):
+    """Writes into a part of a tensor, over and over: torch-pruning's own search would never end here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.wider = nn.ModuleList([nn.Conv2d(4, 6, 1), nn.Conv2d(6, 8, 1), nn.Conv2d(8, 10, 1)])
+        self.after = nn.Conv2d(10, 5, 3, padding=1)
+        self.head = nn.Conv2d(5, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x).tanh()
+        for layer in self.wider:
+            y = layer(x)
+            x = torch.cat([y[:, : x.shape[1]] + x, y[:, x.shape[1] :]], 1)
+        return self.head(self.after(x).relu()).mean((2, 3))
+
+
 class Counted(nn.Module):
     """The number of features after the second convolution is written into the forward pass."""
 

@@ -18,6 +18,7 @@ from secateur.models import inputs
 from secateur.models.evaluation import Evaluation, evaluate
 from secateur.progress import track
 from secateur.pruning.counting import Counts, Latency, count, disk_bytes, latency
+from secateur.pruning.duplication import duplicate
 from secateur.pruning.masking import largest_difference
 from secateur.pruning.removal import all_channels, remaining, remove
 from secateur.pruning.saved import build_unpruned, save
@@ -75,7 +76,7 @@ def prune_own_network(
     scheme: str = "global",
     scope: str = "all",
     min_units: int = 1,
-    combine: str = "sum",
+    combine: str | None = None,
     normalisation: str | None = None,
     options: dict[str, Any] | None = None,
     criteria: Iterable[str | Path] = (),
@@ -97,7 +98,7 @@ def prune_own_network(
         size: side of the square input in pixels; without it, the architecture's own.
         seed: of the draw of reference images, of the split and of random criteria.
         budget, scheme, scope, min_units: as in `pruning.selection.select` and `pruning.units.find_unit_groups`.
-        combine, normalisation: as in `pruning.scores.unit_scores`; without a normalisation, the criterion's own.
+        combine, normalisation: as in `pruning.scores.unit_scores`; where not given, the criterion's own.
 
     Writes `weights.safetensors` and `network.json` (to be loaded by `pruning.saved.load`), `summary.json` and
     `summary.md`. Images are prepared as timm prepares them for the architecture at evaluation.
@@ -135,6 +136,10 @@ def prune_own_network(
     )
     pruned = remove(model, groups, selection)
     difference = largest_difference(model, pruned, groups, selection, images[:4])
+    if not difference <= LARGEST_DIFFERENCE:  # perhaps only rounding, in a network whose signals cancel: look closer
+        doubles = duplicate(model, {}).double()
+        cut = remove(doubles, groups, selection)
+        difference = largest_difference(doubles, cut, groups, selection, images[:4].double())
     if not difference <= LARGEST_DIFFERENCE:
         raise SecateurError(
             f"{architecture}: the pruned network differs by {difference:.1e} from the whole one with the same units "

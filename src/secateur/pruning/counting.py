@@ -32,6 +32,7 @@ class Latency(NamedTuple):
     median: float
     lower: float
     upper: float
+    runs: int
     device: str
 
 
@@ -99,27 +100,34 @@ def latency(
     batches: tuple[int, ...] = (1, 64),
     repeats: int = 20,
     warm: int = 3,
+    most_seconds: float = 20.0,
 ) -> list[Latency]:
     """Time of a forward pass in eval mode, without gradients: `repeats` runs at each batch size, after `warm` others.
 
-    Runs where the model lies, on random inputs of its precision. The model is left in the mode in which it was.
+    After `most_seconds` at one batch size no further run is begun, but three are made in any case. Runs where the model
+    lies, on random inputs of its precision. The model is left in the mode in which it was.
     """
     if repeats < 1 or warm < 0:
         raise SecateurError(f"repeats {repeats}, warm {warm}: needed is at least one repeat and no negative number.")
     parameter = next(iter(model.parameters()))
-    place = parameter.device
     training = model.training
     model.eval()
     result = []
     try:
         with torch.inference_mode():
             for batch in batches:
-                sample = torch.rand(batch, *input_size, device=place, dtype=parameter.dtype)
-                seconds = [_seconds(model, sample) for _ in range(warm + repeats)][warm:]
-                quartiles = statistics.quantiles(seconds, n=4) if repeats > 1 else [seconds[0]] * 3
-                result.append(
-                    Latency(batch, statistics.median(seconds), quartiles[0], quartiles[2], device_name(place))
-                )
+                sample = torch.rand(batch, *input_size, device=parameter.device, dtype=parameter.dtype)
+                seconds: list[float] = []
+                for run in range(-warm, repeats):
+                    if len(seconds) >= 3 and sum(seconds) > most_seconds:
+                        break
+                    taken = _seconds(model, sample)
+                    if run >= 0:
+                        seconds.append(taken)
+                quartiles = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else seconds * 3
+                device = device_name(parameter.device)
+                median = statistics.median(seconds)
+                result.append(Latency(batch, median, quartiles[0], quartiles[2], len(seconds), device))
     finally:
         model.train(training)
     return result

@@ -1,4 +1,4 @@
-"""From scores of layers' output channels to scores of units: members combined, then each group normalised."""
+"""From scores of layers' output channels to scores of units: each layer normalised, then a unit's members combined."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from secateur.errors import SecateurError
 from secateur.pruning.units import UnitGroup
 
-COMBINATIONS = ("sum", "mean", "max")
+COMBINATIONS = ("sum", "mean", "max", "first")
 NORMALISATIONS = ("none", "sum", "l2")
 
 
@@ -22,15 +22,16 @@ def unit_scores(
 
     `layer_scores` gives one number for each output channel of every producer of the groups; other layers are ignored.
 
-    `combine` joins the channels of one unit, over all its layers. "sum" (default): relevance and Taylor terms are
+    `normalisation` makes layers comparable, before channels of several layers meet in one unit: "none" for criteria
+    whose totals already mean the same in every layer (conserved relevance); "sum" divides by the sum of the layer's
+    absolute scores, so that each layer weighs the same; "l2" divides by their Euclidean norm (Molchanov et al.,
+    "Pruning Convolutional Neural Networks for Resource Efficient Inference", 2017). A layer of zeros stays zero.
+
+    `combine` then joins the channels of one unit, over all its layers. "sum" (default): relevance and Taylor terms are
     shares of the output, and what is lost with a unit is the sum of what is lost with its channels. "mean" removes the
     advantage that a residual channel has by being produced in many layers. "max" keeps a unit if any one of its
-    channels matters.
-
-    `normalisation` then makes groups comparable. "none" for criteria whose totals already mean the same in every layer
-    (conserved relevance); "sum" divides by the sum of absolute scores of the group, so that each group weighs the
-    same; "l2" divides by their Euclidean norm (Molchanov et al., "Pruning Convolutional Neural Networks for Resource
-    Efficient Inference", 2017). A group of zeros stays zero.
+    channels matters. "first" takes the channel of the unit's first producer alone: the only one by which a criterion
+    with independent random scores gives every unit the same chance.
 
     Raises SecateurError for an unknown setting, a missing layer, a wrong number of scores or one that is not finite.
     """
@@ -40,25 +41,28 @@ def unit_scores(
         raise SecateurError(f"normalisation {normalisation!r}: allowed are {', '.join(NORMALISATIONS)}.")
     result = {}
     for group in groups:
-        members = [_channel_scores(group, layer, index, layer_scores) for layer, index in group.producers]
+        members = [
+            _channel_scores(group, layer, index, layer_scores, normalisation) for layer, index in group.producers
+        ]
         channels = torch.cat(members, dim=1)
         if combine == "sum":
             score = channels.sum(dim=1)
         elif combine == "mean":
             score = channels.mean(dim=1)
-        else:
+        elif combine == "max":
             score = channels.amax(dim=1)
-        if normalisation != "none":
-            total = score.abs().sum() if normalisation == "sum" else score.norm()
-            score = score / total if total > 0 else score
+        else:
+            score = channels[:, 0]
         if not torch.isfinite(score).all():
             raise SecateurError(f"scores of group {group.name} are too large to be combined. Scale them down.")
         result[group.name] = score
     return result
 
 
-def _channel_scores(group: UnitGroup, layer: str, index: Tensor, layer_scores: Mapping[str, Tensor]) -> Tensor:
-    """Scores of the channels of one layer that are in the group's units (size × channels a unit), checked."""
+def _channel_scores(
+    group: UnitGroup, layer: str, index: Tensor, layer_scores: Mapping[str, Tensor], normalisation: str
+) -> Tensor:
+    """Normalised scores of the channels of one layer that are in the group's units (size × channels a unit), checked."""
     if layer not in layer_scores:
         raise SecateurError(
             f"no scores for layer {layer}, whose channels are in unit group {group.name}. A criterion must score every "
@@ -70,8 +74,12 @@ def _channel_scores(group: UnitGroup, layer: str, index: Tensor, layer_scores: M
             f"scores of layer {layer} have shape {tuple(scores.shape)}; needed is one number for each of its output "
             f"channels (at least {int(index.max()) + 1})."
         )
-    values = scores[index]
-    if not torch.isfinite(values).all():
-        bad = int((~torch.isfinite(values)).sum())
+    if not torch.isfinite(scores).all():
+        bad = int((~torch.isfinite(scores)).sum())
         raise SecateurError(f"scores of layer {layer}: {bad} are not finite (NaN or infinite). Correct the criterion.")
-    return values
+    if normalisation != "none":
+        total = scores.abs().sum() if normalisation == "sum" else scores.norm()
+        if not torch.isfinite(total):
+            raise SecateurError(f"scores of layer {layer} are too large to be normalised. Scale them down.")
+        scores = scores / total if total > 0 else scores
+    return scores[index]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.pruning import operations
+from secateur.pruning.closure import closure
 from secateur.pruning.duplication import duplicate
 from secateur.pruning.operations import BATCH_NORMS, Node, is_layer, layer_size
 
@@ -134,31 +135,25 @@ def _follow(
             continue
         if own in covered and covered[own].all():
             continue  # an earlier layer's channels led to all of these, and back
-        start = graph.get_pruner_of_module(module).prune_out_channels
-        reason, joined = None, False
-        closure = [
-            (item, _sites(item.dep.target, item.dep.handler, graph, names))
-            for item in graph.get_pruning_group(module, start, list(range(size)))
-        ]
+        reached, ended = closure(graph, module, size)
+        reason, joined = None if ended else "its channels cannot be followed through the network", False
+        places = [(place, _sites(place.node, place.handler, graph, names)) for place in reached]
         channels_last = any(
-            isinstance(item.dep.target.module, nn.Linear) and len(shapes[id(item.dep.target.module)]) > 2
-            for item, places in closure
-            if any(role == "out" for (_, role), _ in places)
+            isinstance(place.node.module, nn.Linear) and len(shapes[id(place.node.module)]) > 2
+            for place, sites in places
+            if any(role == "out" for (_, role), _ in sites)
         )
-        for item, places in closure:
-            node = item.dep.target
-            consumed = [role for (_, role), _ in places] == ["in"]
-            said = operations.objection(node, consumed, channels_last, image)
+        for place, sites in places:
+            consumed = [role for (_, role), _ in sites] == ["in"]
+            said = operations.objection(place.node, consumed, channels_last, image)
             reason = said if said == operations.NORMALISED else reason or said
-            joined = joined or operations.is_addition(node)
-            index = np.asarray(item.idxs, dtype=np.int64)
-            for key, channels in places:
-                if index.max(initial=-1) >= channels:
+            joined = joined or operations.is_addition(place.node)
+            for key, channels in sites:
+                if place.channels.max(initial=-1) >= channels or place.channels.min(initial=0) < 0:
                     reason = reason or f"channels are not matched one to one at {key[0]}"
                     continue
-                covered.setdefault(key, np.zeros(channels, bool))[index] = True
-                roots = np.asarray(item.root_idxs, dtype=np.int64)
-                found.ties.append(np.stack([first + roots, found.first(key, channels) + index]))
+                covered.setdefault(key, np.zeros(channels, bool))[place.channels] = True
+                found.ties.append(np.stack([first + place.roots, found.first(key, channels) + place.channels]))
         if reason:
             found.stay(found.numbers(own), reason)
         if joined:
