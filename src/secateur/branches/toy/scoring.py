@@ -67,7 +67,7 @@ def removals(scores: np.ndarray, count: int) -> Tensor:
     """Which neurons go: the `count` lowest over all layers, but never a layer's last one.
 
     Ties are broken by the order of layers and neurons, as in the authors' code. (The image studies spread ties over the
-    layers instead; at one sample per class a third of all neurons can be tied at zero, and the rule then matters.)
+    layers instead; at one sample per class a third to two thirds of all neurons are zero, and the rule then matters.)
 
     Args:
         scores: draws × neurons, the three layers behind one another.
