@@ -26,7 +26,7 @@ def test_demo_is_valid_and_gets_every_default():
     resolved = configuration.resolve(DEMO)
     assert resolved["batch_size"] == 128
     assert resolved["training"]["pretrain"]["weight_decay"] == 0.01
-    assert resolved["criteria"][0] == {"name": "weight", "criterion": "weight", "options": {}, "combine": "sum"}
+    assert resolved["criteria"][0] == {"name": "weight", "criterion": "weight", "options": {}}
 
 
 def test_resolving_twice_changes_nothing():

@@ -135,7 +135,7 @@ def _sentence(error: Any) -> str:
 
 def _criterion(item: str | dict[str, Any]) -> dict[str, Any]:
     given = {"name": item} if isinstance(item, str) else item
-    defaults: dict[str, Any] = {"criterion": given["name"], "options": {}, "combine": "sum"}
+    defaults: dict[str, Any] = {"criterion": given["name"], "options": {}}
     return defaults | given
 
 

@@ -1,4 +1,4 @@
-"""Where a run's measurements lie: the files that its branches must have written before they can be collected."""
+"""Where a run's measurements lie: the files that its branches must have written before they are analysed."""
 
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,7 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
     `curves` (both branches), `profiles` and `cost` have a file for every study, criterion and part (cost: every study);
     `toy` and `toy_stability` one for every 2-D set.
     """
-    jobs = [
-        f"{study}/{item['name']}/{part}.parquet"
-        for study in config["studies"]
-        for item in config["criteria"]
-        for part in parts(config)
-    ]
+    jobs = [f"{job}.parquet" for job in _jobs(config)]
     points = config.get("toy", {}).get("datasets", [])
     return {
         "curves": [Path("curves", branch, job) for branch in ("fewshot", "retrain") for job in jobs],
@@ -26,3 +21,17 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
         "toy": [Path("toy", f"{name}.parquet") for name in points],
         "toy_stability": [Path("toy", f"{name}.stability.parquet") for name in points],
     }
+
+
+def rankings(config: dict[str, Any]) -> list[Path]:
+    """Score files of every study, criterion and part, relative to results/<run>/."""
+    return [Path("rankings", f"{job}.safetensors") for job in _jobs(config)]
+
+
+def _jobs(config: dict[str, Any]) -> list[str]:
+    return [
+        f"{study}/{item['name']}/{part}"
+        for study in config["studies"]
+        for item in config["criteria"]
+        for part in parts(config)
+    ]

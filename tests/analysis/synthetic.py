@@ -100,8 +100,8 @@ def toy() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def rankings(folder: Path, criteria: dict[str, float] = CRITERIA, study: str = "scene15-resnet18") -> Path:
-    """Score files of a run as `<folder>/rankings/<study>/<criterion>/0-2.safetensors`; returns the folder of all."""
+def rankings(folder: Path, criteria: dict[str, float] = CRITERIA, study: str = "scene15-resnet18") -> list[Path]:
+    """Score files of a run as `<folder>/rankings/<study>/<criterion>/0-2.safetensors`."""
     from safetensors.numpy import save_file
 
     generator = np.random.default_rng(5)
@@ -114,7 +114,7 @@ def rankings(folder: Path, criteria: dict[str, float] = CRITERIA, study: str = "
         path = folder / "rankings" / study / criterion / "0-2.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, path)
-    return folder / "rankings"
+    return sorted((folder / "rankings").rglob("*.safetensors"))
 
 
 def boundaries(folder: Path) -> Path:

@@ -16,14 +16,18 @@ def write(folder, criterion, scores, study="s"):
     return path
 
 
+def files(folder):
+    return sorted(folder.rglob("*.safetensors"))
+
+
 def test_the_same_order_agrees_fully_whatever_its_scale_and_the_opposite_not_at_all(tmp_path):
     scores = np.random.default_rng(0).random(10)
     write(tmp_path, "a", {"0/1/x": scores[:6], "0/1/y": scores[6:]})
     write(tmp_path, "b", {"0/1/x": np.exp(5 * scores[:6]), "0/1/y": np.exp(5 * scores[6:])})
     write(tmp_path, "c", {"0/1/x": -scores[:6], "0/1/y": -scores[6:]})
-    found = agreement(tmp_path).set_index(["criterion", "other"])
+    found = agreement(files(tmp_path)).set_index(["criterion", "other"])
     same, opposite = found.loc[("a", "b")], found.loc[("a", "c")]
-    assert list(agreement(tmp_path).columns) == COLUMNS and set(found["kind"]) == {"criteria"}
+    assert list(agreement(files(tmp_path)).columns) == COLUMNS and set(found["kind"]) == {"criteria"}
     for measure in ("spearman", "kendall", "spearman_in_layer", "overlap_half"):
         assert same[measure] == pytest.approx(1.0)
     assert opposite["spearman"] == pytest.approx(-1.0) and opposite["overlap_half"] == 0.0
@@ -33,7 +37,7 @@ def test_correlations_are_scipys_on_all_units_and_per_layer(tmp_path):
     one, two = np.random.default_rng(1).random((2, 12))
     write(tmp_path, "a", {"3/all/x": one[:5], "3/all/y": one[5:]})
     write(tmp_path, "b", {"3/all/x": two[:5], "3/all/y": two[5:]})
-    row = agreement(tmp_path).iloc[0]
+    row = agreement(files(tmp_path)).iloc[0]
     assert row["seed"] == 3 and row["samples_per_class"] == "all" and row["units"] == 12
     assert row["spearman"] == pytest.approx(stats.spearmanr(one, two).statistic)
     assert row["kendall"] == pytest.approx(stats.kendalltau(one, two).statistic)
@@ -43,7 +47,7 @@ def test_correlations_are_scipys_on_all_units_and_per_layer(tmp_path):
 
 def test_a_criterion_is_compared_with_itself_at_fewest_and_most_images(tmp_path):
     write(tmp_path, "a", {"0/1/x": [1, 2, 3, 4], "0/5/x": [9, 9, 9, 8], "0/10/x": [1, 2, 4, 3]})
-    row = agreement(tmp_path).iloc[0]
+    row = agreement(files(tmp_path)).iloc[0]
     assert (row["kind"], row["samples_per_class"], row["other_samples_per_class"]) == ("samples", "1", "10")
     assert row["spearman"] == pytest.approx(0.8)
 
@@ -51,7 +55,7 @@ def test_a_criterion_is_compared_with_itself_at_fewest_and_most_images(tmp_path)
 def test_constant_scores_have_no_correlation(tmp_path):
     write(tmp_path, "a", {"0/1/x": [1, 1, 1, 1]})
     write(tmp_path, "b", {"0/1/x": [1, 2, 3, 4]})
-    row = agreement(tmp_path).iloc[0]
+    row = agreement(files(tmp_path)).iloc[0]
     assert np.isnan([row["spearman"], row["kendall"], row["spearman_in_layer"]]).all()
 
 
@@ -59,11 +63,11 @@ def test_different_units_and_broken_files_are_errors(tmp_path):
     write(tmp_path, "a", {"0/1/x": [1, 2, 3]})
     path = write(tmp_path, "b", {"0/1/x": [1, 2]})
     with pytest.raises(SecateurError, match="a and b score different units"):
-        agreement(tmp_path)
+        agreement(files(tmp_path))
     path.write_bytes(b"short")
     with pytest.raises(SecateurError, match="not a readable score file"):
-        agreement(tmp_path)
+        agreement(files(tmp_path))
 
 
 def test_no_score_files_give_an_empty_table(tmp_path):
-    assert agreement(tmp_path).empty
+    assert agreement(files(tmp_path)).empty

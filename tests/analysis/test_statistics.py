@@ -8,7 +8,7 @@ import pytest
 
 import synthetic
 from secateur.analysis import statistics
-from secateur.analysis.statistics import pairwise_tests, rankings
+from secateur.analysis.statistics import friedman_ranks, pairwise_tests
 
 FILES = {f"{name}.csv" for name in ("measures", "intervals", "tests", "ranks", "verdicts", "power")}
 FILES |= {"metrics.json", "toy_published.csv", "toy_cells.csv", "toy_ordering.csv"}
@@ -72,7 +72,7 @@ def test_with_enough_seeds_corrected_tests_are_made():
 def test_over_studies_a_block_is_a_study():
     curves = synthetic.curves(studies=tuple(f"d{index}-net" for index in range(6)), seeds=2, samples=("1",))
     measures = statistics.measure_all(curves)
-    found = rankings(measures, 0.05)
+    found = friedman_ranks(measures, 0.05)
     over = found[(found["scope"] == "studies") & (found["branch"] == "fewshot")]
     assert set(over["blocks"]) == {6} and over["p"].notna().all()
     within = found[found["scope"] == "study"]

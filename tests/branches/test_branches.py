@@ -175,7 +175,7 @@ def test_a_bad_criterion_is_named_with_study_and_layer(made, tmp_path, body, wor
     config, folder = made
     changed = config | {
         "criteria_path": [str(tmp_path)],
-        "criteria": [{"name": "bad", "criterion": "bad", "options": {}, "combine": "sum"}],
+        "criteria": [{"name": "bad", "criterion": "bad", "options": {}}],
     }
     study = open_study(changed, "digits_vgg", folder / "digits_target", folder / "digits_vgg.safetensors")
     with pytest.raises(SecateurError) as caught:

@@ -60,13 +60,13 @@ def signals(model):
     return found
 
 
-def test_weight_is_the_l1_norm_of_the_folded_filter():
+def test_weight_is_the_l1_norm_of_the_filter_bare_or_folded():
     model = model_of()
     factor = (model.norm.weight / torch.sqrt(model.norm.running_var + model.norm.eps)).abs()
     bare = model.one.weight.abs().sum((1, 2, 3))
-    assert torch.allclose(weight.score(view(model))["one"], factor * bare)
-    assert torch.allclose(weight.score(view(model), fold=False)["one"], bare)
-    assert torch.allclose(weight.score(view(model))["two"], model.two.weight.abs().sum((1, 2, 3)))
+    assert torch.allclose(weight.score(view(model), fold=True)["one"], factor * bare)
+    assert torch.allclose(weight.score(view(model))["one"], bare)
+    assert torch.allclose(weight.score(view(model), fold=True)["two"], model.two.weight.abs().sum((1, 2, 3)))
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])

@@ -37,11 +37,11 @@ def test_normalisation_makes_layers_comparable() -> None:
 
 def test_each_layer_is_normalised_before_members_are_combined() -> None:
     """Scaling one layer's scores changes nothing, whatever other layers its channels are tied to."""
-    scaled = SCORES | {"stem": 1000 * SCORES["stem"], "grouped": 0.01 * SCORES["grouped"]}
+    scaled = SCORES | {"stem": 1024 * SCORES["stem"], "grouped": SCORES["grouped"] / 64}
     for normalisation in ("sum", "l2"):
         expected = unit_scores(GROUPS, SCORES, normalisation=normalisation)["stem"]
         assert torch.allclose(unit_scores(GROUPS, scaled, normalisation=normalisation)["stem"], expected, rtol=1e-12)
-    lengths = [float(SCORES[layer].norm()) for layer in ("stem", "depthwise", "excite", "grouped")]
+    lengths = [float(SCORES[layer].double().norm()) for layer in ("stem", "depthwise", "excite", "grouped")]
     by_hand = (0 + 1) / lengths[0] + 20 / lengths[1] + (7 + 6) / lengths[2] + (0 + 1 + 2) / lengths[3]
     assert float(unit_scores(GROUPS, SCORES, normalisation="l2")["stem"][0]) == pytest.approx(by_hand, rel=1e-12)
 

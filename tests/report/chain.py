@@ -13,9 +13,7 @@ HOSTILE = "<script>alert(1)</script>&\"'$x$"
 def build(folder: Path, *, missing=(), config=None, provenance=None, **tables) -> Path:
     """Make the whole chain in `folder` and return the path of its page."""
     made = synthetic.write(folder, **tables)
-    statistics.run(
-        made, folder / "statistics", {"run_seed": 1}, rankings_dir=None if tables else synthetic.rankings(folder)
-    )
+    statistics.run(made, folder / "statistics", {"run_seed": 1}, rankings=() if tables else synthetic.rankings(folder))
     figures.run(made, folder / "statistics", folder / "figures", synthetic.boundaries(folder))
     page.run(
         made, folder / "statistics", folder / "figures", folder / "report.html", config or {"run": "synthetic"},

@@ -6,8 +6,8 @@ from os.path import relpath
 from pathlib import Path
 
 from secateur import config as configuration
+from secateur import layout
 from secateur.files import md5, write_json
-from secateur.layout import measurements
 from secateur.ranking import registry
 
 SOURCE = Path(workflow.basedir) / "src" / "secateur"
@@ -91,6 +91,32 @@ def measured():
     """Every file that the branches must have written before the tables can be made."""
     return [
         f"{RESULTS}/{path}"
-        for paths in measurements(resolved).values()
+        for paths in layout.measurements(resolved).values()
         for path in paths
+    ]
+
+
+def ranked():
+    """Score files of every study, criterion and part."""
+    return [f"{RESULTS}/{path}" for path in layout.rankings(resolved)]
+
+
+def boundaries():
+    """Decision boundaries of the 2-D study."""
+    return [
+        f"{RESULTS}/toy/{name}.npz"
+        for name in resolved.get("toy", {}).get("datasets", [])
+    ]
+
+
+def toy_folder(wildcards):
+    """Where the 2-D study's files lie."""
+    return f"{RESULTS}/toy"
+
+
+def published():
+    """Published figures of the 2-D study, to compare with."""
+    return [
+        f"report/published/{name}"
+        for name in ("toy_published.csv", "toy_differences.yaml")
     ]

@@ -23,6 +23,8 @@ rule statistics:
     input:
         claims="config/claims.yaml",
         tables=rules.collect.output,
+        rankings=ranked(),
+        published=published(),
     output:
         directory(f"{RESULTS}/statistics"),
     log:
@@ -35,15 +37,18 @@ rule statistics:
         settings=settings(),
         usage=f"{RESULTS}/usage/statistics/all.json",
     shell:
-        "secateur --usage {params.usage} statistics --config {params.config} --tables {input.tables} --output {output} "
-        "2>&1 | tee {log}"
+        "secateur --usage {params.usage} statistics --config {params.config} --tables {input.tables} "
+        "--output {output} 2>&1 | tee {log}"
 
 
 rule figures:
     input:
         style="report/style.yaml",
+        claims="config/claims.yaml",
+        published=published(),
         tables=rules.collect.output,
         statistics=rules.statistics.output,
+        toy=boundaries(),
     output:
         directory(f"{RESULTS}/figures"),
     log:
@@ -51,33 +56,42 @@ rule figures:
     conda:
         "../../envs/conda.yaml"
     params:
-        code=code("report"),
+        toy=toy_folder,
+        code=code("report", "analysis"),
         usage=f"{RESULTS}/usage/figures/all.json",
     shell:
         "secateur --usage {params.usage} figures --tables {input.tables} --statistics {input.statistics} "
-        "--output {output} 2>&1 | tee {log}"
+        "--toy {params.toy} --output {output} 2>&1 | tee {log}"
 
 
 rule report:
     input:
         assets=[
             f"report/{name}"
-            for name in ("page.html.j2", "page.css", "page.js", "style.yaml")
+            for name in (
+                "page.html.j2",
+                "methods.html.j2",
+                "page.css",
+                "page.js",
+                "style.yaml",
+            )
         ],
+        claims="config/claims.yaml",
         tables=rules.collect.output,
         statistics=rules.statistics.output,
         figures=rules.figures.output,
     output:
-        f"{RESULTS}/report.html",
+        page=f"{RESULTS}/report.html",
+        latex=f"{RESULTS}/tables.tex",
     log:
         f"{RESULTS}/logs/report.log",
     conda:
         "../../envs/conda.yaml"
     params:
         config=CONFIG,
-        code=code("report", "provenance.py"),
+        code=code("report", "analysis", "provenance.py"),
         resolved=resolved,
         usage=f"{RESULTS}/usage/report/all.json",
     shell:
         "secateur --usage {params.usage} report --config {params.config} --tables {input.tables} "
-        "--statistics {input.statistics} --figures {input.figures} --output {output} 2>&1 | tee {log}"
+        "--statistics {input.statistics} --figures {input.figures} --output {output.page} 2>&1 | tee {log}"

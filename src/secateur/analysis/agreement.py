@@ -1,5 +1,6 @@
 """Rank agreement: do two criteria put the same units last, and does a criterion agree with itself on fewer images?"""
 
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -18,11 +19,11 @@ Scores = dict[str, np.ndarray]
 """Group → scores of its units."""
 
 
-def agreement(rankings_dir: str | Path) -> pd.DataFrame:
+def agreement(rankings: Sequence[Path]) -> pd.DataFrame:
     """Agreement of rankings of the same network, from the score files of a run.
 
     Args:
-        rankings_dir: folder with `<study>/<criterion>/<part>.safetensors`, tensors
+        rankings: score files `…/<study>/<criterion>/<part>.safetensors`, tensors
             `"<seed>/<samples_per_class>/<group>"` of one number a unit, higher = more important.
 
     Returns:
@@ -36,11 +37,13 @@ def agreement(rankings_dir: str | Path) -> pd.DataFrame:
         SecateurError: an unreadable score file, or rankings of one network with different units.
     """
     rows = []
-    for study in sorted(path for path in Path(rankings_dir).glob("*") if path.is_dir()):
-        found = {folder.name: _read(folder) for folder in sorted(study.iterdir()) if folder.is_dir()}
+    for study in sorted({path.parts[-3] for path in rankings}):
+        of_study = [path for path in sorted(rankings) if path.parts[-3] == study]
+        criteria = sorted({path.parts[-2] for path in of_study})
+        found = {name: _read([path for path in of_study if path.parts[-2] == name]) for name in criteria}
         for one, two in combinations(sorted(found), 2):
             rows += [
-                _row(study.name, "criteria", (one, samples), (two, samples), seed, scores, found[two][seed, samples])
+                _row(study, "criteria", (one, samples), (two, samples), seed, scores, found[two][seed, samples])
                 for (seed, samples), scores in found[one].items()
                 if (seed, samples) in found[two]
             ]
@@ -49,7 +52,7 @@ def agreement(rankings_dir: str | Path) -> pd.DataFrame:
             few, many = counts[:1], counts[-1:]
             if few != many:
                 rows += [
-                    _row(study.name, "samples", (criterion, few[0]), (criterion, many[0]), seed, scores[seed, few[0]],
+                    _row(study, "samples", (criterion, few[0]), (criterion, many[0]), seed, scores[seed, few[0]],
                          scores[seed, many[0]])
                     for seed in sorted({seed for seed, _ in scores})
                     if (seed, few[0]) in scores and (seed, many[0]) in scores
@@ -57,13 +60,13 @@ def agreement(rankings_dir: str | Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).sort_values(COLUMNS[:7], ignore_index=True)
 
 
-def _read(folder: Path) -> dict[tuple[int, str], Scores]:
+def _read(paths: Sequence[Path]) -> dict[tuple[int, str], Scores]:
     """(seed, samples per class) → scores, of all parts of one criterion."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     found: dict[tuple[int, str], Scores] = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in paths:
         try:
             for name, values in load_file(path).items():
                 seed, samples, group = name.split("/", 2)

@@ -1,6 +1,6 @@
 """The stage `statistics`: from tables/ to statistics/, every file a CSV table that the report shows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def run(
     config: dict[str, Any],
     claims_path: str | Path = "config/claims.yaml",
     published: str | Path = "report/published/toy_published.csv",
-    rankings_dir: str | Path | None = None,
+    rankings: Sequence[Path] = (),
 ) -> None:
     """Compute every statistic of a run.
 
@@ -44,7 +44,7 @@ def run(
         config: the run's config; only `run_seed` (default 0) is used: it starts the bootstrap's streams.
         claims_path: the claims to judge.
         published: published figures of the 2-D study, compared with toy.parquet where there is one (see `toy.run`).
-        rankings_dir: the run's score files; where given, agreement.csv says how much rankings agree.
+        rankings: the run's score files; where given, agreement.csv says how much rankings agree.
 
     Raises:
         SecateurError: an unreadable or inconsistent table, or a claims file that is not right.
@@ -58,12 +58,12 @@ def run(
         "measures": measures,
         "intervals": intervals(measures, claims.alpha, seed),
         "tests": pairwise_tests(measures, claims.alpha, seed),
-        "ranks": rankings(measures, claims.alpha),
+        "ranks": friedman_ranks(measures, claims.alpha),
         "verdicts": verdicts(measures, cost, claims),
         "power": plan(measures, claims, PLANNED),
     }
-    if rankings_dir is not None:
-        found["agreement"] = agreement(rankings_dir)
+    if rankings:
+        found["agreement"] = agreement(rankings)
     output = Path(output_dir)
     for name, table in found.items():
         write_csv(output / f"{name}.csv", table)
@@ -137,7 +137,7 @@ def pairwise_tests(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFr
     return pd.DataFrame(rows, columns=columns)
 
 
-def rankings(measures: pd.DataFrame, alpha: float) -> pd.DataFrame:
+def friedman_ranks(measures: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """Average ranks of the criteria in the same groups as `pairwise_tests`.
 
     Returns:

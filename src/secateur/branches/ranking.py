@@ -56,7 +56,7 @@ def rank_as_configured(
             labels,
             seed=streams.derive(study.config["run_seed"], "criterion", study.name, criterion, *stream),
             options=entry["options"],
-            combine=entry["combine"],
+            combine=entry.get("combine"),
             normalisation=entry.get("normalisation"),
             batch_size=study.config["batch_size"],
         )

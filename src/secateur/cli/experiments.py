@@ -1,7 +1,8 @@
 """Subcommands that make data and models and run the experiments."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -176,7 +177,7 @@ def toy(
 
     resolved = opened(config)
     settings = {key: value for key, value in resolved["toy"].items() if key not in ("datasets", "criteria")}
-    entries = [
+    entries: list[str | Mapping[str, Any]] = [
         {key: item[key] for key in ("name", "criterion", "options", "normalisation") if key in item}
         for item in toy_criteria(resolved)
     ]

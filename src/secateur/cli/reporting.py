@@ -34,12 +34,15 @@ def statistics(
     tables: TablesOption,
     output: Annotated[Path, typer.Option(help="Folder of the statistics to write.")],
 ) -> None:
-    """Test the differences and judge the claims."""
+    """Test the differences, compare the rankings in results/<run>/ and judge the claims."""
     from secateur.analysis import statistics as stage
     from secateur.config import read
+    from secateur.layout import rankings
 
+    resolved = read(config)
     with usage.work():
-        stage.run(tables, output, read(config))
+        scores = [Path("results", resolved["run"], path) for path in rankings(resolved)]
+        stage.run(tables, output, resolved, rankings=scores)
     said(f"wrote {output}")
 
 
@@ -47,13 +50,14 @@ def statistics(
 def figures(
     tables: TablesOption,
     statistics: StatisticsOption,
+    toy: Annotated[Path, typer.Option(help="Folder of the 2-D study's files, for its decision boundaries.")],
     output: Annotated[Path, typer.Option(help="Folder of the figures to write (SVG).")],
 ) -> None:
     """Draw the figures."""
     from secateur.report import figures as stage
 
     with usage.work():
-        stage.run(tables, statistics, output)
+        stage.run(tables, statistics, output, toy_dir=toy)
     said(f"wrote {output}")
 
 
@@ -73,7 +77,7 @@ def report(
     resolved = read(config)
     results = Path("results", resolved["run"])
     with usage.work():
-        stage.run(tables, statistics, figures, output, resolved, gather(resolved, results), toy_dir=results / "toy")
+        stage.run(tables, statistics, figures, output, resolved, gather(resolved, results))
     (output.parent / PARTIAL).unlink(missing_ok=True)
     said(f"wrote {output}")
 
@@ -87,6 +91,7 @@ def partial(config: ConfigOption) -> None:
     from secateur.analysis import collect as tables
     from secateur.analysis import statistics
     from secateur.config import read
+    from secateur.layout import rankings
     from secateur.provenance import gather
     from secateur.report import figures, page
 
@@ -97,8 +102,9 @@ def partial(config: ConfigOption) -> None:
     if not (folder / "tables" / "curves.parquet").exists():
         said("no curve is complete yet: there is nothing to report on.")
         return
-    statistics.run(folder / "tables", folder / "statistics", resolved)
-    figures.run(folder / "tables", folder / "statistics", folder / "figures")
+    scores = [results / path for path in rankings(resolved) if (results / path).exists()]
+    statistics.run(folder / "tables", folder / "statistics", resolved, rankings=scores)
+    figures.run(folder / "tables", folder / "statistics", folder / "figures", toy_dir=results / "toy")
     facts = gather(resolved, results)
     page.run(
         folder / "tables", folder / "statistics", folder / "figures", results / PARTIAL, resolved, facts, missing

@@ -1,4 +1,4 @@
-"""Weight: the sum of the absolute weights of a filter, batch-norm folded in."""
+"""Weight: the sum of the absolute weights of a filter."""
 
 from torch import Tensor
 
@@ -10,10 +10,11 @@ NORMALISATION = "l2"
 NEEDS = ()
 
 
-def score(network: Network, *, fold: bool = True) -> dict[str, Tensor]:
+def score(network: Network, *, fold: bool = False) -> dict[str, Tensor]:
     """Σ|w| of each filter; the bias does not count.
 
-    `fold`: take the weights together with the batch-norm after them (default), so that the score is that of the map
-    that is removed; a bare convolution's scale means nothing where a batch-norm rescales its output.
+    `fold`: take the weights together with the batch-norm after them, so that the score is that of the map that is
+    removed. Without it (default) the filter's own weights count, as in the papers, though a batch-norm rescales its
+    output.
     """
     return {layer: network.weight(layer, fold=fold).double().abs().sum(1) for layer in network.layers}

@@ -1,1 +1,6 @@
 """Units of a network, the choice among them, their physical removal, and what is left."""
+
+NORMALISATIONS = ("none", "sum", "l2")
+"""How a layer's scores can be made comparable to another's."""
+COMBINATIONS = ("sum", "mean", "max", "first")
+"""How the scores of channels that can only be removed together can become one."""

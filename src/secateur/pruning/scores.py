@@ -6,10 +6,8 @@ import torch
 from torch import Tensor
 
 from secateur.errors import SecateurError
+from secateur.pruning import COMBINATIONS, NORMALISATIONS
 from secateur.pruning.units import UnitGroup
-
-COMBINATIONS = ("sum", "mean", "max", "first")
-NORMALISATIONS = ("none", "sum", "l2")
 
 
 def unit_scores(
@@ -62,7 +60,7 @@ def unit_scores(
 def _channel_scores(
     group: UnitGroup, layer: str, index: Tensor, layer_scores: Mapping[str, Tensor], normalisation: str
 ) -> Tensor:
-    """Normalised scores of the channels of one layer that are in the group's units (size × channels a unit), checked."""
+    """Normalised scores of one layer's channels that are in the group's units (size × channels a unit), checked."""
     if layer not in layer_scores:
         raise SecateurError(
             f"no scores for layer {layer}, whose channels are in unit group {group.name}. A criterion must score every "

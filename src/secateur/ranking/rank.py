@@ -22,7 +22,7 @@ def rank(
     *,
     seed: int,
     options: dict[str, Any] | None = None,
-    combine: str = "sum",
+    combine: str | None = None,
     normalisation: str | None = None,
     batch_size: int = 128,
 ) -> dict[str, Tensor]:
@@ -35,8 +35,9 @@ def rank(
         inputs, labels: the reference samples, N × C × H × W and N.
         seed: of the criterion's own random stream.
         options: keyword arguments for the criterion's `score`.
-        combine: how the scores of a unit's member channels become one: "sum", "mean" or "max".
-        normalisation: within each group: "none", "sum" or "l2"; the criterion's own choice where None.
+        normalisation: of each layer's scores: "none", "sum" or "l2"; the criterion's own choice where None.
+        combine: how the scores of a unit's member channels become one: "sum", "mean", "max" or "first"; the
+            criterion's own choice where None.
         batch_size: images a pass; changes memory and speed, not the result beyond rounding.
 
     Returns:
@@ -67,7 +68,7 @@ def rank(
         for module, training in modes:
             module.training = training
     checked = {layer: _checked(criterion.name, layer, scores, channels(model, layer)) for layer in layers}
-    return unit_scores(groups, checked, combine, normalisation or criterion.normalisation)
+    return unit_scores(groups, checked, combine or criterion.combine, normalisation or criterion.normalisation)
 
 
 def channels(model: nn.Module, layer: str) -> int:

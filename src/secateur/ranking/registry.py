@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from secateur.errors import SecateurError
+from secateur.pruning import COMBINATIONS, NORMALISATIONS
 
 BUILT_IN = Path(__file__).parent.parent / "criteria"
-NORMALISATIONS = ("none", "sum", "l2")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Criterion:
     score: Callable[..., dict[str, Any]]
     path: Path
     normalisation: str = "l2"
+    combine: str = "sum"
     needs: tuple[str, ...] = ("samples", "labels")
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -96,13 +97,16 @@ def load(name: str, folders: Iterable[str | Path] = ()) -> Criterion:
     normalisation = getattr(module, "NORMALISATION", "l2")
     if normalisation not in NORMALISATIONS:
         raise SecateurError(f"criterion '{name}': NORMALISATION is {normalisation!r}; allowed: {NORMALISATIONS}.")
+    combine = getattr(module, "COMBINE", "sum")
+    if combine not in COMBINATIONS:
+        raise SecateurError(f"criterion '{name}': COMBINE is {combine!r}; allowed: {COMBINATIONS}.")
     options = {
         parameter.name: parameter.default
         for parameter in inspect.signature(score).parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     needs = tuple(getattr(module, "NEEDS", ("samples", "labels")))
-    return Criterion(name, score, path, normalisation, needs, options)
+    return Criterion(name, score, path, normalisation, combine, needs, options)
 
 
 def with_options(criterion: Criterion, chosen: dict[str, Any]) -> dict[str, Any]:
