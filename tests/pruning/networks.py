@@ -166,6 +166,22 @@ class Sliced(nn.Module):
         return self.head(self.after(x).relu()).mean((2, 3))
 
 
+class ChannelAttention(nn.Module):
+    """A gate made by a convolution that goes along the channels, between views that look like flattenings."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, padding=1)
+        self.along = nn.Conv1d(1, 1, 3, padding=1)
+        self.after = nn.Conv2d(6, 5, 3, padding=1)
+        self.head = nn.Conv2d(5, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x).tanh()
+        gate = self.along(x.mean((2, 3)).view(len(x), 1, -1)).view(len(x), -1, 1, 1).sigmoid()
+        return self.head(self.after(x * gate.expand_as(x)).relu()).mean((2, 3))
+
+
 class Counted(nn.Module):
     """The number of features after the second convolution is written into the forward pass."""
 

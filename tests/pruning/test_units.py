@@ -51,6 +51,7 @@ def same_groups(first: list[UnitGroup], second: list[UnitGroup]) -> bool:
         (networks.standardised(), {"4": (4, ["4"])}),
         (networks.Counted(), {"first": (4, ["first"])}),
         (networks.Sliced(), {"after": (5, ["after"])}),
+        (networks.ChannelAttention(), {"after": (5, ["after"])}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )

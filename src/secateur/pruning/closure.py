@@ -13,8 +13,9 @@ import torch_pruning
 from torch import nn
 from torch_pruning.dependency import Node
 
-from secateur.pruning.operations import KINDS, is_layer
+from secateur.pruning.operations import KINDS, is_layer, layer_size
 
+GROWTH = 8  # times the widest layer: as many channels at a step as no network that can be pruned has
 VISITS = 40  # of one step of the graph before the search is given up; networks that can be pruned need a few
 NOT_PASSED = (KINDS.SLICE, KINDS.UNBIND, KINDS.EXPAND)  # channels that end here stay; their indices are not followed
 
@@ -37,6 +38,7 @@ def closure(graph: torch_pruning.DependencyGraph, module: nn.Module, size: int) 
     # A pair of channel and root is one number: channel * size + root.
     reached: dict[tuple[Node, Any], np.ndarray] = defaultdict(lambda: np.zeros(0, dtype=np.int64))
     visits: dict[tuple[Node, Any], int] = defaultdict(int)
+    widest = max(layer_size(other, role) for other in graph.module2node if is_layer(other) for role in ("in", "out"))
     stack = [(graph.module2node[module], start, every, every)]
     ended = True
     while stack:
@@ -47,7 +49,8 @@ def closure(graph: torch_pruning.DependencyGraph, module: nn.Module, size: int) 
             continue
         reached[key] = np.concatenate([reached[key], new])
         visits[key] += 1
-        if visits[key] > VISITS:
+        # A view that is no flattening (as in efficient channel attention) lets channels multiply with every round.
+        if visits[key] > VISITS or len(reached[key]) > GROWTH * widest:
             ended = False
             break
         if node.type in NOT_PASSED:
