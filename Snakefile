@@ -51,8 +51,14 @@ include: "workflow/rules/report.smk"
 
 onstart:
     write_config(CONFIG)
+    open_server()
+
+
+onsuccess:
+    close_server()
 
 
 onerror:
+    close_server()
     # What did complete is worth reading; it is never mistaken for a whole report.
     shell(f"secateur partial --config {CONFIG} || true")

@@ -6,7 +6,7 @@ from os.path import relpath
 from pathlib import Path
 
 from secateur import config as configuration
-from secateur import layout
+from secateur import layout, server
 from secateur.files import md5, write_json
 from secateur.ranking import registry
 
@@ -17,6 +17,7 @@ try:
 except SecateurError as error:
     raise WorkflowError(str(error)) from None
 
+SERVERS = []
 PARTS = configuration.parts(resolved)
 
 # Cards that a job needs: on a machine without one, jobs share the cores instead of queueing for a card.
@@ -29,6 +30,18 @@ def write_config(path):
     """Write the resolved config, which every job reads, unless it is there already."""
     if not Path(path).exists() or configuration.read_json(path) != resolved:
         write_json(path, resolved)
+
+
+def open_server():
+    """Start the warm process that local jobs are forked from; jobs on a cluster start by themselves."""
+    if workflow.local_exec:
+        SERVERS.append(server.start())
+
+
+def close_server():
+    """End the warm process."""
+    while SERVERS:
+        server.stop(SERVERS.pop())
 
 
 def code(*places):

@@ -1,6 +1,7 @@
 """What both branches need of a study: its images on the device, its model of a seed, and rows of its curves."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from secateur.data import references, store
 from secateur.files import replacing
 from secateur.models import inputs
 from secateur.models.evaluation import evaluate
-from secateur.models.transfer import example_input, load_task_model
-from secateur.pruning.counting import count
+from secateur.models.transfer import example_input, fresh, load_task_model
+from secateur.pruning.counting import Counter
 from secateur.pruning.units import UnitGroup, find_unit_groups
 
 
@@ -43,10 +44,16 @@ class Study:
         index = references.read(samples, seed, samples_per_class, self.dataset.train_labels)
         return self.train_inputs[index], self.train_labels[index]
 
+    @cached_property
+    def _counter(self) -> Counter:
+        """Counts every network that is left of the study's, from one trace of it."""
+        whole = fresh(self.config, self.config["studies"][self.name]["backbone"], self.dataset)
+        return Counter(whole.to(self.example.device).eval(), tuple(self.example.shape[1:]))
+
     def measure(self, model: nn.Module) -> dict[str, Any]:
         """Test scores and sizes of a network, pruned or not: the measured columns of the curves table."""
         found = evaluate(model, self.test_inputs, self.test_labels, len(self.dataset.classes))
-        counts = count(model, tuple(self.example.shape[1:]))
+        counts = self._counter.count(model)
         return {
             "params": counts.params,
             "macs": counts.macs,
