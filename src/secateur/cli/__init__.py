@@ -10,7 +10,7 @@ from secateur.errors import SecateurError
 def main() -> None:
     """Run the command line; a SecateurError is one line on standard error and exit code 2."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="secateur")
     except SecateurError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
