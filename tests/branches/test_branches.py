@@ -65,7 +65,7 @@ def test_fewshot_measures_the_pruned_network_and_a_masked_one_agrees(made, tmp_p
     curves, profiles = pd.read_parquet(tmp_path / "c.parquet"), pd.read_parquet(tmp_path / "p.parquet")
     assert len(curves) == 2 * 2 * 3
     model = study.model(1)
-    groups = study.groups(model)
+    groups = study.groups
     scores = scorefile.read(tmp_path / "scores.safetensors", 1, "2", {group.name: group.size for group in groups})
     selection = select(groups, scores, 0.5)
     with torch.no_grad(), masked(model, groups, selection):
@@ -87,7 +87,7 @@ def test_ranking_leaves_the_model_and_the_random_state_untouched(made):
     state = torch.get_rng_state()
     images, labels = study.references(samples, 0, "2")
     for criterion in ("weight", "taylor", "lrp", "random"):
-        rank_as_configured(study, criterion, model, study.groups(model), images, labels, ("test",))
+        rank_as_configured(study, criterion, model, study.groups, images, labels, ("test",))
     assert torch.equal(state, torch.get_rng_state())
     assert modes == [module.training for module in model.modules()]
     for key, value in model.state_dict().items():

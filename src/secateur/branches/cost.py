@@ -31,7 +31,7 @@ def cost(study: Study, seed: int, output: Path) -> None:
     """
     settings = study.config["cost"]
     model = study.model(seed)
-    groups = study.groups(model)
+    groups = study.groups
     layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
     order = torch.randperm(len(study.train_inputs), generator=torch.Generator().manual_seed(0))[: settings["samples"]]
     images, labels = study.train_inputs[order], study.train_labels[order]

@@ -31,7 +31,7 @@ def fewshot(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, 
     profile_rows: Rows = []
     for seed in track(seeds, len(seeds), f"fewshot {study.name} {criterion}"):
         model = study.model(seed)
-        groups = study.groups(model)
+        groups = study.groups
         sizes = {group.name: group.size for group in groups}
         total = sum(sizes.values())
         unpruned = study.measure(model)

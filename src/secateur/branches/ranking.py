@@ -27,7 +27,7 @@ def rank_study(study: Study, criterion: str, seeds: Sequence[int], samples: Path
     scores: scorefile.Scores = {}
     for seed in track(seeds, len(seeds), f"rank {study.name} {criterion}"):
         model = study.model(seed)
-        groups = study.groups(model)
+        groups = study.groups
         for samples_per_class in map(str, study.config["fewshot"]["samples_per_class"]):
             images, labels = study.references(samples, seed, samples_per_class)
             scores[seed, samples_per_class] = rank_as_configured(

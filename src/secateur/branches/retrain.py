@@ -77,7 +77,7 @@ def retrain(study: Study, criterion: str, seeds: Sequence[int], samples: Path, s
 
 def _start(study: Study, seed: int, samples_per_class: str) -> Round:
     model = study.model(seed)
-    groups = study.groups(model)
+    groups = study.groups
     key = {"seed": seed, "samples_per_class": samples_per_class, "round": 0, "rate": 0.0}
     counted = {"units_total": sum(group.size for group in groups), "units_removed": 0}
     return Round(0, model, groups, all_channels(model), [key | counted | study.measure(model)])
@@ -141,7 +141,7 @@ class State:
         if not whole or about["fingerprint"] != self.fingerprint:
             return None
         original = study.model(seed)
-        groups = study.groups(original)
+        groups = study.groups
         selection = removed_units(groups, about["kept"])
         model = remove(original, groups, selection)
         weights.load_into(model, self.folder / about["weights"])

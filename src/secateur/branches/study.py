@@ -35,9 +35,10 @@ class Study:
         """The unpruned task model of one seed, in eval mode."""
         return load_task_model(self.config, self.name, self.dataset, self.models, seed)
 
-    def groups(self, model: nn.Module) -> list[UnitGroup]:
-        """The units of `model` that the config's scope allows to remove."""
-        return find_unit_groups(model, self.example, self.config["scope"])
+    @cached_property
+    def groups(self) -> list[UnitGroup]:
+        """The units of the unpruned network that the scope allows to remove: the same for every seed."""
+        return find_unit_groups(self._whole, self.example, self.config["scope"])
 
     def references(self, samples: Path, seed: int, samples_per_class: str) -> tuple[Tensor, Tensor]:
         """Reference images and labels of one seed; `samples` is the CSV that the transfer stage wrote."""
@@ -45,10 +46,15 @@ class Study:
         return self.train_inputs[index], self.train_labels[index]
 
     @cached_property
+    def _whole(self) -> nn.Module:
+        """The unpruned network with random weights: what is traced."""
+        network = fresh(self.config, self.config["studies"][self.name]["backbone"], self.dataset)
+        return network.to(self.example.device).eval()
+
+    @cached_property
     def _counter(self) -> Counter:
         """Counts every network that is left of the study's, from one trace of it."""
-        whole = fresh(self.config, self.config["studies"][self.name]["backbone"], self.dataset)
-        return Counter(whole.to(self.example.device).eval(), tuple(self.example.shape[1:]))
+        return Counter(self._whole, tuple(self.example.shape[1:]))
 
     def measure(self, model: nn.Module) -> dict[str, Any]:
         """Test scores and sizes of a network, pruned or not: the measured columns of the curves table."""
