@@ -35,6 +35,8 @@ class Claim:
     from_rate: float = 0.0
     limit: float = 0.0
     test: str = "wilcoxon"
+    ours: bool = False
+    """Whether it is a question of this benchmark's own, which the count of the paper's claims leaves out."""
 
 
 @dataclass(frozen=True)

@@ -46,14 +46,15 @@ def badges(verdicts: pd.DataFrame, claims: Claims) -> list[dict[str, Any]]:
 
 
 def headline(verdicts: pd.DataFrame, claims: Claims) -> list[str]:
-    """How many claims hold for each criterion they are tested for: a sentence each."""
-    overall = verdicts[verdicts["scope"] == "overall"]
+    """How many of the paper's claims hold for each criterion they are tested for: a sentence each."""
+    papers = [claim.id for claim in claims.claims if not claim.ours]
+    overall = verdicts[(verdicts["scope"] == "overall") & verdicts["claim"].isin(papers)]
     sentences = []
     for criterion in claims.criteria:
         found = overall.loc[overall["criterion"] == criterion, "verdict"].value_counts()
         parts = [f"{found[kind]} {kind}" for kind in ICONS if kind in found]
         counted = f"all {parts[0]}" if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-        sentences.append(f"For {criterion}, of {len(claims.claims)} claims: {counted}.")
+        sentences.append(f"For {criterion}, of the paper's {len(papers)} claims: {counted}.")
     return sentences
 
 
