@@ -15,7 +15,6 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import timm
 import torch
@@ -25,6 +24,7 @@ from torch.nn import functional as F
 from zennit.composites import EpsilonAlpha2Beta1, EpsilonPlus
 from zennit_relevance import canonical
 
+from secateur.machine import processor
 from secateur.ranking.network import Network
 
 NETWORKS = ("resnet18", "resnet50", "vgg16")
@@ -145,15 +145,6 @@ def machine(samples: int, size: int, repeats: int, device: str, dtype: torch.dty
         f"{name}, {clock}; {samples} samples of {size} px, {str(dtype).removeprefix('torch.')}, median of {repeats}; "
         f"Python {platform.python_version()}, torch {torch.__version__}, timm {timm.__version__}."
     )
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def main() -> None:

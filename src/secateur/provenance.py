@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from secateur.files import read_json
+from secateur.machine import processor
 from secateur.ranking.registry import describe
 
 PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "snakemake", "dvc", "numpy", "scipy", "pandas")
@@ -45,12 +46,3 @@ def commit() -> str:
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def processor() -> str:
-    """The processor's model name, where the system tells it; else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

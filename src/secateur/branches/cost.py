@@ -1,6 +1,5 @@
 """The cost stage: time and memory of each criterion beside a forward and a gradient pass in the same process."""
 
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from secateur.branches.memory import peak_bytes
 from secateur.branches.study import Study
 from secateur.files import replacing
 from secateur.progress import track
+from secateur.pruning.counting import device_name
 from secateur.ranking import registry
 from secateur.ranking.network import Network
 
@@ -59,8 +59,7 @@ def cost(study: Study, seed: int, output: Path) -> None:
     gradient_peak = peak_bytes(gradient, on)
     about = {
         "study": study.name,
-        "device": torch.cuda.get_device_name(on) if on.type == "cuda" else f"{platform.machine()} {on.type}",
-        "threads": torch.get_num_threads(),
+        "device": device_name(on),
         "samples": len(images),
         "input_size": "x".join(map(str, images.shape[1:])),
         "gradient_peak_bytes": gradient_peak,

@@ -16,6 +16,7 @@ from secateur.errors import SecateurError
 from secateur.files import write_json, write_text
 from secateur.models import inputs
 from secateur.models.evaluation import Evaluation, evaluate
+from secateur.models.weights import misfits
 from secateur.progress import track
 from secateur.pruning.counting import Counts, Latency, count, disk_bytes, latency
 from secateur.pruning.duplication import duplicate
@@ -239,14 +240,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         raise SecateurError(f"--weights: {path} holds no state dict (a dictionary of names and tensors).")
     state = {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
-    own = model.state_dict()
-    problems = [f"missing {name}" for name in own if name not in state]
-    problems += [f"surplus {name}" for name in state if name not in own]
-    problems += [
-        f"{name} has shape {tuple(state[name].shape)}, not {tuple(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
-    ]
+    problems = misfits(model, state)
     if problems:
         shown = "; ".join(problems[:6]) + (f"; and {len(problems) - 6} more" if len(problems) > 6 else "")
         raise SecateurError(

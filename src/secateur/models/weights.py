@@ -40,17 +40,25 @@ def load_into(network: nn.Module, path: str | Path, seed: int = 0, skip: str | N
             state = {name.removeprefix(prefix): opened.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise SecateurError(f"{path}: not a readable weights file ({error}). Remove it and run again.") from None
-    own = network.state_dict()
     if skip is not None:
+        own = network.state_dict()
         state = {name: value for name, value in state.items() if not name.startswith(skip)}
         state |= {name: value for name, value in own.items() if name.startswith(skip)}
-    problems = [f"missing {name}" for name in own if name not in state]
-    problems += [f"surplus {name}" for name in state if name not in own]
-    problems += [
-        f"{name} has shape {tuple(state[name].shape)}, not {tuple(own[name].shape)}"
-        for name in own
-        if name in state and state[name].shape != own[name].shape
-    ]
+    problems = misfits(network, state)
     if problems:
         raise SecateurError(f"{path}: the weights of seed {seed} do not fit the network: {'; '.join(problems)}.")
     network.load_state_dict(state)
+
+
+def misfits(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
+    """What keeps `state` from being loaded into `network` strictly: missing and surplus tensors, and wrong shapes."""
+    own = network.state_dict()
+    return (
+        [f"missing {name}" for name in own if name not in state]
+        + [f"surplus {name}" for name in state if name not in own]
+        + [
+            f"{name} has shape {tuple(state[name].shape)}, not {tuple(own[name].shape)}"
+            for name in own
+            if name in state and state[name].shape != own[name].shape
+        ]
+    )

@@ -1,6 +1,5 @@
 """What a network costs: parameters, multiply-accumulates, time and bytes, counted on the network as it is."""
 
-import platform
 import statistics
 import tempfile
 import time
@@ -14,6 +13,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from secateur.errors import SecateurError
+from secateur.machine import processor
 from secateur.pruning.operations import is_layer
 from secateur.pruning.tracing import ghost
 
@@ -149,12 +149,7 @@ def device_name(device: torch.device) -> str:
     """The device in words: a GPU's product name, or the processor with the number of threads in use."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    processor = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        lines = [line for line in information.read_text().splitlines() if line.startswith("model name")]
-        processor = lines[0].split(":", 1)[1].strip() if lines else processor
-    return f"{processor}, {torch.get_num_threads()} threads"
+    return f"{processor()}, {torch.get_num_threads()} threads"
 
 
 def disk_bytes(model: nn.Module) -> int:

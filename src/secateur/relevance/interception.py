@@ -4,6 +4,7 @@ Also turns in-place functions into ordinary ones, for what they overwrite is nee
 tensor is a new one, and whoever uses the old one later in the pass is given the new one in its place.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from secateur.errors import SecateurError
 from secateur.relevance.vocabulary import AFFINE, DROPOUTS, arguments_of, current_module, out_of_place, plain_name
 
 
-class Interception(TorchFunctionMode):
+class Interception(TorchFunctionMode, ABC):
     """A forward pass under observation; subclasses say what becomes of affine maps and of everything else."""
 
     def __init__(self, modules: dict[int, str]) -> None:
@@ -23,13 +24,13 @@ class Interception(TorchFunctionMode):
         self.replaced: dict[int, tuple[Tensor, Tensor]] = {}
         self.stale: dict[int, Tensor] = {}
 
+    @abstractmethod
     def affine(self, kind: str, arguments: dict, function: Any, args: tuple, kwargs: dict) -> Tensor:
         """A convolution, linear layer or batch-norm (`kind` "normalisation"); `arguments` are the call's by name."""
-        raise NotImplementedError
 
+    @abstractmethod
     def handle(self, function: Any, name: str, args: tuple, kwargs: dict) -> Any:
         """Any other function, under its plain name."""
-        raise NotImplementedError
 
     def result(self, model: nn.Module, inputs: Tensor) -> Any:
         """What the model returns for `inputs`, under observation."""
