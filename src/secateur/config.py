@@ -157,10 +157,7 @@ def _check(config: Config) -> None:
             known = ", ".join(config["backbones"]) or "none"
             raise SecateurError(f"studies.{name}.backbone: unknown backbone '{study['backbone']}'; known are {known}.")
     for branch in ("fewshot", "retrain"):
-        rates = config[branch]["rates"]
-        for lower, higher in itertools.pairwise(rates):
-            if higher <= lower:
-                raise SecateurError(f"{branch}.rates: {higher} stands after {lower}; rates must rise.")
+        _check_rising(config[branch]["rates"], f"{branch}.rates")
         for study_name, study in config["studies"].items():
             most, smallest = largest(config[branch]["samples_per_class"]), smallest_class(study["dataset"])
             if smallest is not None and most > smallest:
@@ -169,11 +166,29 @@ def _check(config: Config) -> None:
                     f"{study['dataset']} (studies.{study_name}) has {smallest} training samples; allowed are 1 to "
                     f"{smallest}, or '{ALL}'."
                 )
+    if "grid" in config["fewshot"]:
+        _check_grid(config["fewshot"]["grid"], config["fewshot"]["samples_per_class"])
     for name in config.get("toy", {}).get("datasets", []):
         _check_dataset(name, "toy.datasets", "points")
     for name in config.get("toy", {}).get("criteria", []):
         if name not in names:
             raise SecateurError(f"toy.criteria: '{name}' is none of this run's criteria: {', '.join(names)}.")
+
+
+def _check_rising(rates: list[float], key: str) -> None:
+    for lower, higher in itertools.pairwise(rates):
+        if higher <= lower:
+            raise SecateurError(f"{key}: {higher} stands after {lower}; rates must rise.")
+
+
+def _check_grid(grid: dict[str, Any], ranked: list[int | str]) -> None:
+    for name in ("filter_rates", "neuron_rates"):
+        _check_rising(grid[name], f"fewshot.grid.{name}")
+    if grid["samples_per_class"] not in ranked:
+        raise SecateurError(
+            f"fewshot.grid.samples_per_class: nothing is ranked on {grid['samples_per_class']} reference samples of "
+            f"each class; allowed are those of fewshot.samples_per_class: {', '.join(map(str, ranked))}."
+        )
 
 
 def smallest_class(dataset: str) -> int | None:

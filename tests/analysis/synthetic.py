@@ -62,6 +62,26 @@ def profiles(criteria: dict[str, float] = CRITERIA, study: str = "scene15-resnet
     return pd.DataFrame(rows)
 
 
+def grid(criteria: dict[str, float] = CRITERIA, study: str = "scene15-vgg16", seeds: int = 3) -> pd.DataFrame:
+    """A table `grid`: accuracy falls with both rates, later for criteria with a larger number."""
+    generator = np.random.default_rng(6)
+    rows = []
+    for criterion, gain in criteria.items():
+        for seed in range(seeds):
+            for filters, neurons in ((x, y) for x in (0.0, 0.2, 0.4, 0.6) for y in (0.0, 0.3, 0.6, 0.9)):
+                lost = np.clip((filters + 0.4 * neurons) * (1 - 3 * gain) + generator.normal(0, 0.01), 0, 1)
+                rows.append({
+                    "run": "synthetic", "study": study, "dataset": "scene15", "backbone": "vgg16",
+                    "criterion": criterion, "seed": seed, "samples_per_class": "10", "filter_rate": filters,
+                    "neuron_rate": neurons, "filters_removed": round(4224 * filters), "filters_total": 4224,
+                    "neurons_removed": round(8192 * neurons), "neurons_total": 8192, "params": int(1e8 * (1 - lost)),
+                    "params_share": 1 - lost, "macs": int(1e9 * (1 - lost)), "macs_share": 1 - lost,
+                    "accuracy": 0.9 - 0.8 * lost, "loss": 1 + lost, "worst_class": "3",
+                    "worst_class_accuracy": 0.8 - 0.8 * lost, "test_samples": 2000,
+                })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def cost(criteria: dict[str, float] = CRITERIA, study: str = "scene15-resnet18", repeats: int = 7) -> pd.DataFrame:
     """A table `cost`: LRP takes about 1.4 gradient passes, ranking by weight a tenth of one."""
     generator = np.random.default_rng(2)
@@ -136,7 +156,7 @@ def boundaries(folder: Path) -> Path:
 
 def write(folder: Path, **tables: pd.DataFrame) -> Path:
     """Write tables as `<folder>/tables/<name>.parquet` (the full set by default); returns that folder."""
-    chosen = tables or {"curves": curves(), "profiles": profiles(), "cost": cost(), "toy": toy()}
+    chosen = tables or {"curves": curves(), "profiles": profiles(), "grid": grid(), "cost": cost(), "toy": toy()}
     target = folder / "tables"
     target.mkdir(parents=True, exist_ok=True)
     for name, table in chosen.items():

@@ -23,7 +23,7 @@ def test_every_section_is_drawn_and_nothing_else_lies_there(run):
     assert {entry["file"] for entry in entries} == {path.name for path in (run / "figures").glob("*.svg")}
     count = collections.Counter(entry["section"] for entry in entries)
     three = dict.fromkeys(("curve", "macs", "worst", "effects", "pairs", "ranks"), 3)
-    assert count == three | {"profile": 1, "agreement": 1, "cost": 1, "boundary": 1, "toy": 8}
+    assert count == three | {"profile": 1, "grid": 1, "agreement": 1, "cost": 1, "boundary": 1, "toy": 8}
 
 
 def test_captions_say_n_and_what_the_bands_are(run):

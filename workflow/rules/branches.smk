@@ -1,4 +1,4 @@
-# The two branches over every study and criterion, and what each criterion costs.
+# The two branches over every study and criterion, the grid of filter and neuron rates, and what each criterion costs.
 
 
 rule fewshot:
@@ -28,6 +28,34 @@ rule fewshot:
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} "
         "--models {input.models} --rankings {input.rankings} "
         "--curves {output.curves} --profiles {output.profiles} 2>&1 | tee {log}"
+
+
+rule grid:
+    input:
+        data=dataset_of,
+        models=rules.transfer.output.models,
+        rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
+    output:
+        f"{RESULTS}/grid/{{study}}/{{criterion}}/{{part}}.parquet",
+    log:
+        f"{RESULTS}/logs/grid/{{study}}/{{criterion}}/{{part}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        config=CONFIG,
+        code=code("pruning", "models", "branches/grid.py", "branches/study.py"),
+        settings=lambda wildcards: criterion_settings(
+            wildcards.study, wildcards.criterion, "run"
+        )
+        | {"grid": resolved["fewshot"]["grid"]},
+        usage=f"{RESULTS}/usage/grid/{{study}}-{{criterion}}-{{part}}.json",
+    shell:
+        "secateur --usage {params.usage} grid --config {params.config} --study {wildcards.study} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} "
+        "--models {input.models} --rankings {input.rankings} --output {output} 2>&1 | tee {log}"
 
 
 rule retrain:

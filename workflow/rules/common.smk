@@ -64,8 +64,16 @@ def criterion_code(name):
 
 
 def settings(*keys):
-    """The part of the config that a job depends on: another value reruns it."""
-    return {key: resolved[key] for key in (*keys, "run_seed", "threads", "device")}
+    """The part of the config that a job depends on: another value reruns it.
+
+    `fewshot` comes without its `grid`, on which the rule `grid` alone depends.
+    """
+    found = {key: resolved[key] for key in (*keys, "run_seed", "threads", "device")}
+    if "fewshot" in found:
+        found["fewshot"] = {
+            key: value for key, value in found["fewshot"].items() if key != "grid"
+        }
+    return found
 
 
 def study_settings(study, *keys):

@@ -18,6 +18,11 @@ COLUMNS = {
         "loss", "worst_class", "worst_class_accuracy", "test_samples",
     ],
     "profiles": ["study", "criterion", "seed", "samples_per_class", "rate", "group", "units", "removed"],
+    "grid": [
+        "run", "study", "dataset", "backbone", "criterion", "seed", "samples_per_class", "filter_rate", "neuron_rate",
+        "filters_removed", "filters_total", "neurons_removed", "neurons_total", "params", "params_share", "macs",
+        "macs_share", "accuracy", "loss", "worst_class", "worst_class_accuracy", "test_samples",
+    ],
     "cost": [
         "study", "criterion", "repeat", "seconds", "forward_seconds", "gradient_seconds", "ratio_to_gradient",
         "peak_bytes", "gradient_peak_bytes", "device", "samples", "input_size",
@@ -31,7 +36,7 @@ SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "wo
 
 
 def read(tables_dir: str | Path, name: str) -> pd.DataFrame:
-    """The table `name` ("curves", "profiles", "cost", "toy") of a run.
+    """The table `name` ("curves", "profiles", "grid", "cost", "toy") of a run.
 
     Args:
         tables_dir: folder with `<name>.parquet`.
@@ -62,8 +67,8 @@ def read(tables_dir: str | Path, name: str) -> pd.DataFrame:
     return table.sort_values([column for column in COLUMNS[name] if column in _KEYS]).reset_index(drop=True)
 
 
-_KEYS = {*CURVE, "rate", "round", "group", "repeat", "dataset", "variant", "references", "model_seed", "repetition",
-         "evaluated_on", "noise_sigma"}  # fmt: skip
+_KEYS = {*CURVE, "rate", "filter_rate", "neuron_rate", "round", "group", "repeat", "dataset", "variant", "references",
+         "model_seed", "repetition", "evaluated_on", "noise_sigma"}  # fmt: skip
 
 
 def _check_curves(table: pd.DataFrame, path: Path) -> None:

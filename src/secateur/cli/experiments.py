@@ -123,6 +123,28 @@ def fewshot(
 
 
 @app.command()
+def grid(
+    config: ConfigOption,
+    study: StudyOption,
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    data: DataOption,
+    models: ModelsOption,
+    rankings: Annotated[Path, typer.Option(help="Score file, as `secateur rank` writes it.")],
+    output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
+) -> None:
+    """Remove filters and fully connected neurons at every pair of rates and evaluate, without any training."""
+    from secateur.branches.grid import grid as stage
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), rankings, output)
+    said(f"wrote {output}")
+
+
+@app.command()
 def retrain(
     config: ConfigOption,
     study: StudyOption,

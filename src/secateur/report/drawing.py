@@ -24,6 +24,13 @@ class Drawing(NamedTuple):
     panel: str = ""
 
 
+def samples_title(samples: str) -> str:
+    """A number of reference samples ("1", "10", "all") in words."""
+    if samples == "all":
+        return "all reference images"
+    return f"{samples} reference image{'' if samples == '1' else 's'} per class" if samples.isdigit() else samples
+
+
 TEXTS = ("scope", "study", "branch", "samples_per_class", "note", "sentence", "reason", "against", "ordering", "pair")
 
 

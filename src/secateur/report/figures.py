@@ -11,8 +11,8 @@ from secateur.analysis import toy as toy_study
 from secateur.analysis.measures import wide
 from secateur.analysis.statistics import ROPE
 from secateur.files import write_json
-from secateur.report import plots, style, toy, toy_figures
-from secateur.report.drawing import BRANCHES, Drawing, read_statistics
+from secateur.report import grid, plots, style, toy, toy_figures
+from secateur.report.drawing import BRANCHES, Drawing, read_statistics, samples_title
 
 MAIN = "mean_accuracy_over_rate"
 KEYS = ["scope", "study", "branch", "samples_per_class"]
@@ -31,7 +31,7 @@ def run(
     """Draw every figure that the tables allow.
 
     Args:
-        tables_dir: folder of the tidy tables; profiles, cost and toy may be absent.
+        tables_dir: folder of the tidy tables; profiles, grid, cost and toy may be absent.
         statistics_dir: what the stage `statistics` wrote.
         output_dir: gets `*.svg` and captions.json: a list, in the order of the page, of
             `{file, section, panel, title, caption, study, branch, samples}`. Older *.svg files there are removed.
@@ -44,7 +44,7 @@ def run(
     """
     claims = claim_files.read(claims_path)
     curves = tables.read(tables_dir, "curves")
-    others = {name: tables.optional(tables_dir, name) for name in ("profiles", "cost", "toy")}
+    others = {name: tables.optional(tables_dir, name) for name in ("profiles", "grid", "cost", "toy")}
     names = {str(name) for table in (curves, *others.values()) for name in table["criterion"]}
     look = style.read(Path(assets) / "style.yaml", names)
     output = Path(output_dir)
@@ -56,6 +56,7 @@ def run(
         lambda: _curves(curves, look),
         lambda: _comparisons(Path(statistics_dir), curves, claims, look),
         lambda: _profiles(others["profiles"], look),
+        lambda: grid.drawings(others["grid"], look),
         lambda: _agreement(Path(statistics_dir), look),
         lambda: _cost(others["cost"], claims, look),
         lambda: toy.drawings(others["toy"], Path(statistics_dir), toy_dir, look),
@@ -80,12 +81,6 @@ def _groups(curves: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]
                 yield study, branch, samples, chosen[chosen["samples_per_class"] == samples]
 
 
-def _title(samples: str) -> str:
-    if samples == "all":
-        return "all reference images"
-    return f"{samples} reference image{'' if samples == '1' else 's'} per class" if samples.isdigit() else samples
-
-
 def _curves(curves: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
     kinds = (
         ("curve", "rate", "accuracy", "accuracy on test images"),
@@ -106,10 +101,10 @@ def _curves(curves: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
                 "worst": "The class that the network gets wrong most often: averages can hide that a class is lost.",
             }[section]  # fmt: skip
             yield Drawing(
-                section, (study, branch, samples), _title(samples),
+                section, (study, branch, samples), samples_title(samples),
                 f"{see} Lines: mean over {seeds} seed{'' if seeds == 1 else 's'}; bands: smallest to largest seed; "
                 f"each point is measured on {images:,} test images of {study}, {BRANCHES.get(branch, branch)}.",
-                plots.curve(data, column, look, title=_title(samples), x_label=x_label, y_label=y_label),
+                plots.curve(data, column, look, title=samples_title(samples), x_label=x_label, y_label=y_label),
                 study, branch, samples, _panel(curves, study, branch),
             )  # fmt: skip
 
@@ -132,7 +127,7 @@ def _comparisons(
         blocks = "seeds" if scope == "study" else "studies"
         where = (study or "all-studies", branch, samples)
         n = int(group["n"].max())
-        name, panel = _title(samples), _panel(curves, study, branch)
+        name, panel = samples_title(samples), _panel(curves, study, branch)
         yield Drawing(
             "effects", where, name,
             f"How much more accuracy, averaged over all pruning rates, LRP keeps than each other criterion: right of "
@@ -178,7 +173,7 @@ def _profiles(profiles: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
             f"Which layers each criterion empties: per cent of a layer's filters removed when {100 * rate:.0f} % of "
             f"all filters of {study} are gone; orange layers lost more than the "
             f"network as a whole, blue ones less. Layers from the image (left) to the answer (right); mean over "
-            f"{chosen['seed'].nunique()} seeds, {_title(samples)}.",
+            f"{chosen['seed'].nunique()} seeds, {samples_title(samples)}.",
             plots.profile(chosen, look, title=f"{100 * rate:.0f} % of all filters removed"), str(study), "fewshot",
             samples, str(study),
         )  # fmt: skip
@@ -196,11 +191,11 @@ def _agreement(statistics: Path, look: style.Style) -> Iterator[Drawing]:
             same = f" On the diagonal: the criterion with itself, from {few} and from {many} images per class."
         if samples:
             yield Drawing(
-                "agreement", (str(study),), _title(samples[-1]),
+                "agreement", (str(study),), samples_title(samples[-1]),
                 "Spearman's rank correlation between the scores that two criteria give all filters of the same "
                 f"network: 1 is the same order, 0 is unrelated.{same} Mean over n = {group['seed'].nunique()} seeds; "
-                f"{_title(samples[-1])}.",
-                plots.agreement(group, samples[-1], look, title=_title(samples[-1])), str(study), "fewshot",
+                f"{samples_title(samples[-1])}.",
+                plots.agreement(group, samples[-1], look, title=samples_title(samples[-1])), str(study), "fewshot",
                 samples[-1], str(study),
             )  # fmt: skip
 

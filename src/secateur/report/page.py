@@ -14,7 +14,20 @@ from secateur.files import read_json, write_text
 from secateur.report import content, inline, latex, page_tables, published, style
 from secateur.report.drawing import read_statistics
 
-SECTIONS = ("curve", "macs", "worst", "ranks", "effects", "pairs", "profile", "agreement", "cost", "boundary", "toy")
+SECTIONS = (
+    "curve",
+    "macs",
+    "worst",
+    "ranks",
+    "effects",
+    "pairs",
+    "profile",
+    "grid",
+    "agreement",
+    "cost",
+    "boundary",
+    "toy",
+)
 
 
 def run(
