@@ -12,6 +12,8 @@ from secateur.report.style import Style
 COLUMNS_AT_MOST = 4
 CELL = (0.46, 0.34)
 """Width and height of a cell in inches: room for a number of three digits."""
+LOWEST = 2.7
+"""Inches: the title and the words beside the panels need this height."""
 
 
 def drawings(grid: pd.DataFrame, look: Style) -> Iterator[Drawing]:
@@ -63,7 +65,7 @@ def heat_map(grid: pd.DataFrame, look: Style, *, title: str) -> Any:
     rows = -(-len(names) // columns)
     figure, axes = plt.subplots(
         rows, columns, squeeze=False, sharex=True, sharey=True,
-        figsize=(columns * (across * CELL[0] + 0.35) + 0.7, rows * (down * CELL[1] + 0.45) + 0.75),
+        figsize=(columns * (across * CELL[0] + 0.35) + 0.7, max(rows * (down * CELL[1] + 0.45) + 0.75, LOWEST)),
     )  # fmt: skip
     colours = LinearSegmentedColormap.from_list("accuracy", ["#F2EFEA", "#C9D6E2", "#3B7DBB", "#143F66"])
     places = list(axes.flat)

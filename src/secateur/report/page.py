@@ -15,19 +15,8 @@ from secateur.report import content, inline, latex, page_tables, published, styl
 from secateur.report.drawing import read_statistics
 
 SECTIONS = (
-    "curve",
-    "macs",
-    "worst",
-    "ranks",
-    "effects",
-    "pairs",
-    "profile",
-    "grid",
-    "agreement",
-    "cost",
-    "boundary",
-    "toy",
-)
+    "curve", "macs", "worst", "ranks", "effects", "pairs", "profile", "grid", "agreement", "cost", "boundary", "toy",
+)  # fmt: skip
 
 
 def run(
