@@ -39,6 +39,9 @@ localrules:
 rule all:
     input:
         f"{RESULTS}/report.html",
+        # Named here too, since Snakemake does not miss a deleted file that only files already made depend on.
+        ranked(),
+        measured(),
 
 
 include: "workflow/rules/data.smk"
