@@ -52,7 +52,7 @@ def resolve(config: Any) -> Config:
         raise SecateurError(_sentence(errors[0]))
     filled["criteria"] = [_criterion(item) for item in filled["criteria"]]
     _check(filled)
-    return filled
+    return _in_order(filled)
 
 
 def datasets_of(config: Config) -> list[str]:
@@ -79,6 +79,13 @@ def parts(config: Config) -> dict[str, range]:
     step = config["seeds_per_job"]
     blocks = [range(first, min(first + step, config["seeds"])) for first in range(0, config["seeds"], step)]
     return {f"{block[0]}-{block[-1]}": block for block in blocks}
+
+
+def _in_order(value: Any) -> Any:
+    """`value` with the keys of all mappings sorted: what order a file has them in changes nothing."""
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, list) else value
 
 
 def _filled(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
