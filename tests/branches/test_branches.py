@@ -147,6 +147,34 @@ def test_every_round_ranks_the_network_of_that_round(made, tmp_path, monkeypatch
     assert np.allclose(curve["rate_achieved"], curve["rate"], atol=0.5 / curve["units_total"].iloc[0])
 
 
+@pytest.mark.parametrize("budget", ["macs", "params"])
+def test_with_a_budget_rates_are_shares_of_the_cost_in_both_branches(made, tmp_path, budget):
+    config, folder = made
+    study = open_study(
+        config | {"budget": budget}, "digits_vgg", folder / "digits_target", folder / "digits_vgg.safetensors"
+    )
+    samples = folder / "digits_vgg.csv"
+    rank_study(study, "taylor", range(1), samples, tmp_path / "scores.safetensors")
+    fewshot(study, "taylor", range(1), tmp_path / "scores.safetensors", tmp_path / "f.parquet", tmp_path / "p.parquet")
+    retrain(study, "taylor", range(1), samples, tmp_path / "state", tmp_path / "r.parquet")
+    for name in ("f", "r"):
+        curve = pd.read_parquet(tmp_path / f"{name}.parquet")
+        assert np.allclose(curve["rate_achieved"], 1 - curve[f"{budget}_share"])
+        # The fewest units that reach the share: a unit more than needed at most, a few per cent of this small network.
+        over = (curve["rate_achieved"] - curve["rate"])[curve["rate"] > 0]
+        assert (over >= 0).all() and (over < 0.05).all()
+
+
+def test_per_layer_takes_the_same_share_of_every_group(made, tmp_path):
+    config, folder = made
+    changed = config | {"scheme": "per-layer"}
+    study = open_study(changed, "digits_vgg", folder / "digits_target", folder / "digits_vgg.safetensors")
+    rank_study(study, "weight", range(1), folder / "digits_vgg.csv", tmp_path / "scores.safetensors")
+    fewshot(study, "weight", range(1), tmp_path / "scores.safetensors", tmp_path / "f.parquet", tmp_path / "p.parquet")
+    profile = pd.read_parquet(tmp_path / "p.parquet")
+    assert (abs(profile["removed"] - profile["rate"] * profile["units"]) <= 0.5).all()
+
+
 def test_cost_times_every_criterion_beside_its_references(made, tmp_path):
     study, _ = opened(made)
     cost(study, 0, tmp_path / "cost.parquet")

@@ -41,7 +41,7 @@ def fewshot(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, 
             key = {"seed": seed, "samples_per_class": samples_per_class}
             curve_rows.append(key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | unpruned)
             scores = scorefile.read(rankings, seed, samples_per_class, sizes)
-            steps = sweep(model, groups, scores, settings["rates"], min_units=study.config["min_units"])
+            steps = sweep(model, groups, scores, settings["rates"], **study.selecting)
             for rate, selection, pruned in steps:
                 removed = {name: len(units) for name, units in selection.items()}
                 same = repr(sorted(selection.items()))

@@ -95,13 +95,11 @@ def _step(
 ) -> Round:
     """One round: rank the current network, remove down to `rate` of the original units, fine-tune, evaluate."""
     total = before.rows[0]["units_total"]
-    left = sum(group.size for group in before.groups)
     images, labels = study.references(samples, seed, samples_per_class)
     stream = ("retrain", seed, samples_per_class, number)
     scores = rank_as_configured(study, criterion, before.model, before.groups, images, labels, stream)
-    # The rate counts original units; the same number of units as a share of those that are left:
-    removing = max(0, int(rate * total + 0.5) - (total - left))
-    selection = select(before.groups, scores, removing / left, min_units=study.config["min_units"])
+    share = _share_of_what_is_left(study.config["budget"], before, rate)
+    selection = select(before.groups, scores, share, model=before.model, **study.selecting)
     model = remove(before.model, before.groups, selection)
     groups = shrink(before.groups, selection)
     order = streams.derive(study.config["run_seed"], "finetune", study.name, seed, number)
@@ -110,6 +108,17 @@ def _step(
     counted = {"units_total": total, "units_removed": total - sum(group.size for group in groups)}
     row = key | counted | study.measure(model)
     return Round(number, model, groups, remaining(before.kept, before.groups, selection), [*before.rows, row])
+
+
+def _share_of_what_is_left(budget: str, before: Round, rate: float) -> float:
+    """A rate counts the original units, params or MACs; the same cut as a share of what the round starts from."""
+    first, last = before.rows[0], before.rows[-1]
+    if budget == "units":
+        total, left = first["units_total"], sum(group.size for group in before.groups)
+        return (
+            max(0, int(rate * total + 0.5) - (total - left)) / left
+        )  # whole units, so that nothing is lost in rounding
+    return max(0.0, 1 - (1 - rate) * first[budget] / last[budget])
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,12 @@ class Study:
         index = references.read(samples, seed, samples_per_class, self.dataset.train_labels)
         return self.train_inputs[index], self.train_labels[index]
 
+    @property
+    def selecting(self) -> dict[str, Any]:
+        """How units are chosen: the config's keyword arguments of `pruning.selection.select` and `removal.sweep`."""
+        chosen = {key: self.config[key] for key in ("scheme", "budget", "min_units")}
+        return chosen | {"input_size": tuple(self.example.shape[1:])}
+
     @cached_property
     def _whole(self) -> nn.Module:
         """The unpruned network with random weights: what is traced."""
@@ -132,7 +138,9 @@ def write_curve(path: Path, study: Study, branch: str, criterion: str, rows: lis
     whole = table[curve].join(start, on=curve)
     for column in ("params", "macs"):
         table[f"{column}_share"] = table[column] / whole[column]
-    table["rate_achieved"] = table["units_removed"] / table["units_total"]
+    budget = study.config["budget"]
+    by_units = table["units_removed"] / table["units_total"]
+    table["rate_achieved"] = by_units if budget == "units" else 1 - table[f"{budget}_share"]
     about = study.config["studies"][study.name]
     table = table.assign(
         run=study.config["run"],
