@@ -88,9 +88,9 @@ def study_settings(study, *keys):
 def criterion_settings(study, criterion, *keys):
     """`study_settings`, with the criterion's own entry."""
     entry = next(item for item in resolved["criteria"] if item["name"] == criterion)
-    return study_settings(study, "scope", "scheme", "budget", "min_units", "batch_size", *keys) | {
-        "criterion": entry
-    }
+    return study_settings(
+        study, "scope", "scheme", "budget", "min_units", "batch_size", *keys
+    ) | {"criterion": entry}
 
 
 def dataset_of(wildcards):
