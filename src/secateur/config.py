@@ -173,6 +173,7 @@ def _check(config: Config) -> None:
                     f"{study['dataset']} (studies.{study_name}) has {smallest} training samples; allowed are 1 to "
                     f"{smallest}, or '{ALL}'."
                 )
+    _check_rising(config["latency"]["rates"], "latency.rates")
     if "grid" in config["fewshot"]:
         _check_grid(config["fewshot"]["grid"], config["fewshot"]["samples_per_class"])
     for name in config.get("toy", {}).get("datasets", []):

@@ -9,8 +9,9 @@ from secateur.config import parts
 def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
     """Table name → its files, relative to results/<run>/, in a fixed order.
 
-    `curves` (both branches), `profiles` and `cost` have a file for every study, criterion and part (cost: every study);
-    `grid` too where the config has `fewshot.grid`, else none; `toy` and `toy_stability` one for every 2-D set.
+    `curves` (both branches) and `profiles` have a file for every study, criterion and part, and so has `grid` where the
+    config has `fewshot.grid`; `cost` and `latency` have one for every study, `toy` and `toy_stability` one for every
+    2-D set.
     """
     jobs = [f"{job}.parquet" for job in _jobs(config)]
     points = config.get("toy", {}).get("datasets", [])
@@ -19,6 +20,7 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
         "profiles": [Path("profiles", job) for job in jobs],
         "grid": [Path("grid", job) for job in jobs] if "grid" in config["fewshot"] else [],
         "cost": [Path("cost", f"{study}.parquet") for study in config["studies"]],
+        "latency": [Path("latency", f"{study}.parquet") for study in config["studies"]],
         "toy": [Path("toy", f"{name}.parquet") for name in points],
         "toy_stability": [Path("toy", f"{name}.stability.parquet") for name in points],
     }

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 
 from secateur import config as configuration
 from secateur.branches import retrain as retrain_branch
 from secateur.branches.cost import cost
 from secateur.branches.fewshot import fewshot
+from secateur.branches.latency import latency
 from secateur.branches.ranking import rank_study
 from secateur.branches.retrain import retrain
 from secateur.branches.study import open_study
@@ -19,6 +21,7 @@ from secateur.data import store
 from secateur.errors import SecateurError
 from secateur.models import transfer
 from secateur.pruning.masking import masked
+from secateur.pruning.removal import remove
 from secateur.pruning.selection import select
 from secateur.ranking import scorefile
 
@@ -211,3 +214,39 @@ def test_a_bad_criterion_is_named_with_study_and_layer(made, tmp_path, body, wor
     for word in ["study 'digits_vgg'", "criterion 'bad'", *words]:
         assert word in str(caught.value)
     assert not (tmp_path / "scores.safetensors").exists()
+
+
+def test_latency_measures_the_networks_of_the_fewshot_branch(made, tmp_path):
+    study, samples = opened(made)
+    names = ["weight", "lrp"]
+    rankings = {name: tmp_path / f"{name}.safetensors" for name in names}
+    for name, path in rankings.items():
+        rank_study(study, name, range(1), samples, path)
+    latency(study, 0, rankings, tmp_path / "latency.parquet")
+    table = pd.read_parquet(tmp_path / "latency.parquet")
+    assert len(table) == 2 * 2 * 2  # criteria, rates with 0, batch sizes
+    assert (table[table["rate"] == 0]["speed_up"] == 1).all() and (table[table["rate"] == 0]["disk_share"] == 1).all()
+    assert (table["seconds_lower"] <= table["seconds"]).all() and (table["seconds"] <= table["seconds_upper"]).all()
+    assert (table["runs"] == 3).all()
+    for name, path in rankings.items():
+        fewshot(study, name, range(1), path, tmp_path / "c.parquet", tmp_path / "p.parquet")
+        curves = pd.read_parquet(tmp_path / "c.parquet")
+        curve = curves[(curves["rate"] == 0.5) & (curves["samples_per_class"] == "2")].iloc[0]
+        rows = table[(table["criterion"] == name) & (table["rate"] == 0.5)]
+        for column in ("params", "macs", "params_share", "macs_share"):
+            assert (rows[column] == curve[column]).all()
+        scores = scorefile.read(path, 0, "2", {group.name: group.size for group in study.groups})
+        pruned = remove(study.model(0), study.groups, select(study.groups, scores, 0.5))
+        save_file({key: value.clone() for key, value in pruned.state_dict().items()}, tmp_path / "own.safetensors")
+        assert (rows["disk_bytes"] == (tmp_path / "own.safetensors").stat().st_size).all()
+
+
+def test_speed_up_is_a_ratio_of_the_table_s_own_seconds(made, tmp_path):
+    study, samples = opened(made)
+    rank_study(study, "weight", range(1), samples, tmp_path / "w.safetensors")
+    torch.set_num_threads(1)
+    latency(study, 0, {"weight": tmp_path / "w.safetensors"}, tmp_path / "latency.parquet")
+    table = pd.read_parquet(tmp_path / "latency.parquet").set_index(["rate", "batch"])
+    for batch in (1, 4):
+        ratio = table.loc[(0.0, batch), "seconds"] / table.loc[(0.5, batch), "seconds"]
+        assert table.loc[(0.5, batch), "speed_up"] == pytest.approx(ratio)

@@ -15,7 +15,7 @@ from secateur.config import REPOSITORY
 pytestmark = pytest.mark.slow
 RESULTS = "results/tiny"
 TABLES = ["curves", "profiles", "grid", "toy", "toy_stability"]
-"""The tables that are byte-identical between runs: all but the timings in cost."""
+"""The tables that are byte-identical between runs: all but the timings in cost and latency."""
 AFTER_A_CURVE = {"collect": 1, "statistics": 1, "figures": 1, "report": 1, "all": 1}
 
 
@@ -66,7 +66,7 @@ def test_editing_a_criterion_reruns_that_criterion_alone(house):
     path.write_text(original + "\n# edited\n", encoding="utf-8")
     planned = house.planned()
     path.write_text(original, encoding="utf-8")
-    assert planned == {"rank_random": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1} | AFTER_A_CURVE
+    assert planned == {"rank_random": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1, "latency": 1} | AFTER_A_CURVE
 
 
 def test_snakemake_lint_has_nothing_to_say(house):
@@ -96,7 +96,9 @@ def test_readme_criterion_joins_both_branches_statistics_and_report(house):
     config["criteria"].append(name)
     (house.folder / "more.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     planned = house.planned("more.yaml")
-    assert planned == {f"rank_{name}": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1} | AFTER_A_CURVE
+    assert (
+        planned == {f"rank_{name}": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1, "latency": 1} | AFTER_A_CURVE
+    )
     done = house.snakemake(config="more.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")

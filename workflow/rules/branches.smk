@@ -119,3 +119,33 @@ rule cost:
     shell:
         "secateur --usage {params.usage} cost --config {params.config} --study {wildcards.study} "
         "--data {input.data} --models {input.models} --output {output} 2>&1 | tee {log}"
+
+
+rule latency:
+    input:
+        data=dataset_of,
+        models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
+        rankings=[
+            f"{RESULTS}/rankings/{{study}}/{criterion}/{next(iter(PARTS))}.safetensors"
+            for criterion in CRITERIA
+        ],
+    output:
+        f"{RESULTS}/latency/{{study}}.parquet",
+    log:
+        f"{RESULTS}/logs/latency/{{study}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        config=CONFIG,
+        code=code("pruning", "branches/latency.py", "branches/study.py"),
+        settings=lambda wildcards: study_settings(
+            wildcards.study, "latency", "scope", "scheme", "budget", "min_units"
+        ),
+        usage=f"{RESULTS}/usage/latency/{{study}}.json",
+    shell:
+        "secateur --usage {params.usage} latency --config {params.config} --study {wildcards.study} "
+        "--data {input.data} --models {input.models} --output {output} "
+        "{input.rankings} 2>&1 | tee {log}"

@@ -27,6 +27,11 @@ COLUMNS = {
         "study", "criterion", "repeat", "seconds", "forward_seconds", "gradient_seconds", "ratio_to_gradient",
         "peak_bytes", "gradient_peak_bytes", "device", "samples", "input_size",
     ],
+    "latency": [
+        "study", "criterion", "seed", "samples_per_class", "rate", "batch", "seconds", "seconds_lower", "seconds_upper",
+        "runs", "speed_up", "params", "params_share", "macs", "macs_share", "disk_bytes", "disk_share", "device",
+        "input_size",
+    ],
     "toy": [
         "dataset", "variant", "references", "model_seed", "criterion", "samples_per_class", "repetition", "rate",
         "removed", "evaluated_on", "noise_sigma", "accuracy", "accuracy_unpruned",
@@ -36,7 +41,7 @@ SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "wo
 
 
 def read(tables_dir: str | Path, name: str) -> pd.DataFrame:
-    """The table `name` ("curves", "profiles", "grid", "cost", "toy") of a run.
+    """The table `name` ("curves", "profiles", "grid", "cost", "latency", "toy") of a run.
 
     Args:
         tables_dir: folder with `<name>.parquet`.

@@ -186,6 +186,32 @@ def cost(
 
 
 @app.command()
+def latency(
+    config: ConfigOption,
+    study: StudyOption,
+    data: DataOption,
+    models: ModelsOption,
+    rankings: Annotated[list[Path], typer.Argument(help="A score file of each criterion, in the config's order.")],
+    output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
+) -> None:
+    """Time the networks that each criterion's ranking leaves, and measure their size on disk, for seed 0."""
+    from secateur.branches.latency import latency as stage
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    names = [item["name"] for item in resolved["criteria"]]
+    if len(rankings) != len(names):
+        raise SecateurError(
+            f"{len(rankings)} score files for {len(names)} criteria: give one of each, in this order: "
+            f"{', '.join(names)}."
+        )
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        stage(opened_study, 0, dict(zip(names, rankings, strict=True)), output)
+    said(f"wrote {output}")
+
+
+@app.command()
 def toy(
     config: ConfigOption,
     data: DataOption,

@@ -62,7 +62,8 @@ def run(
     shown = [
         page_tables.glance(found["intervals"]), page_tables.by_rate(found["intervals"]),
         page_tables.pairwise(found["tests"]), page_tables.verdict_table(found["verdicts"]),
-        page_tables.cost_table(cost), *published.toy_tables(Path(statistics_dir)),
+        page_tables.cost_table(cost), page_tables.latency_table(tables.optional(tables_dir, "latency")),
+        *published.toy_tables(Path(statistics_dir)),
     ]  # fmt: skip
     if (Path(statistics_dir) / "agreement.csv").exists():
         shown.append(page_tables.agreement_table(read_statistics(Path(statistics_dir), "agreement")))
