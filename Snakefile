@@ -28,6 +28,9 @@ wildcard_constraints:
     study="[a-z0-9_]+",
     backbone="[a-z0-9_]+",
     dataset="[a-z0-9_]+",
+    architecture="[A-Za-z0-9_./]+",
+    size="[0-9]+",
+    colour="rgb|grey",
     branch="fewshot|retrain",
     part="[0-9]+-[0-9]+",
 

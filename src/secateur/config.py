@@ -52,6 +52,10 @@ def resolve(config: Any) -> Config:
         raise SecateurError(_sentence(errors[0]))
     filled["criteria"] = [_criterion(item) for item in filled["criteria"]]
     _check(filled)
+    known = datasets(filled)
+    for backbone in filled["backbones"].values():
+        source = known[backbone["weights"]["pretrain"]]
+        backbone.setdefault("colour", source.get("colour", "rgb"))
     return _in_order(filled)
 
 
@@ -63,9 +67,11 @@ def datasets_of(config: Config) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def datasets() -> dict[str, dict[str, Any]]:
-    """All entries of config/datasets.yaml, name → entry."""
-    return yaml.safe_load(DATASETS.read_text(encoding="utf-8"))
+def datasets(config: Config | None = None) -> dict[str, dict[str, Any]]:
+    """All entries of config/datasets.yaml, name → entry, with those of the config's own `datasets` over them."""
+    known: dict[str, dict[str, Any]] = yaml.safe_load(DATASETS.read_text(encoding="utf-8"))
+    own = config["datasets"] if config else {}
+    return known | {name: known.get(name, {}) | entry for name, entry in own.items()}
 
 
 def toy_criteria(config: Config) -> list[dict[str, Any]]:
@@ -157,16 +163,16 @@ def _check(config: Config) -> None:
         describe(item["criterion"], config["criteria_path"])
     for name, backbone in config["backbones"].items():
         check_architecture(backbone["architecture"], f"backbones.{name}.architecture")
-        _check_dataset(backbone["weights"]["pretrain"], f"backbones.{name}.weights.pretrain", "images")
+        _check_dataset(backbone["weights"]["pretrain"], f"backbones.{name}.weights.pretrain", "images", config)
     for name, study in config["studies"].items():
-        _check_dataset(study["dataset"], f"studies.{name}.dataset", "images")
+        _check_dataset(study["dataset"], f"studies.{name}.dataset", "images", config)
         if study["backbone"] not in config["backbones"]:
             known = ", ".join(config["backbones"]) or "none"
             raise SecateurError(f"studies.{name}.backbone: unknown backbone '{study['backbone']}'; known are {known}.")
     for branch in ("fewshot", "retrain"):
         _check_rising(config[branch]["rates"], f"{branch}.rates")
         for study_name, study in config["studies"].items():
-            most, smallest = largest(config[branch]["samples_per_class"]), smallest_class(study["dataset"])
+            most, smallest = largest(config[branch]["samples_per_class"]), smallest_class(study["dataset"], config)
             if smallest is not None and most > smallest:
                 raise SecateurError(
                     f"{branch}.samples_per_class: {most} reference samples asked for, but the smallest class of "
@@ -177,7 +183,7 @@ def _check(config: Config) -> None:
     if "grid" in config["fewshot"]:
         _check_grid(config["fewshot"]["grid"], config["fewshot"]["samples_per_class"])
     for name in config.get("toy", {}).get("datasets", []):
-        _check_dataset(name, "toy.datasets", "points")
+        _check_dataset(name, "toy.datasets", "points", config)
     for name in config.get("toy", {}).get("criteria", []):
         if name not in names:
             raise SecateurError(f"toy.criteria: '{name}' is none of this run's criteria: {', '.join(names)}.")
@@ -199,18 +205,18 @@ def _check_grid(grid: dict[str, Any], ranked: list[int | str]) -> None:
         )
 
 
-def smallest_class(dataset: str) -> int | None:
+def smallest_class(dataset: str, config: Config) -> int | None:
     """Training samples of the dataset's smallest class: from the data where they are, else from its entry."""
     made = Path("data", dataset, "dataset.json")
     if made.exists():
         return min(read_json(made)["class_sizes"]["train"])
-    return datasets()[dataset].get("smallest_class")
+    return datasets(config)[dataset].get("smallest_class")
 
 
-def _check_dataset(name: str, key: str, task: str) -> None:
-    known = [dataset for dataset, entry in datasets().items() if entry["task"] == task]
+def _check_dataset(name: str, key: str, task: str, config: Config) -> None:
+    known = [dataset for dataset, entry in datasets(config).items() if entry.get("task", "images") == task]
     if name not in known:
         raise SecateurError(
             f"{key}: unknown dataset '{name}'; known are {', '.join(known)}. "
-            "A new one is an entry in config/datasets.yaml."
+            "A new one is an entry in config/datasets.yaml, or under `datasets` in the run's config."
         )

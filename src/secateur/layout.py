@@ -26,6 +26,15 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
     }
 
 
+def prepared(dataset: str, backbone: dict[str, Any]) -> Path:
+    """Folder of a dataset's images as they are prepared for a backbone: shared by all runs.
+
+    `backbone` is an entry of the resolved config. Its name says all that the transform is made from.
+    """
+    view = f"{backbone['architecture']}-{backbone['size']}px-{backbone['colour']}"
+    return Path("data", "prepared", dataset, view)
+
+
 def rankings(config: dict[str, Any]) -> list[Path]:
     """Score files of every study, criterion and part, relative to results/<run>/."""
     return [Path("rankings", f"{job}.safetensors") for job in _jobs(config)]

@@ -22,7 +22,16 @@ from pathlib import Path
 
 VARIABLE = "SECATEUR_SERVER"
 PRELOADED = [f"secateur.branches.{name}" for name in ("study", "ranking", "fewshot", "grid", "retrain", "cost", "toy")]
-PRELOADED += ["secateur.models.transfer", "secateur.models.small", "secateur.cli", "pandas", "scipy.stats", "sklearn"]
+PRELOADED += [
+    "secateur.data.preparation",
+    "timm.data",
+    "secateur.models.transfer",
+    "secateur.models.small",
+    "secateur.cli",
+    "pandas",
+    "scipy.stats",
+    "sklearn",
+]
 SECONDS_TO_OPEN = 20.0
 LONGEST_REQUEST = 1 << 20
 

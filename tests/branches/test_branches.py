@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import save_file
+from tests.prepared import prepared
 
 from secateur import config as configuration
 from secateur.branches import retrain as retrain_branch
@@ -17,7 +18,6 @@ from secateur.branches.latency import latency
 from secateur.branches.ranking import rank_study
 from secateur.branches.retrain import retrain
 from secateur.branches.study import open_study
-from secateur.data import store
 from secateur.errors import SecateurError
 from secateur.models import transfer
 from secateur.pruning.masking import masked
@@ -44,7 +44,7 @@ def made(tmp_path_factory):
     config = configuration.resolve(given)
     torch.set_num_threads(1)
     for name in ("digits_source", "digits_target"):
-        store.make(name, configuration.datasets()[name], folder / name, folder / "none.dvc")
+        prepared(name, folder)
     for backbone in config["backbones"]:
         transfer.pretrain(config, backbone, folder / "digits_source", folder / f"{backbone}.safetensors")
     for name, study in config["studies"].items():
@@ -72,7 +72,7 @@ def test_fewshot_measures_the_pruned_network_and_a_masked_one_agrees(made, tmp_p
     scores = scorefile.read(tmp_path / "scores.safetensors", 1, "2", {group.name: group.size for group in groups})
     selection = select(groups, scores, 0.5)
     with torch.no_grad(), masked(model, groups, selection):
-        logits = model(study.test_inputs)
+        logits = model(study.test_inputs[:])
     row = curves[(curves["seed"] == 1) & (curves["samples_per_class"] == "2") & (curves["rate"] == 0.5)].iloc[0]
     assert row["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(logits, study.test_labels)), rel=1e-4)
     assert row["units_removed"] == sum(map(len, selection.values()))

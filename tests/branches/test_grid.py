@@ -4,12 +4,12 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from tests.prepared import prepared
 
 from secateur import config as configuration
 from secateur.branches.grid import TYPES, grid
 from secateur.branches.ranking import rank_study
 from secateur.branches.study import open_study
-from secateur.data import store
 from secateur.errors import SecateurError
 from secateur.models import transfer
 from secateur.pruning.masking import masked
@@ -33,7 +33,7 @@ def made(tmp_path_factory):
     config = configuration.resolve(given)
     torch.set_num_threads(1)
     for name in ("digits_source", "digits_target"):
-        store.make(name, configuration.datasets()[name], folder / name, folder / "none.dvc")
+        prepared(name, folder)
     transfer.pretrain(config, "vgg_small", folder / "digits_source", folder / "vgg_small.safetensors")
     transfer.transfer(
         config, "digits_vgg", range(2), folder / "digits_target", folder / "vgg_small.safetensors",
@@ -77,7 +77,7 @@ def test_a_cell_is_the_network_with_the_lowest_of_each_kind_silent(made):
     for kind in ("filter", "neuron"):
         selection |= select([group for group in study.groups if group.kind == kind], scores, 0.5)
     with torch.no_grad(), masked(model, study.groups, selection):
-        logits = model(study.test_inputs)
+        logits = model(study.test_inputs[:])
     row = cell(table, 1, 0.5, 0.5)
     assert row["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(logits, study.test_labels)), rel=1e-4)
     assert row["filters_removed"] + row["neurons_removed"] == sum(map(len, selection.values()))

@@ -6,6 +6,8 @@ import timm
 import torch
 from torch.nn import functional
 
+from secateur.config import datasets
+from secateur.data import store
 from secateur.errors import SecateurError
 from secateur.models import build, evaluation, inputs, training, weights
 
@@ -123,9 +125,23 @@ def test_a_transferred_backbone_keeps_its_own_head(tmp_path):
     assert torch.equal(target.features[0].weight, source.features[0].weight)
 
 
-def test_images_are_resized_and_normalised():
-    array = np.full((2, 8, 8, 1), 255, np.uint8)
-    array[1] = 0
-    found = inputs.images(array, 16, torch.device("cpu"))
-    assert found.shape == (2, 1, 16, 16)
-    assert torch.allclose(found[0], torch.ones(1)) and torch.allclose(found[1], -torch.ones(1))
+def test_an_images_floats_are_the_same_however_the_batch_is_cut():
+    array = np.random.default_rng(0).integers(0, 256, (7, 5, 4, 3), np.uint8)
+    mean, std = (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
+    found = inputs.Images(array, mean, std, torch.device("cpu"))
+    expected = ((torch.from_numpy(array).double() / 255 - torch.tensor(mean)) / torch.tensor(std)).permute(0, 3, 1, 2)
+    assert found.shape == (7, 3, 5, 4) and len(found) == 7
+    assert torch.allclose(found[:].double(), expected, atol=1e-6)
+    for index in (slice(2, 5), [4, 0, 4], np.array([6, 1]), torch.tensor([3])):
+        where = index if isinstance(index, slice) else torch.as_tensor(index)
+        assert torch.equal(found[index], found[:][where])
+        assert torch.equal(found.subset(index)[:], found[:][where])
+    assert torch.equal(torch.cat(list(found.split(3))), found[:])
+    some = found.subset([5, 2, 3])
+    assert len(some) == 3 and torch.equal(some.subset([2, 0])[:], found[[3, 5]]) and some[1:].is_contiguous()
+
+
+def test_images_that_are_not_prepared_are_refused(tmp_path):
+    store.make("digits_target", datasets()["digits_target"], tmp_path / "made", tmp_path / "none.dvc")
+    with pytest.raises(SecateurError, match="secateur images"):
+        inputs.images(store.load(tmp_path / "made"), "train", torch.device("cpu"))

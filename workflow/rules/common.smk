@@ -94,13 +94,17 @@ def criterion_settings(study, criterion, *keys):
 
 
 def dataset_of(wildcards):
-    """Folder of the study's dataset."""
-    return f"data/{resolved['studies'][wildcards.study]['dataset']}"
+    """Folder of the study's dataset, prepared for its backbone."""
+    study = resolved["studies"][wildcards.study]
+    return str(
+        layout.prepared(study["dataset"], resolved["backbones"][study["backbone"]])
+    )
 
 
 def source_of(wildcards):
-    """Folder of the dataset on which the backbone is pretrained."""
-    return f"data/{resolved['backbones'][wildcards.backbone]['weights']['pretrain']}"
+    """Folder of the dataset on which the backbone is pretrained, prepared for it."""
+    backbone = resolved["backbones"][wildcards.backbone]
+    return str(layout.prepared(backbone["weights"]["pretrain"], backbone))
 
 
 def backbone_of(wildcards):

@@ -1,4 +1,7 @@
-# Data: every dataset is made once, for all runs, and checked against the hash that data.dvc pins.
+# Data: every dataset is made once, for all runs, and checked against the hash that data.dvc pins; its images are
+# decoded and scaled once for each kind of network.
+
+DATASETS = configuration.datasets(resolved)
 
 
 rule dataset:
@@ -11,7 +14,24 @@ rule dataset:
     conda:
         "../../envs/conda.yaml"
     params:
-        code=code("data"),
-        entry=lambda wildcards: configuration.datasets()[wildcards.dataset],
+        code=code("data/store.py", "data/digits.py", "data/points.py"),
+        entry=lambda wildcards: DATASETS[wildcards.dataset],
     shell:
         "secateur data {wildcards.dataset} --output {output} --pins {input.pins} 2>&1 | tee {log}"
+
+
+rule images:
+    input:
+        data="data/{dataset}",
+    output:
+        directory("data/prepared/{dataset}/{architecture}-{size}px-{colour}"),
+    log:
+        "logs/images/{dataset}/{architecture}-{size}px-{colour}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: 8
+    params:
+        code=code("data/preparation.py", "data/index.py", "data/store.py"),
+    shell:
+        "secateur images --data {input.data} --architecture {wildcards.architecture} --size {wildcards.size} "
+        "--colour {wildcards.colour} --threads {threads} --output {output} 2>&1 | tee {log}"

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from secateur import seeds as streams
 from secateur.branches.study import Study
 from secateur.errors import SecateurError
+from secateur.models.inputs import Images
 from secateur.progress import track
 from secateur.pruning.units import UnitGroup
 from secateur.ranking import registry, scorefile
@@ -41,7 +42,7 @@ def rank_as_configured(
     criterion: str,
     model: nn.Module,
     groups: list[UnitGroup],
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     stream: tuple[str | int, ...],
 ) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from secateur.data import references, store
 from secateur.files import replacing
 from secateur.models import inputs
 from secateur.models.evaluation import evaluate
+from secateur.models.inputs import Images
 from secateur.models.transfer import example_input, fresh, load_task_model
 from secateur.pruning.counting import Counter
 from secateur.pruning.units import UnitGroup, find_unit_groups
@@ -25,9 +26,9 @@ class Study:
     name: str
     dataset: store.Dataset
     models: Path
-    train_inputs: Tensor
+    train_inputs: Images
     train_labels: Tensor
-    test_inputs: Tensor
+    test_inputs: Images
     test_labels: Tensor
     example: Tensor
 
@@ -40,10 +41,10 @@ class Study:
         """The units of the unpruned network that the scope allows to remove: the same for every seed."""
         return find_unit_groups(self._whole, self.example, self.config["scope"])
 
-    def references(self, samples: Path, seed: int, samples_per_class: str) -> tuple[Tensor, Tensor]:
+    def references(self, samples: Path, seed: int, samples_per_class: str) -> tuple[Images, Tensor]:
         """Reference images and labels of one seed; `samples` is the CSV that the transfer stage wrote."""
         index = references.read(samples, seed, samples_per_class, self.dataset.train_labels)
-        return self.train_inputs[index], self.train_labels[index]
+        return self.train_inputs.subset(index), self.train_labels[index]
 
     @property
     def selecting(self) -> dict[str, Any]:
@@ -78,18 +79,17 @@ class Study:
 
 
 def open_study(config: dict[str, Any], name: str, data: Path, models: Path) -> Study:
-    """The study called `name`: dataset folder `data`, weights of its seeds in `models`."""
+    """The study called `name`: its dataset prepared for the backbone in `data`, weights of its seeds in `models`."""
     dataset = store.load(data)
     on = inputs.device(config["device"])
-    size = config["backbones"][config["studies"][name]["backbone"]]["size"]
     return Study(
         config,
         name,
         dataset,
         models,
-        inputs.images(dataset.train_inputs, size, on),
+        inputs.images(dataset, "train", on),
         inputs.labels(dataset.train_labels, on),
-        inputs.images(dataset.test_inputs, size, on),
+        inputs.images(dataset, "test", on),
         inputs.labels(dataset.test_labels, on),
         example_input(config, name, dataset),
     )

@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which filters can this network lose? A benchmark of pruning criteria. "
     "The whole benchmark runs with `snakemake --cores all`; each stage can also be run by hand. "
-    "Stages in order: data, pretrain, transfer, rank, fewshot, grid, retrain, toy, cost, "
+    "Stages in order: data, images, pretrain, transfer, rank, fewshot, grid, retrain, toy, cost, "
     "collect, statistics, figures, report.",
 )
 
@@ -23,7 +23,7 @@ ConfigOption = Annotated[Path, typer.Option("--config", help="The run's config, 
 StudyOption = Annotated[str, typer.Option(help="Name of the study in the config.")]
 CriterionOption = Annotated[str, typer.Option(help="Name of the criterion in the config.")]
 SeedsOption = Annotated[str, typer.Option(help="First and last seed, e.g. 0-7.")]
-DataOption = Annotated[Path, typer.Option(help="Folder of the dataset, as `secateur data` makes it.")]
+DataOption = Annotated[Path, typer.Option(help="Folder of the dataset's images, as `secateur images` prepares them.")]
 ModelsOption = Annotated[Path, typer.Option(help="Weights of the task models, as `secateur transfer` writes them.")]
 SamplesOption = Annotated[Path, typer.Option(help="Reference samples (CSV), as `secateur transfer` writes them.")]
 

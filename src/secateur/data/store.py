@@ -33,6 +33,8 @@ class Dataset:
     train_labels: np.ndarray
     test_inputs: np.ndarray
     test_labels: np.ndarray
+    about: dict[str, Any]
+    """All of dataset.json; prepared images have their `transform` there, with mean and deviation."""
 
 
 def entries(path: str | Path) -> dict[str, dict[str, Any]]:
@@ -93,7 +95,8 @@ def load(folder: str | Path) -> Dataset:
     for key in ("train_inputs", "train_labels", "test_inputs", "test_labels"):
         path = folder / f"{key}.npy"
         try:
-            arrays[key] = np.load(path, mmap_mode="r", allow_pickle=False)
+            # Private to this process, so that PyTorch may look at it without a copy; the file is never written.
+            arrays[key] = np.load(path, mmap_mode="c", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise SecateurError(f"{path}: not a readable array ({error}). Remove {folder} and run again.") from None
-    return Dataset(about["name"], about["classes"], **arrays)
+    return Dataset(about["name"], about["classes"], **arrays, about=about)

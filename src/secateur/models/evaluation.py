@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from secateur.models.inputs import Images
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -23,8 +25,10 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(network: nn.Module, inputs: Tensor, labels: Tensor, classes: int, batch_size: int = 256) -> Evaluation:
-    """Evaluate `network` in eval mode on N × C × H × W inputs with N labels; every class needs a sample."""
+def evaluate(
+    network: nn.Module, inputs: Images | Tensor, labels: Tensor, classes: int, batch_size: int = 256
+) -> Evaluation:
+    """Evaluate `network` in eval mode on N images or a tensor N × C × H × W, with N labels; every class needs one."""
     network.eval()
     logits = torch.cat([network(batch) for batch in inputs.split(batch_size)]).to("cpu", torch.float64)
     truth = labels.cpu()

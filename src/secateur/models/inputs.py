@@ -1,11 +1,17 @@
-"""From stored arrays to what a network sees: tensors at the study's size, normalised, on the device."""
+"""From prepared bytes to what a network sees: batches of normalised floats, made on the device."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from secateur.data.store import Dataset
 from secateur.errors import SecateurError
+
+SHARE_OF_MEMORY = 0.4  # of what is free on the card, that the bytes of one split may take
+Index = slice | Tensor | np.ndarray | Sequence[int]
 
 
 def device(name: str) -> torch.device:
@@ -17,21 +23,91 @@ def device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def images(array: np.ndarray, size: int, on: torch.device) -> Tensor:
-    """Images as float tensors in about −1…1.
+class Images:
+    """Images of one split, kept as bytes: on the device where they fit, else memory-mapped and sent batch by batch.
 
-    Args:
-        array: N × H × W × C, uint8.
-        size: side in pixels that the network sees; images are resized to it bilinearly.
-        on: where the tensor goes.
-
-    Returns:
-        N × C × size × size, float32: (value / 255 − 0.5) / 0.5.
+    Taking some of them, `images[3:7]` or `images[indices]`, makes their floats: N × C × H × W, float32, on the device,
+    (value / 255 − mean) / deviation. An image's floats do not depend on what else is in its batch. The whole set as
+    floats never exists, unless someone asks for `images[:]`.
     """
-    tensor = torch.from_numpy(np.array(array)).permute(0, 3, 1, 2).to(on, torch.float32)
-    if tensor.shape[-2:] != (size, size):
-        tensor = functional.interpolate(tensor, (size, size), mode="bilinear", align_corners=False, antialias=True)
-    return (tensor / 255 - 0.5) / 0.5
+
+    def __init__(self, pixels: np.ndarray | Tensor, mean: Sequence[float], std: Sequence[float], on: torch.device):
+        """
+        Args:
+            pixels: N × H × W × C, uint8; may be memory-mapped.
+            mean, std: of each channel, for values in 0…1.
+            on: where batches go.
+        """
+        self.device = on
+        self._pixels = torch.as_tensor(pixels)
+        if on.type != "cpu" and self._pixels.nbytes <= SHARE_OF_MEMORY * _free_bytes(on):
+            self._pixels = self._pixels.to(on)
+        self._mean, self._std = (torch.tensor(values, device=on).view(1, -1, 1, 1) for values in (mean, std))
+        self._rows: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self._pixels) if self._rows is None else len(self._rows)
+
+    @property
+    def shape(self) -> torch.Size:
+        """N, channels, height and width."""
+        _, height, width, channels = self._pixels.shape
+        return torch.Size((len(self), channels, height, width))
+
+    dtype = torch.float32
+    """Of the batches."""
+
+    def dim(self) -> int:
+        """Four, as a tensor of images has."""
+        return 4
+
+    @property
+    def resident(self) -> bool:
+        """Whether the bytes lie where the batches go."""
+        return self._pixels.device.type == self.device.type
+
+    def subset(self, index: Index) -> "Images":
+        """A view of some of the images: no byte is copied."""
+        view = object.__new__(Images)
+        view.__dict__.update(self.__dict__)
+        view._rows = torch.arange(len(self))[_index(index)] if self._rows is None else self._rows[_index(index)]
+        return view
+
+    def __getitem__(self, index: Index) -> Tensor:
+        chosen = _index(index)
+        if self._rows is not None:
+            chosen = self._rows[chosen.cpu() if isinstance(chosen, Tensor) else chosen]
+        if isinstance(chosen, Tensor):
+            chosen = chosen.to(self._pixels.device)
+        found = self._pixels[chosen].to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        floats = found.to(torch.float32, memory_format=torch.contiguous_format)
+        return floats.div_(255).sub_(self._mean).div_(self._std)
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Batches of at most `size` images, in order."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+
+def _index(index: Index) -> slice | Tensor:
+    return index if isinstance(index, slice) else torch.as_tensor(index, dtype=torch.long)
+
+
+def _free_bytes(on: torch.device) -> int:
+    if on.type == "cuda":
+        return torch.cuda.mem_get_info(on)[0]
+    return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+
+
+def images(dataset: Dataset, split: str, on: torch.device) -> Images:
+    """Images of the split "train" or "test" of a prepared dataset (`secateur images`)."""
+    transform: dict[str, Any] | None = dataset.about.get("transform")
+    if transform is None:
+        raise SecateurError(
+            f"dataset '{dataset.name}': its images are not prepared for a network. Give the folder that "
+            "`secateur images` writes, data/prepared/<dataset>/<backbone>, as --data."
+        )
+    return Images(getattr(dataset, f"{split}_inputs"), transform["mean"], transform["std"], on)
 
 
 def labels(array: np.ndarray, on: torch.device) -> Tensor:

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from secateur.models.inputs import Images
 
-def train(network: nn.Module, inputs: Tensor, labels: Tensor, recipe: dict[str, Any], seed: int) -> None:
+
+def train(network: nn.Module, inputs: Images | Tensor, labels: Tensor, recipe: dict[str, Any], seed: int) -> None:
     """Train all parameters of `network` in place; leaves it in eval mode.
 
     Cross-entropy, AdamW, one linear warm-up over the first tenth of the steps and a cosine down to zero. The order of
@@ -15,7 +17,7 @@ def train(network: nn.Module, inputs: Tensor, labels: Tensor, recipe: dict[str, 
 
     Args:
         network: on the device of `inputs`.
-        inputs, labels: N × C × H × W and N.
+        inputs, labels: N images (see models/inputs.py) or a tensor N × C × H × W, and N.
         recipe: `epochs`, `batch_size`, `learning_rate`, `weight_decay`, `label_smoothing`.
         seed: of the sample order and of everything random in the network (dropout).
     """

@@ -14,22 +14,21 @@ from secateur.progress import track
 
 
 def pretrain(config: dict[str, Any], backbone_name: str, data: Path, output: Path) -> str:
-    """Train a backbone from scratch on its source dataset in `data` and write its weights to `output`.
+    """Train a backbone from scratch on its source dataset, prepared for it in `data`; write its weights to `output`.
 
     Returns:
         One line that says how good it became.
     """
-    backbone = config["backbones"][backbone_name]
     on = inputs.device(config["device"])
     dataset = store.load(data)
     network = fresh(config, backbone_name, dataset).to(on)
-    images = inputs.images(dataset.train_inputs, backbone["size"], on)
+    images = inputs.images(dataset, "train", on)
     labels = inputs.labels(dataset.train_labels, on)
     seed = streams.derive(config["run_seed"], "pretrain", backbone_name)
     training.train(network, images, labels, config["training"]["pretrain"], seed)
     found = evaluation.evaluate(
         network,
-        inputs.images(dataset.test_inputs, backbone["size"], on),
+        inputs.images(dataset, "test", on),
         inputs.labels(dataset.test_labels, on),
         len(dataset.classes),
     )
@@ -58,16 +57,15 @@ def transfer(
         config: the run's resolved config.
         study: name of the study.
         seeds: the seeds of this job.
-        data: folder of the target dataset.
+        data: folder of the target dataset, prepared for the backbone.
         backbone: weights written by `pretrain`.
         models: written: the weights of every seed.
         samples: written: the reference samples of every seed, as CSV.
     """
     backbone_name = config["studies"][study]["backbone"]
-    size = config["backbones"][backbone_name]["size"]
     on = inputs.device(config["device"])
     dataset = store.load(data)
-    images = inputs.images(dataset.train_inputs, size, on)
+    images = inputs.images(dataset, "train", on)
     labels = inputs.labels(dataset.train_labels, on)
     most = references.largest(config["fewshot"]["samples_per_class"] + config["retrain"]["samples_per_class"])
     states: dict[int, dict[str, Tensor]] = {}

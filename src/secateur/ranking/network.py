@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
+from secateur.models.inputs import Images
 from secateur.ranking.cached import CachedNetwork
 from secateur.relevance.folding import folded
 from secateur.relevance.passes import gradients_pass, outputs_pass, relevance_pass
@@ -29,7 +30,7 @@ class Network:
         self,
         model: nn.Module,
         layers: Sequence[str],
-        inputs: Tensor,
+        inputs: Images | Tensor,
         labels: Tensor | None = None,
         *,
         batch_size: int = 16,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
+from secateur.models.inputs import Images
 from secateur.pruning.scores import unit_scores
 from secateur.pruning.units import UnitGroup
 from secateur.ranking.network import Network
@@ -17,7 +18,7 @@ def rank(
     model: nn.Module,
     criterion: Criterion,
     groups: Sequence[UnitGroup],
-    inputs: Tensor,
+    inputs: Images | Tensor,
     labels: Tensor,
     *,
     seed: int,
@@ -32,7 +33,7 @@ def rank(
         model: the network, on the device of `inputs`; left as it was: mode, weights, buffers and random state.
         criterion: from `registry.load`.
         groups: the units, from `pruning.units.find_unit_groups` of the same model.
-        inputs, labels: the reference samples, N × C × H × W and N.
+        inputs, labels: the reference samples, N images or a tensor N × C × H × W, and N.
         seed: of the criterion's own random stream.
         options: keyword arguments for the criterion's `score`.
         normalisation: of each layer's scores: "none", "sum" or "l2"; the criterion's own choice where None.
