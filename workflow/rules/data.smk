@@ -17,7 +17,7 @@ rule dataset:
         code=code("data/store.py", "data/digits.py", "data/points.py"),
         entry=lambda wildcards: DATASETS[wildcards.dataset],
     shell:
-        "secateur data {wildcards.dataset} --output {output} --pins {input.pins} 2>&1 | tee {log}"
+        "secateur data make {wildcards.dataset} --output {output} --pins {input.pins} 2>&1 | tee {log}"
 
 
 rule images:

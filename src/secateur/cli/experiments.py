@@ -1,4 +1,4 @@
-"""Subcommands that make data and models and run the experiments."""
+"""Subcommands that prepare images, make models and run the experiments."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,26 +25,8 @@ from secateur.errors import SecateurError
 
 
 @app.command()
-def data(
-    name: Annotated[str, typer.Argument(help="Dataset, an entry of config/datasets.yaml.")],
-    output: Annotated[Path, typer.Option(help="Folder to make; appears whole or not at all.")],
-    pins: Annotated[Path, typer.Option(help="The .dvc file that pins what the bytes must be.")] = Path("data.dvc"),
-) -> None:
-    """Make a dataset and check it against its pinned hash."""
-    from secateur.config import datasets
-    from secateur.data import store
-
-    entries = datasets()
-    if name not in entries:
-        raise SecateurError(f"unknown dataset '{name}'; known are {', '.join(entries)}.")
-    with usage.work():
-        found = store.make(name, entries[name], output, pins)
-    said(f"wrote {output} ({found})")
-
-
-@app.command()
 def images(
-    data: Annotated[Path, typer.Option(help="Folder of the dataset, as `secateur data` makes it.")],
+    data: Annotated[Path, typer.Option(help="Folder of the dataset, as `secateur data make` makes it.")],
     architecture: Annotated[str, typer.Option(help="timm's name of the network that is to see the images.")],
     size: Annotated[int, typer.Option(help="Side in pixels of its input.")],
     output: Annotated[Path, typer.Option(help="Folder to make; appears whole or not at all.")],

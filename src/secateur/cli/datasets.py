@@ -1,0 +1,96 @@
+"""Subcommands about datasets: making one, and pinning and verifying those of a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from secateur import usage
+from secateur.cli.application import app, said
+from secateur.errors import SecateurError
+
+data_app = typer.Typer(no_args_is_help=True, help="Make a dataset; pin and verify the bytes of a run's datasets.")
+app.add_typer(data_app, name="data")
+
+RunArgument = Annotated[str, typer.Argument(help="The run: the name of a file in config/, or a path to a config.")]
+PinsOption = Annotated[
+    Path, typer.Option(help="The main .dvc file that pins what the bytes must be; data.<run>.dvc lie beside it.")
+]
+FolderOption = Annotated[Path, typer.Option("--data", help="Folder of the datasets.")]
+PINS, FOLDER = Path("data.dvc"), Path("data")
+
+
+@data_app.command()
+def make(
+    name: Annotated[str, typer.Argument(help="Dataset, an entry of config/datasets.yaml.")],
+    output: Annotated[Path, typer.Option(help="Folder to make; appears whole or not at all.")],
+    pins: PinsOption = PINS,
+) -> None:
+    """Make a dataset and check it against its pinned hash."""
+    from secateur.config import datasets
+    from secateur.data import store
+
+    entries = datasets()
+    if name not in entries:
+        raise SecateurError(f"unknown dataset '{name}'; known are {', '.join(entries)}.")
+    with usage.work():
+        found = store.make(name, entries[name], output, pins)
+    said(f"wrote {output} ({found})")
+
+
+@data_app.command()
+def pin(
+    run: RunArgument,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Replace this run's pins where the data have changed.")
+    ] = False,
+    data: FolderOption = FOLDER,
+    pins: PinsOption = PINS,
+) -> None:
+    """Write down what the bytes of a run's datasets are: data.<run>.dvc, to be committed with the config.
+
+    From then on the rule that makes a dataset refuses other bytes, and `secateur data verify` finds them. DVC can
+    read the file; nothing is copied into its cache (that is `dvc commit data.<run>.dvc`, then `dvc push`).
+    """
+    from secateur.data import pins as stage
+
+    name, entries = _datasets_of(run)
+    before = stage.pin_run(name, entries, data, pins, renew)
+    now = {result.name: result for result in stage.verify(entries, data, pins)}
+    for result in before:
+        done = f"already in {result.pin.file}" if result.state == "as pinned" and result.pin else "pinned"
+        print(f"{result.name}: {done} ({now[result.name].found})")
+
+
+@data_app.command()
+def verify(run: RunArgument, data: FolderOption = FOLDER, pins: PinsOption = PINS) -> None:
+    """Check that the bytes of a run's datasets are the pinned ones; exit code 1 where one is not.
+
+    Needs no network, no DVC remote and no cache: the files on disk are hashed as DVC does.
+    """
+    from secateur.data import pins as stage
+
+    results = stage.verify(_datasets_of(run)[1], data, pins)
+    for result in results:
+        line = f"{result.name}: {result.state}"
+        if result.pin:
+            line += f" ({result.pin.file} says {result.pin.hash}"
+            line += f", found {result.found})" if result.state == "differs" else ")"
+        print(line)
+    if any(result.state != "as pinned" for result in results):
+        raise typer.Exit(1)
+
+
+def _datasets_of(run: str) -> tuple[str, dict[str, dict]]:
+    """Name of the run and the entries of its datasets; `run` is a name in config/ or a path."""
+    from secateur.config import datasets, datasets_of, read
+
+    path = Path("config", f"{run}.yaml")
+    if not path.exists():
+        path = Path(run)
+    if not path.exists():
+        known = ", ".join(sorted(found.stem for found in Path("config").glob("*.yaml"))) or "none"
+        raise SecateurError(f"run '{run}': neither config/{run}.yaml nor a file of that name is there; known: {known}.")
+    config = read(path)
+    entries = datasets(config)
+    return config["run"], {name: entries[name] for name in datasets_of(config)}
