@@ -33,6 +33,8 @@ wildcard_constraints:
     colour="rgb|grey",
     branch="fewshot|retrain",
     part="[0-9]+-[0-9]+",
+    seed="[0-9]+",
+    samples="[0-9]+|all",
 
 
 localrules:

@@ -26,7 +26,12 @@ def test_demo_is_valid_and_gets_every_default():
     resolved = configuration.resolve(DEMO)
     assert resolved["batch_size"] == 128
     assert resolved["training"]["pretrain"]["weight_decay"] == 0.01
-    assert resolved["criteria"][0] == {"name": "weight", "criterion": "weight", "options": {}}
+    assert resolved["criteria"][0] == {
+        "name": "weight",
+        "criterion": "weight",
+        "options": {},
+        "ranking": "every-round",
+    }
 
 
 def test_resolving_twice_changes_nothing():

@@ -15,7 +15,7 @@ from secateur.data.references import ALL, largest
 from secateur.errors import SecateurError
 from secateur.files import read_json
 from secateur.models.build import check_architecture
-from secateur.ranking.registry import describe, path_of
+from secateur.ranking.registry import describe, source_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
@@ -76,8 +76,14 @@ def datasets(config: Config | None = None) -> dict[str, dict[str, Any]]:
 
 def toy_criteria(config: Config) -> list[dict[str, Any]]:
     """Entries of the criteria that the 2-D study compares."""
-    chosen = config["toy"].get("criteria", [item["name"] for item in config["criteria"]])
+    every = [item["name"] for item in config["criteria"] if not is_rule(config, item)]
+    chosen = config["toy"].get("criteria", every)
     return [item for item in config["criteria"] if item["name"] in chosen]
+
+
+def is_rule(config: Config, entry: dict[str, Any]) -> bool:
+    """Whether an entry of `criteria` is a Snakemake rule: its jobs are the rule's, and neither timed nor in the toy."""
+    return source_of(entry["criterion"], config["criteria_path"]).kind == "rule"
 
 
 def parts(config: Config) -> dict[str, range]:
@@ -148,7 +154,7 @@ def _sentence(error: Any) -> str:
 
 def _criterion(item: str | dict[str, Any]) -> dict[str, Any]:
     given = {"name": item} if isinstance(item, str) else item
-    defaults: dict[str, Any] = {"criterion": given["name"], "options": {}}
+    defaults: dict[str, Any] = {"criterion": given["name"], "options": {}, "ranking": "every-round"}
     return defaults | given
 
 
@@ -159,7 +165,9 @@ def _check(config: Config) -> None:
         if names.count(name) > 1:
             raise SecateurError(f"criteria: the name '{name}' is there twice; give each entry a name of its own.")
     for item in config["criteria"]:
-        path_of(item["criterion"], config["criteria_path"])
+        source_of(item["criterion"], config["criteria_path"])
+        if is_rule(config, item) and item["options"]:
+            raise SecateurError(f"criteria.{item['name']}.options: a Snakemake rule has none; write them in the rule.")
         describe(item["criterion"], config["criteria_path"])
     for name, backbone in config["backbones"].items():
         check_architecture(backbone["architecture"], f"backbones.{name}.architecture")
@@ -187,6 +195,8 @@ def _check(config: Config) -> None:
     for name in config.get("toy", {}).get("criteria", []):
         if name not in names:
             raise SecateurError(f"toy.criteria: '{name}' is none of this run's criteria: {', '.join(names)}.")
+        if is_rule(config, config["criteria"][names.index(name)]):
+            raise SecateurError(f"toy.criteria: '{name}' is a Snakemake rule, too slow for thousands of rankings.")
 
 
 def _check_rising(rates: list[float], key: str) -> None:

@@ -15,13 +15,13 @@ from secateur.branches import retrain as retrain_branch
 from secateur.branches.cost import cost
 from secateur.branches.fewshot import fewshot
 from secateur.branches.latency import latency
-from secateur.branches.ranking import rank_study
+from secateur.branches.ranking import rank_as_configured, rank_study
 from secateur.branches.retrain import retrain
 from secateur.branches.study import open_study
 from secateur.errors import SecateurError
-from secateur.models import transfer
+from secateur.models import inputs, transfer
 from secateur.pruning.masking import masked
-from secateur.pruning.removal import remove
+from secateur.pruning.removal import all_channels, remaining, remove
 from secateur.pruning.selection import select
 from secateur.ranking import scorefile
 
@@ -40,7 +40,8 @@ def made(tmp_path_factory):
     given = yaml.safe_load((configuration.REPOSITORY / "tests/workflow/tiny.yaml").read_text(encoding="utf-8"))
     given["backbones"]["residual"] = RESIDUAL
     given["studies"]["digits_residual"] = {"dataset": "digits_target", "backbone": "residual"}
-    given["criteria"] = ["weight", "taylor", "lrp", "random"]
+    once = {"name": "taylor_once", "criterion": "taylor", "ranking": "once"}
+    given["criteria"] = ["weight", "taylor", "lrp", "random", once]
     config = configuration.resolve(given)
     torch.set_num_threads(1)
     for name in ("digits_source", "digits_target"):
@@ -81,16 +82,13 @@ def test_fewshot_measures_the_pruned_network_and_a_masked_one_agrees(made, tmp_p
 
 
 def test_ranking_leaves_the_model_and_the_random_state_untouched(made):
-    from secateur.branches.ranking import rank_as_configured
-
     study, samples = opened(made, "digits_residual")
     model = study.model(0).train()
     model.layer1.eval()
     before, modes = copy.deepcopy(model.state_dict()), [module.training for module in model.modules()]
     state = torch.get_rng_state()
-    images, labels = study.references(samples, 0, "2")
     for criterion in ("weight", "taylor", "lrp", "random"):
-        rank_as_configured(study, criterion, model, study.groups, images, labels, ("test",))
+        rank_as_configured(study, criterion, model, study.groups, samples, ("test", 0, "2"))
     assert torch.equal(state, torch.get_rng_state())
     assert modes == [module.training for module in model.modules()]
     for key, value in model.state_dict().items():
@@ -130,6 +128,29 @@ def test_state_of_other_settings_or_damaged_state_is_not_used(made, tmp_path):
     weights_file = next(tmp_path.glob("*.safetensors"))
     weights_file.write_bytes(weights_file.read_bytes()[:-1])
     assert state.load(study, 0) is None
+
+
+def test_ranked_once_every_round_removes_what_one_cut_would_have(made):
+    study, samples = opened(made, "digits_residual")
+    scores = rank_as_configured(study, "taylor", study.model(1), study.groups, samples, ("fewshot", 1, "2"))
+    current = retrain_branch._start(study, 1, "2")
+    for number, rate in enumerate((0.2, 0.5), 1):
+        current = retrain_branch._step(study, "taylor_once", current, number, rate, 1, "2", samples)
+        whole = all_channels(study.model(1))
+        assert current.kept == remaining(whole, study.groups, select(study.groups, scores, rate))
+
+
+def test_a_criterion_without_data_loads_none(made, tmp_path, monkeypatch):
+    def refused(*_):
+        raise AssertionError("images are loaded")
+
+    monkeypatch.setattr(inputs, "images", refused)
+    for criterion in ("weight", "random"):
+        study, _ = opened(made)
+        rank_study(study, criterion, range(2), tmp_path / "no such samples.csv", tmp_path / "scores.safetensors")
+    study, samples = opened(made)
+    with pytest.raises(AssertionError, match="images are loaded"):
+        rank_study(study, "taylor", range(2), samples, tmp_path / "scores.safetensors")
 
 
 def test_every_round_ranks_the_network_of_that_round(made, tmp_path, monkeypatch):
@@ -182,7 +203,7 @@ def test_cost_times_every_criterion_beside_its_references(made, tmp_path):
     study, _ = opened(made)
     cost(study, 0, tmp_path / "cost.parquet")
     table = pd.read_parquet(tmp_path / "cost.parquet")
-    assert set(table["criterion"]) == {"weight", "taylor", "lrp", "random"}
+    assert set(table["criterion"]) == {"weight", "taylor", "lrp", "random", "taylor_once"}
     assert (table["ratio_to_gradient"] == table["seconds"] / table["gradient_seconds"]).all()
     peaks = table.groupby("criterion")["peak_bytes"].first()
     assert peaks["random"] < table["gradient_peak_bytes"].iloc[0] <= peaks["taylor"]

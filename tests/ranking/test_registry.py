@@ -1,10 +1,18 @@
 """Criteria are found by their files, read without running them, and checked when loaded."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
+from torch import nn
+from typer.testing import CliRunner
 
+from secateur.cli import app
 from secateur.errors import SecateurError
+from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry, scorefile
+from secateur.ranking.rank import rank
 
 GOOD = '''"""Counts: the number of the channel.
 
@@ -54,6 +62,73 @@ def test_mistakes_name_the_criterion(folder):
     (folder / "weight.py").write_text(GOOD, encoding="utf-8")
     with pytest.raises(SecateurError, match="'weight' is defined twice"):
         registry.find([folder])
+
+
+def test_what_a_criterion_says_it_needs_is_what_it_gets(folder):
+    (folder / "asks.py").write_text(GOOD.replace("NEEDS = ()", 'NEEDS = ("pictures",)'), encoding="utf-8")
+    with pytest.raises(SecateurError, match="'asks'.*'pictures'.*samples"):
+        registry.load("asks", [folder])
+    (folder / "cheats.py").write_text(
+        '"""Cheats: gradients without saying so."""\n\nNEEDS = ("samples",)\n\n\n'
+        "def score(network):\n    return {layer: pair[1] for layer, pair in next(network.gradients()).items()}\n",
+        encoding="utf-8",
+    )
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2, 2))
+    groups = find_unit_groups(model, torch.zeros(1, 1, 3, 3))
+    with pytest.raises(SecateurError, match='"labels" in its NEEDS'):
+        rank(model, registry.load("cheats", [folder]), groups, torch.zeros(2, 1, 3, 3), torch.tensor([0, 1]), seed=0)
+
+
+def test_a_rule_is_a_criterion_and_tests_beside_criteria_are_none(folder):
+    (folder / "test_counts.py").write_text("", encoding="utf-8")
+    (folder / "ruled.smk").write_text(
+        "# Ruled: by a rule.\n# paper: Nobody, 2020\n# combine: max\n\n\nrule ruled:\n"
+        '    input:\n        "{case}/samples.safetensors",\n',
+        encoding="utf-8",
+    )
+    found = registry.find([folder])
+    assert found["ruled"].kind == "rule" and found["counts"].kind == "file" and "test_counts" not in found
+    assert found["weight"].kind == "built-in" and not any(name.startswith("_") for name in found)
+    criterion = registry.load("ruled", [folder])
+    assert (criterion.combine, criterion.paper, criterion.needs) == ("max", "Nobody, 2020", ("samples", "labels"))
+    assert registry.describe("ruled", [folder]) == "Ruled: by a rule."
+
+
+def test_an_installed_package_brings_criteria_and_is_not_imported_to_be_found(tmp_path, monkeypatch):
+    """What pip leaves behind: the package and its metadata; the real installation is a test of the workflow."""
+    package = tmp_path / "pruneplus"
+    (package / "inner").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise_if_imported = True\n", encoding="utf-8")
+    (package / "inner" / "__init__.py").write_text("", encoding="utf-8")
+    (package / "inner" / "counts_plus.py").write_text(GOOD, encoding="utf-8")
+    about = tmp_path / "pruneplus-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Name: pruneplus\nVersion: 1.0\n", encoding="utf-8")
+    points = about / "entry_points.txt"
+    points.write_text("[secateur.criteria]\ncounts_plus = pruneplus.inner.counts_plus\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = registry.find()["counts_plus"]
+    assert (source.kind, source.path) == ("package", package / "inner" / "counts_plus.py")
+    assert registry.describe("counts_plus") == "Counts: the number of the channel."
+    assert "pruneplus" not in sys.modules
+    assert registry.load("counts_plus").options == {"step": 2}
+    for value in ("pruneplus.elsewhere", "nowhere.at_all", "pruneplus.inner.counts_plus:score"):
+        points.write_text(f"[secateur.criteria]\nodd = {value}\n", encoding="utf-8")
+        with pytest.raises(SecateurError, match=f"'odd'.*{value}.*package.module"):
+            registry.find()
+
+
+def test_the_template_is_a_criterion_with_a_test_that_passes(tmp_path):
+    made = CliRunner().invoke(app, ["criteria", "new", "mine", "--folder", str(tmp_path)])
+    assert made.exit_code == 0 and f"pytest {tmp_path}/test_mine.py" in made.stdout
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", str(tmp_path)], capture_output=True, text=True)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    listed = CliRunner().invoke(app, ["criteria", "--folder", str(tmp_path)]).stdout
+    assert f"options: power=1\n  paper: Author et al., Title, Venue, year\n  source: file, {tmp_path}/mine.py" in listed
+    assert "weight\n  Weight: the sum" in listed and "needs: no data" in listed
+    for name, words in [("mine", "there already"), ("lrp", "there already"), ("Mine", "small letters")]:
+        failed = CliRunner().invoke(app, ["criteria", "new", name, "--folder", str(tmp_path)])
+        assert words in str(failed.exception)
 
 
 def test_score_files_come_back_and_damage_is_named(tmp_path):

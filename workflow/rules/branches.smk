@@ -60,7 +60,7 @@ rule grid:
 
 rule retrain:
     input:
-        criterion=lambda wildcards: criterion_code(wildcards.criterion),
+        criterion=retrain_code,
         data=dataset_of,
         models=rules.transfer.output.models,
         samples=rules.transfer.output.samples,
@@ -97,7 +97,11 @@ rule retrain:
 
 rule cost:
     input:
-        criteria=[criterion_code(criterion) for criterion in CRITERIA],
+        criteria=[
+            criterion_code(criterion)
+            for criterion in CRITERIA
+            if entry_of(criterion)["criterion"] not in RULES
+        ],
         data=dataset_of,
         models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
     output:

@@ -57,10 +57,68 @@ def code(*places):
     return sha256(hashes.encode()).hexdigest()[:16]
 
 
+def entry_of(name):
+    """The config's entry of a criterion."""
+    return next(item for item in resolved["criteria"] if item["name"] == name)
+
+
 def criterion_code(name):
     """The file of the criterion behind an entry of the config."""
-    entry = next(item for item in resolved["criteria"] if item["name"] == name)
-    return relpath(registry.path_of(entry["criterion"], resolved["criteria_path"]))
+    return relpath(
+        registry.path_of(entry_of(name)["criterion"], resolved["criteria_path"])
+    )
+
+
+def rules_of_users():
+    """Criteria of the config that are Snakemake rules: name of the criterion and its file."""
+    chosen = [
+        item["criterion"]
+        for item in resolved["criteria"]
+        if configuration.is_rule(resolved, item)
+    ]
+    return {
+        name: registry.path_of(name, resolved["criteria_path"]).resolve()
+        for name in chosen
+    }
+
+
+def part_of(seed):
+    """The block of seeds that `seed` is in."""
+    return next(part for part, seeds in PARTS.items() if int(seed) in seeds)
+
+
+def models_of(wildcards):
+    """Weights of the models among which that of one seed is."""
+    return f"{RESULTS}/models/{wildcards.study}/{part_of(wildcards.seed)}.safetensors"
+
+
+def samples_of(wildcards):
+    """Reference samples among which those of one seed are."""
+    return f"{RESULTS}/samples/{wildcards.study}/{part_of(wildcards.seed)}.csv"
+
+
+def in_cases(file):
+    """That file in the case of every seed and sample count of a study and part."""
+
+    def found(wildcards):
+        return [
+            f"{RESULTS}/cases/{wildcards.study}/{seed}-{samples}/{file}"
+            for seed in PARTS[wildcards.part]
+            for samples in resolved["fewshot"]["samples_per_class"]
+        ]
+
+    return found
+
+
+def retrain_code(wildcards):
+    """What a round of retraining ranks by: the criterion's file; of a rule also its scores, which say when it changed."""
+    name = wildcards.criterion
+    ranking = (
+        f"{RESULTS}/rankings/{wildcards.study}/{name}/{wildcards.part}.safetensors"
+    )
+    return [criterion_code(name)] + (
+        [ranking] if configuration.is_rule(resolved, entry_of(name)) else []
+    )
 
 
 def settings(*keys):
@@ -87,10 +145,9 @@ def study_settings(study, *keys):
 
 def criterion_settings(study, criterion, *keys):
     """`study_settings`, with the criterion's own entry."""
-    entry = next(item for item in resolved["criteria"] if item["name"] == criterion)
     return study_settings(
         study, "scope", "scheme", "budget", "min_units", "batch_size", *keys
-    ) | {"criterion": entry}
+    ) | {"criterion": entry_of(criterion)}
 
 
 def dataset_of(wildcards):

@@ -43,7 +43,7 @@ def cost(study: Study, seed: int, output: Path) -> None:
                 model(batch)
 
     def network() -> Network:
-        return Network(model, layers, images, labels, batch_size=study.config["batch_size"])
+        return Network(model, layers, images, labels, batch_size=study.config["batch_size"], groups=groups)
 
     def gradient() -> None:
         for _ in network().gradients():
@@ -54,7 +54,12 @@ def cost(study: Study, seed: int, output: Path) -> None:
         options = registry.with_options(criterion, entry["options"])
         return lambda: criterion.score(network(), **options)
 
-    criteria = {entry["name"]: scoring(entry) for entry in study.config["criteria"]}
+    # A Snakemake rule is not timed: what it costs is mostly the start of another program.
+    folders = study.config["criteria_path"]
+    entries = [
+        entry for entry in study.config["criteria"] if registry.source_of(entry["criterion"], folders).kind != "rule"
+    ]
+    criteria = {entry["name"]: scoring(entry) for entry in entries}
     peaks = {name: peak_bytes(work, on) for name, work in criteria.items()}
     gradient_peak = peak_bytes(gradient, on)
     about = {

@@ -1,17 +1,23 @@
-"""The ranking stage: one criterion's scores of every unit, for each seed and each number of reference samples."""
+"""The ranking stage: one criterion's scores of every unit, for each seed and each number of reference samples.
+
+A criterion that is a Snakemake rule ranks in two steps: a case is written for each of them, its answers are gathered.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from secateur import seeds as streams
 from secateur.branches.study import Study
 from secateur.errors import SecateurError
-from secateur.models.inputs import Images
 from secateur.progress import track
+from secateur.pruning.scores import unit_scores
 from secateur.pruning.units import UnitGroup
-from secateur.ranking import registry, scorefile
+from secateur.ranking import outside, registry, scorefile
+from secateur.ranking.network import Network
 from secateur.ranking.rank import rank
 
 
@@ -30,9 +36,53 @@ def rank_study(study: Study, criterion: str, seeds: Sequence[int], samples: Path
         model = study.model(seed)
         groups = study.groups
         for samples_per_class in map(str, study.config["fewshot"]["samples_per_class"]):
-            images, labels = study.references(samples, seed, samples_per_class)
             scores[seed, samples_per_class] = rank_as_configured(
-                study, criterion, model, groups, images, labels, ("fewshot", seed, samples_per_class)
+                study, criterion, model, groups, samples, ("fewshot", seed, samples_per_class)
+            )
+    scorefile.write(output, scores)
+
+
+def write_case(study: Study, seed: int, samples_per_class: str, samples: Path, output: Path, signals: bool) -> None:
+    """Lay out the unpruned model of one seed with its reference samples in the folder `output`, for any program.
+
+    `signals`: only signals.safetensors, which can be large; else the other files.
+    """
+    images, labels = study.references(samples, seed, samples_per_class)
+    groups = study.groups
+    layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
+    stream = streams.derive(study.config["run_seed"], "case", study.name, seed, samples_per_class)
+    network = Network(
+        study.model(seed),
+        layers,
+        images,
+        labels,
+        batch_size=study.config["batch_size"],
+        generator=torch.Generator().manual_seed(stream),
+        groups=groups,
+    )
+    outside.write_case(output, network, (outside.SIGNALS,) if signals else outside.FILES[:3])
+
+
+def gather(study: Study, criterion: str, seeds: Sequence[int], cases: Path, output: Path) -> None:
+    """Write the score file of a criterion that is a rule, from the tables of scores that the rule has written.
+
+    Args:
+        study, criterion, seeds: as of `rank_study`.
+        cases: folder of the study's cases, `<seed>-<samples_per_class>/<rule>.csv`.
+        output: the score file.
+    """
+    entry = entry_of(study, criterion)
+    found = registry.load(entry["criterion"], study.config["criteria_path"])
+    scores: scorefile.Scores = {}
+    for seed in seeds:
+        for samples_per_class in map(str, study.config["fewshot"]["samples_per_class"]):
+            case = cases / f"{seed}-{samples_per_class}"
+            layers = outside.read_scores(case / f"{found.name}.csv", case / outside.NETWORK)
+            scores[seed, samples_per_class] = unit_scores(
+                study.groups,
+                layers,
+                entry.get("combine") or found.combine,
+                entry.get("normalisation") or found.normalisation,
             )
     scorefile.write(output, scores)
 
@@ -42,20 +92,25 @@ def rank_as_configured(
     criterion: str,
     model: nn.Module,
     groups: list[UnitGroup],
-    images: Images,
-    labels: Tensor,
-    stream: tuple[str | int, ...],
+    samples: Path,
+    case: tuple[str, int, str] | tuple[str, int, str, int],
 ) -> dict[str, Tensor]:
-    """Scores by the config's entry for `criterion`; `stream` names the draw, should the criterion make one."""
-    entry = next(item for item in study.config["criteria"] if item["name"] == criterion)
+    """Scores of `groups` of `model`, the study's as it is now, by the config's entry for `criterion`.
+
+    `samples`: the reference samples, which are read only if the criterion needs any. `case`: branch, seed, samples per
+    class and, in the branch with retraining, the round; it names the draw, should the criterion make one.
+    """
+    entry = entry_of(study, criterion)
     try:
+        found = registry.load(entry["criterion"], study.config["criteria_path"])
+        images, labels = study.references(samples, case[1], case[2]) if found.needs else (study.example, None)
         return rank(
             model,
-            registry.load(entry["criterion"], study.config["criteria_path"]),
+            found,
             groups,
             images,
             labels,
-            seed=streams.derive(study.config["run_seed"], "criterion", study.name, criterion, *stream),
+            seed=streams.derive(study.config["run_seed"], "criterion", study.name, criterion, *case),
             options=entry["options"],
             combine=entry.get("combine"),
             normalisation=entry.get("normalisation"),
@@ -63,3 +118,8 @@ def rank_as_configured(
         )
     except SecateurError as error:
         raise SecateurError(f"study '{study.name}', {error}") from error
+
+
+def entry_of(study: Study, criterion: str) -> dict[str, Any]:
+    """The config's entry of that name."""
+    return next(item for item in study.config["criteria"] if item["name"] == criterion)

@@ -1,6 +1,7 @@
 """The prune-retrain branch: rank, remove a step, fine-tune, evaluate; again until the last rate.
 
-Every round ranks the network of that round. A killed job goes on after its last finished round.
+Every round ranks the network of that round, unless the criterion's entry says `ranking: once`. A killed job goes on
+after its last finished round.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from typing import Any
 from torch import nn
 
 from secateur import seeds as streams
-from secateur.branches.ranking import rank_as_configured
+from secateur.branches.ranking import entry_of, rank_as_configured
 from secateur.branches.study import Study, write_curve
 from secateur.errors import SecateurError
 from secateur.files import md5, read_json, write_json
@@ -22,6 +23,7 @@ from secateur.progress import track
 from secateur.pruning.removal import Kept, all_channels, remaining, remove, removed_units, shrink
 from secateur.pruning.selection import select
 from secateur.pruning.units import UnitGroup
+from secateur.ranking import registry
 
 Rows = list[dict[str, Any]]
 
@@ -95,9 +97,13 @@ def _step(
 ) -> Round:
     """One round: rank the current network, remove down to `rate` of the original units, fine-tune, evaluate."""
     total = before.rows[0]["units_total"]
-    images, labels = study.references(samples, seed, samples_per_class)
-    stream = ("retrain", seed, samples_per_class, number)
-    scores = rank_as_configured(study, criterion, before.model, before.groups, images, labels, stream)
+    if entry_of(study, criterion)["ranking"] == "once":  # the unpruned network's scores of the units that are left
+        case = ("retrain", seed, samples_per_class, 1)
+        first = rank_as_configured(study, criterion, study.model(seed), study.groups, samples, case)
+        scores = {group.name: first[group.name][group.original] for group in before.groups}
+    else:
+        case = ("retrain", seed, samples_per_class, number)
+        scores = rank_as_configured(study, criterion, before.model, before.groups, samples, case)
     share = _share_of_what_is_left(study.config["budget"], before, rate)
     selection = select(before.groups, scores, share, model=before.model, **study.selecting)
     model = remove(before.model, before.groups, selection)
@@ -162,4 +168,5 @@ def _fingerprint(study: Study, criterion: str, samples: Path) -> str:
     parts = [json.dumps(study.config, sort_keys=True), study.name, criterion, md5(study.models), md5(samples)]
     folders = [Path(__file__).parent.parent, *map(Path, study.config["criteria_path"])]
     parts += [md5(path) for folder in folders for path in sorted(folder.rglob("*.py"))]
+    parts.append(md5(registry.path_of(entry_of(study, criterion)["criterion"], study.config["criteria_path"])))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -20,17 +20,36 @@ from secateur.pruning.units import UnitGroup, find_unit_groups
 
 @dataclass(frozen=True)
 class Study:
-    """One study's data on the device, and where its models and reference samples lie."""
+    """One study: its config, its dataset's arrays, where its models lie, and an image of zeros to trace networks with.
+
+    Images are mapped and labels read when they are first asked for: a criterion that needs no data loads none.
+    """
 
     config: dict[str, Any]
     name: str
     dataset: store.Dataset
     models: Path
-    train_inputs: Images
-    train_labels: Tensor
-    test_inputs: Images
-    test_labels: Tensor
     example: Tensor
+
+    @cached_property
+    def train_inputs(self) -> Images:
+        """All training images, as bytes that become batches on the device."""
+        return inputs.images(self.dataset, "train", self.example.device)
+
+    @cached_property
+    def train_labels(self) -> Tensor:
+        """N class indices on the device."""
+        return inputs.labels(self.dataset.train_labels, self.example.device)
+
+    @cached_property
+    def test_inputs(self) -> Images:
+        """All test images, as `train_inputs`."""
+        return inputs.images(self.dataset, "test", self.example.device)
+
+    @cached_property
+    def test_labels(self) -> Tensor:
+        """Their class indices."""
+        return inputs.labels(self.dataset.test_labels, self.example.device)
 
     def model(self, seed: int) -> nn.Module:
         """The unpruned task model of one seed, in eval mode."""
@@ -39,7 +58,8 @@ class Study:
     @cached_property
     def groups(self) -> list[UnitGroup]:
         """The units of the unpruned network that the scope allows to remove: the same for every seed."""
-        return find_unit_groups(self._whole, self.example, self.config["scope"])
+        scope = self.config["studies"][self.name].get("scope", self.config["scope"])
+        return find_unit_groups(self._whole, self.example, scope)
 
     def references(self, samples: Path, seed: int, samples_per_class: str) -> tuple[Images, Tensor]:
         """Reference images and labels of one seed; `samples` is the CSV that the transfer stage wrote."""
@@ -81,18 +101,7 @@ class Study:
 def open_study(config: dict[str, Any], name: str, data: Path, models: Path) -> Study:
     """The study called `name`: its dataset prepared for the backbone in `data`, weights of its seeds in `models`."""
     dataset = store.load(data)
-    on = inputs.device(config["device"])
-    return Study(
-        config,
-        name,
-        dataset,
-        models,
-        inputs.images(dataset, "train", on),
-        inputs.labels(dataset.train_labels, on),
-        inputs.images(dataset, "test", on),
-        inputs.labels(dataset.test_labels, on),
-        example_input(config, name, dataset),
-    )
+    return Study(config, name, dataset, models, example_input(config, name, dataset))
 
 
 COLUMNS = [

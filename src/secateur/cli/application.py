@@ -15,8 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which filters can this network lose? A benchmark of pruning criteria. "
     "The whole benchmark runs with `snakemake --cores all`; each stage can also be run by hand. "
-    "Stages in order: data make, images, pretrain, transfer, rank, fewshot, grid, retrain, toy, cost, "
-    "collect, statistics, figures, report.",
+    "Stages in order: data make, images, pretrain, transfer, rank (or case and gather), fewshot, grid, retrain, "
+    "toy, cost, collect, statistics, figures, report.",
 )
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The run's config, e.g. config/demo.yaml.")]

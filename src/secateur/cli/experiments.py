@@ -102,6 +102,51 @@ def rank(
 
 
 @app.command()
+def case(
+    config: ConfigOption,
+    study: StudyOption,
+    seed: Annotated[int, typer.Option(help="Whose model.")],
+    samples_per_class: Annotated[str, typer.Option(help="How many reference samples of each class, or all.")],
+    data: DataOption,
+    models: ModelsOption,
+    samples: SamplesOption,
+    output: Annotated[Path, typer.Option(help="Folder to write the files to.")],
+    signals: Annotated[bool, typer.Option(help="Write the layers' outputs and gradients, nothing else.")] = False,
+) -> None:
+    """Write a model and its reference samples as plain files, for a criterion in any language."""
+    from secateur.branches.ranking import write_case
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        write_case(opened_study, seed, samples_per_class, samples, output, signals)
+    said(f"wrote {output}")
+
+
+@app.command()
+def gather(
+    config: ConfigOption,
+    study: StudyOption,
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    data: DataOption,
+    models: ModelsOption,
+    cases: Annotated[Path, typer.Option(help="Folder of the study's cases, each with the table of scores.")],
+    output: Annotated[Path, typer.Option(help="Score file to write (safetensors).")],
+) -> None:
+    """Check the scores that a criterion in another language has written, and make them the score file."""
+    from secateur.branches.ranking import gather as stage
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), cases, output)
+    said(f"wrote {output}")
+
+
+@app.command()
 def fewshot(
     config: ConfigOption,
     study: StudyOption,

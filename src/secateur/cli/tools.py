@@ -7,20 +7,60 @@ import typer
 
 from secateur.cli.application import app, said
 
+criteria_app = typer.Typer(help="List the criteria there are, or start a new one.", invoke_without_command=True)
+scores_app = typer.Typer(help="Check scores that another program has written.", no_args_is_help=True)
+app.add_typer(criteria_app, name="criteria")
+app.add_typer(scores_app, name="scores")
 
-@app.command()
+
+@criteria_app.callback()
 def criteria(
+    context: typer.Context,
     folder: Annotated[list[Path] | None, typer.Option(help="Folder with criterion files of your own.")] = None,
 ) -> None:
-    """List the criteria there are, what each is, and the options it takes."""
+    """List the criteria there are: what each is, where it comes from, what it needs and the options it takes."""
+    if context.invoked_subcommand is not None:
+        return
     from secateur.ranking import registry
 
-    for name, path in registry.find(folder or []).items():
+    for name, source in registry.find(folder or []).items():
         criterion = registry.load(name, folder or [])
         options = ", ".join(f"{key}={value!r}" for key, value in criterion.options.items()) or "none"
         print(f"{name}\n  {registry.describe(name, folder or [])}")
-        print(f"  normalisation: {criterion.normalisation}; needs: {', '.join(criterion.needs) or 'no data'}")
-        print(f"  options: {options}\n  {path}")
+        print(f"  needs: {', '.join(criterion.needs) or 'no data'}; normalisation: {criterion.normalisation}")
+        print(f"  options: {options}\n  paper: {criterion.paper or '–'}")
+        print(f"  source: {source.kind}{f' {source.module}' if source.module else ''}, {source.path}")
+
+
+@criteria_app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Its name: small letters, digits and _, as in a Python file's name.")],
+    folder: Annotated[Path, typer.Option(help="Where its file and its test go.")] = Path("criteria"),
+) -> None:
+    """Write a commented criterion that works as it is, and its test."""
+    from secateur.ranking import template
+
+    written = template.write(name, folder)
+    print(f"wrote {' and '.join(map(str, written))}")
+    print(f"check it:  pytest {written[1]}")
+    print(f"in the config:  criteria_path: [{folder}]  and  criteria: [weight, lrp, {name}]")
+
+
+@scores_app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A case's table of scores (.csv), or a score file (.safetensors).")],
+    network: Annotated[
+        Path | None, typer.Option(help="network.json of the case; else the one beside the table.")
+    ] = None,
+) -> None:
+    """Say what is wrong with a file of scores, or what it holds."""
+    from secateur.ranking import outside, scorefile
+
+    if file.suffix == ".safetensors":
+        print(scorefile.check(file))
+        return
+    scores = outside.read_scores(file, network or file.with_name(outside.NETWORK))
+    print(f"{file}: {sum(map(len, scores.values()))} scores in {len(scores)} layers")
 
 
 @app.command()

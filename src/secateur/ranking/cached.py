@@ -31,6 +31,8 @@ class CachedNetwork:
         self.layers = network.layers
         self.generator = network.generator if generator is None else generator
         self.has_additions = network.has_additions
+        self.groups = network.groups
+        self.input_shape = network.input_shape
 
     @property
     def samples(self) -> int:
@@ -83,6 +85,58 @@ class CachedNetwork:
     def cached(self) -> "CachedNetwork":
         """This view itself."""
         return self
+
+    def reference_samples(self) -> tuple[Tensor, Tensor]:
+        """As `Network.reference_samples`."""
+        return self._alone().reference_samples()
+
+    def batch_norm_scale(self, layer: str) -> Tensor | None:
+        """As `Network.batch_norm_scale`."""
+        return self._network.batch_norm_scale(layer)
+
+    def map_shape(self, layer: str) -> tuple[int, ...]:
+        """As `Network.map_shape`."""
+        return self._network.map_shape(layer)
+
+    def synaptic_flow(self) -> dict[str, Tensor]:
+        """As `Network.synaptic_flow`."""
+        return self._remember("synaptic_flow", self._network.synaptic_flow)
+
+    def differences(self, reference: str = "zero") -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+        """As `Network.differences`, in one batch; "mean" is the mean of this view's own samples, so it is not kept."""
+        if reference != "zero":
+            yield _joined_pairs(self._alone().differences(reference))
+            return
+        whole = self._remember("differences", lambda: _joined_pairs(self._network.differences()))
+        yield {layer: (self._taken(step), self._taken(slope)) for layer, (step, slope) in whole.items()}
+
+    def weight_gradients(
+        self, of: str = "loss", samples: int | None = None, temperature: float = 1.0
+    ) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+        """As `Network.weight_gradients`; a sum over this view's own samples, so it is not kept."""
+        return self._alone().weight_gradients(of, samples, temperature)
+
+    def hessian_gradient(self, temperature: float = 1.0) -> dict[str, tuple[Tensor, Tensor]]:
+        """As `Network.hessian_gradient`; not kept."""
+        return self._alone().hessian_gradient(temperature)
+
+    def removal_losses(self) -> dict[str, Tensor]:
+        """As `Network.removal_losses`; not kept."""
+        return self._alone().removal_losses()
+
+    def classes(self) -> "Iterator[tuple[int, CachedNetwork]]":
+        """As `Network.classes`, all drawing on this memory."""
+        for label, places in self._alone().class_places():
+            yield label, self.subset(places)
+
+    def scaled(self, factor: float) -> "CachedNetwork":
+        """As `Network.scaled`, with a memory of its own for each factor."""
+        network, passes = self._remember(("scaled", factor), lambda: (self._network.scaled(factor), {}))
+        return CachedNetwork(network, passes, self._indices, self.generator)
+
+    def _alone(self) -> "Network":
+        """The network over this view's samples, without memory."""
+        return self._network if self._indices is None else self._network.subset(self._indices)
 
     def _remember(self, key: Any, compute: Callable[[], Any]) -> Any:
         if key not in self._passes:

@@ -1,5 +1,6 @@
 """What a criterion may look at: a network's layers and their signals, the same for every architecture."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,10 +9,18 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.models.inputs import Images
+from secateur.pruning.units import UnitGroup
+from secateur.ranking import passes
 from secateur.ranking.cached import CachedNetwork
+from secateur.relevance.differences import differences_pass
 from secateur.relevance.folding import folded
-from secateur.relevance.passes import gradients_pass, outputs_pass, relevance_pass
-from secateur.relevance.tracing import Plan, trace
+from secateur.relevance.passes import choose, gradients_pass, outputs_pass, relevance_pass
+from secateur.relevance.tracing import Call, Plan, trace
+
+NO_LABELS = (
+    "Gradients and relevance need the labels of the reference samples: give `labels` to Network; "
+    'a criterion asks for them by "labels" in its NEEDS.'
+)
 
 
 class Network:
@@ -35,6 +44,7 @@ class Network:
         *,
         batch_size: int = 16,
         generator: torch.Generator | None = None,
+        groups: Sequence[UnitGroup] = (),
     ) -> None:
         """
         `layers`: names of convolution and linear modules of `model`, without repetition. `inputs`: samples × ..., moved
@@ -56,6 +66,9 @@ class Network:
         self._model, self._inputs, self._labels, self._batch_size = model, inputs, labels, batch_size
         self.generator = generator if generator is not None else torch.Generator().manual_seed(0)
         self.layers: list[str] = list(layers)
+        self.groups: list[UnitGroup] = list(groups)
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._factor = 1.0
         first = next(iter(model.parameters()), inputs)
         self._device, self._dtype = first.device, first.dtype
         modules = dict(model.named_modules())
@@ -80,6 +93,17 @@ class Network:
         """Number of reference samples."""
         return len(self._inputs)
 
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input: channels × height × width, or features."""
+        return tuple(self._inputs.shape[1:])
+
+    def reference_samples(self) -> tuple[Tensor, Tensor]:
+        """All inputs (samples × ..., float32 or as the model computes) and their labels (int64)."""
+        if self._labels is None:
+            raise SecateurError(NO_LABELS)
+        return self._inputs[:].to(self._dtype), self._labels.long()
+
     def weight(self, layer: str, fold: bool = True) -> Tensor:
         """Weight of a layer: out channels × everything else. `fold`: with its batch-norm folded in."""
         return self._folded(layer, fold)[0].clone()
@@ -88,6 +112,25 @@ class Network:
         """Bias of a layer with its batch-norm folded in, one number per output channel; zeros where it has none."""
         weight, bias = self._folded(layer)
         return weight.new_zeros(weight.shape[0]) if bias is None else bias.clone()
+
+    def batch_norm_scale(self, layer: str) -> Tensor | None:
+        """Factor γ of the batch-norm after a layer, one number per output channel; None where it has no batch-norm."""
+        norm = self._call(layer).norm
+        if norm is None:
+            return None
+        scale = norm.get("weight")
+        return torch.ones_like(norm["running_var"]) if scale is None else scale.detach().clone()
+
+    def map_shape(self, layer: str) -> tuple[int, ...]:
+        """What a layer's positions are: (height, width) of its maps, (tokens,), or () for one number a channel.
+
+        Raises SecateurError for a layer that is called several times in one pass, whose positions are those of all.
+        """
+        if len(self._plan.of_layer(layer)) > 1:
+            raise SecateurError(f"Layer {layer!r} is called several times in one pass: its positions form no map.")
+        if not self._shapes:
+            self._shapes = passes.map_shapes(self._model, self._plan, self.layers, self._batch(0, 1)[0])
+        return self._shapes[layer]
 
     def zeros(self) -> dict[str, Tensor]:
         """For every layer zeros (float64, on the model's device), one per output channel: the start of a sum."""
@@ -143,24 +186,137 @@ class Network:
                 self._model, self._plan, [], inputs, labels, rule, start, additions, bias, at_input=True
             )[""]
 
+    def weight_gradients(
+        self, of: str = "loss", samples: int | None = None, temperature: float = 1.0
+    ) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+        """Step by step: layer -> (the layer's own weight, gradient of the summed `of` with respect to it).
+
+        Each is out channels × everything else; batch-norm is not folded in, though w · gradient does not depend on
+        that. `samples`: how many make one step (1: each sample's own gradient; None: a batch). `temperature`: what
+        logits are divided by.
+        """
+        size = self._batch_size if samples is None else samples
+        for start in range(0, self.samples, size):
+            inputs, labels = self._labelled(start, size)
+            found = passes.weight_gradients(self._model, self.layers, inputs, labels, of, temperature)
+            yield self._with_weights(found)
+
+    def hessian_gradient(self, temperature: float = 1.0) -> dict[str, tuple[Tensor, Tensor]]:
+        """Layer -> (the layer's own weight, H g), each out channels × everything else.
+
+        g and H: gradient and Hessian of the mean cross-entropy of all samples with respect to the layers' weights
+        taken together; H is never formed (the gradient of gᵀ · constant g). `temperature`: what logits are divided by.
+        """
+        gradient: dict[str, Tensor] = {}
+        product: dict[str, Tensor] = {}
+        starts = range(0, self.samples, self._batch_size)
+        for start in starts:
+            inputs, labels = self._labelled(start)
+            found = passes.weight_gradients(self._model, self.layers, inputs, labels, "loss", temperature)
+            gradient = {layer: gradient.get(layer, 0) + part / self.samples for layer, part in found.items()}
+        for start in starts:
+            inputs, labels = self._labelled(start)
+            found = passes.hessian_product(self._model, gradient, inputs, labels, temperature)
+            product = {layer: product.get(layer, 0) + part / self.samples for layer, part in found.items()}
+        return self._with_weights(product)
+
+    def synaptic_flow(self) -> dict[str, Tensor]:
+        """Layer -> |w| ∂R/∂|w|, out channels × everything else, float64; needs no sample, only an input's shape.
+
+        R: the sum of the logits of an image of ones in the network of absolute weights, without biases, with the
+        batch-norm's factors |γ|/σ: the sum over all paths of the product of their weights.
+        """
+        flow = passes.synaptic_flow(self._model, self.layers, self._inputs.shape[1:])
+        return {layer: self._call(layer).operator.rows(part) for layer, part in flow.items()}
+
+    def differences(self, reference: str = "zero") -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+        """Batch by batch: layer -> (output minus the reference input's, DeepLIFT's multiplier of that difference).
+
+        Each is samples × channels × positions. `reference`: "zero", an input of zeros, or "mean", the mean sample.
+        Raises SecateurError for networks with gates or layer norms, for which the rescale rule has no multiplier.
+        """
+        choose("reference", reference, ("zero", "mean"))
+        base = torch.zeros(self._inputs.shape[1:], dtype=self._dtype, device=self._device)
+        starts = range(0, self.samples, self._batch_size)
+        if reference == "mean":
+            for start in starts:
+                base += self._batch(start, self._batch_size)[0].sum(0) / self.samples
+        for start in starts:
+            inputs, labels = self._labelled(start)
+            yield differences_pass(self._model, self._plan, self.layers, inputs, base.expand_as(inputs), labels)
+
+    def removal_losses(self) -> dict[str, Tensor]:
+        """Layer -> change of the mean cross-entropy when a channel's whole unit is removed (nats a sample, float64).
+
+        One forward pass a unit and batch. Channels that are in no unit have 0.
+        """
+        if not self.groups:
+            raise SecateurError("Removing units one by one needs the network's units: give `groups` to Network.")
+        batches = [self._labelled(start) for start in range(0, self.samples, self._batch_size)]
+        losses = self.zeros()
+        changes = passes.removal_losses(self._model, self.groups, batches)
+        for group, change in zip(self.groups, changes, strict=True):
+            for layer, channels in group.producers:
+                if layer in losses:
+                    losses[layer][channels] = change.to(self._device).unsqueeze(1)
+        return losses
+
+    def subset(self, indices: Sequence[int] | Tensor) -> "Network":
+        """The same view over the samples `indices` (places among those of this view)."""
+        chosen = torch.as_tensor(indices, dtype=torch.long).reshape(-1)
+        view = copy.copy(self)
+        whole = self._inputs
+        view._inputs = whole.subset(chosen) if isinstance(whole, Images) else whole[chosen.to(whole.device)]
+        view._labels = None if self._labels is None else self._labels[chosen.to(self._labels.device)]
+        return view
+
+    def classes(self) -> "Iterator[tuple[int, Network]]":
+        """Class by class: its index, and the same view over the samples of that class."""
+        for label, places in self.class_places():
+            yield label, self.subset(places)
+
+    def class_places(self) -> list[tuple[int, Tensor]]:
+        """Each class among the samples, with the places of its samples."""
+        if self._labels is None:
+            raise SecateurError(NO_LABELS)
+        labels = self._labels.cpu()
+        return [(label, (labels == label).nonzero().flatten()) for label in labels.unique().tolist()]
+
+    def scaled(self, factor: float) -> "Network":
+        """The same view with every input multiplied by `factor`: a point on the way from zero to the input."""
+        view = copy.copy(self)
+        view._factor = self._factor * factor
+        return view
+
     def cached(self) -> CachedNetwork:
         """The same view with a memory: each pass runs once, and subsets of the samples can be taken."""
         return CachedNetwork(self)
 
     def _folded(self, layer: str, fold: bool = True) -> tuple[Tensor, Tensor | None]:
-        if layer not in self.layers:
-            raise SecateurError(f"Layer {layer!r} is none of this network's layers ({', '.join(self.layers)}).")
-        call = self._plan.calls[self._plan.of_layer(layer)[0]]
+        call = self._call(layer)
         assert call.weight is not None
         weight, bias = folded(call.operator, call.weight, call.bias, call.norm if fold else None)
         return call.operator.rows(weight), bias
 
+    def _call(self, layer: str) -> Call:
+        if layer not in self.layers:
+            raise SecateurError(f"Layer {layer!r} is none of this network's layers ({', '.join(self.layers)}).")
+        return self._plan.calls[self._plan.of_layer(layer)[0]]
+
+    def _with_weights(self, found: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Tensors in the weights' shapes as out channels × everything else, each after the weight itself."""
+        weights = passes.parameters_of(self._model, self.layers)
+        rows = {layer: self._call(layer).operator.rows for layer in self.layers}
+        return {layer: (rows[layer](weights[layer].detach()), rows[layer](found[layer])) for layer in self.layers}
+
     def _batch(self, start: int, size: int) -> tuple[Tensor, Tensor | None]:
         inputs = self._inputs[start : start + size].to(self._device, self._dtype)
+        if self._factor != 1:
+            inputs = inputs * self._factor
         return inputs, None if self._labels is None else self._labels[start : start + size].to(self._device)
 
-    def _labelled(self, start: int) -> tuple[Tensor, Tensor]:
-        inputs, labels = self._batch(start, self._batch_size)
+    def _labelled(self, start: int, size: int | None = None) -> tuple[Tensor, Tensor]:
+        inputs, labels = self._batch(start, self._batch_size if size is None else size)
         if labels is None:
-            raise SecateurError("Gradients and relevance need the labels of the reference samples: give `labels`.")
+            raise SecateurError(NO_LABELS)
         return inputs, labels.long()

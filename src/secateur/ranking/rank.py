@@ -19,7 +19,7 @@ def rank(
     criterion: Criterion,
     groups: Sequence[UnitGroup],
     inputs: Images | Tensor,
-    labels: Tensor,
+    labels: Tensor | None,
     *,
     seed: int,
     options: dict[str, Any] | None = None,
@@ -33,7 +33,8 @@ def rank(
         model: the network, on the device of `inputs`; left as it was: mode, weights, buffers and random state.
         criterion: from `registry.load`.
         groups: the units, from `pruning.units.find_unit_groups` of the same model.
-        inputs, labels: the reference samples, N images or a tensor N × C × H × W, and N.
+        inputs, labels: the reference samples, N images or a tensor N × C × H × W, and N. A criterion that says it needs
+            no labels gets none; for one that needs no data, `inputs` may be an image of zeros.
         seed: of the criterion's own random stream.
         options: keyword arguments for the criterion's `score`.
         normalisation: of each layer's scores: "none", "sum" or "l2"; the criterion's own choice where None.
@@ -57,7 +58,8 @@ def rank(
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             model.eval()
-            network = Network(model, layers, inputs, labels, batch_size=batch_size, generator=generator)
+            given = labels if "labels" in criterion.needs else None
+            network = Network(model, layers, inputs, given, batch_size=batch_size, generator=generator, groups=groups)
             scores = criterion.score(network, **chosen)
     except SecateurError as error:
         raise SecateurError(f"criterion '{criterion.name}': {error}") from error

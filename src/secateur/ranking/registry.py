@@ -1,11 +1,18 @@
-"""Finding criteria: every file in a criteria folder is a criterion, named after the file."""
+"""Finding criteria: files in a criteria folder, Snakemake rules, and installed packages' entry points.
+
+A Python file `<name>.py` or a rule `<name>.smk` is a criterion named after the file; an entry point of the group
+`secateur.criteria` names a module. Listing and describing them runs none of their code.
+"""
 
 import ast
 import difflib
+import importlib
+import importlib.metadata
 import importlib.util
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +20,19 @@ from secateur.errors import SecateurError
 from secateur.pruning import COMBINATIONS, NORMALISATIONS
 
 BUILT_IN = Path(__file__).parent.parent / "criteria"
+RULES = Path(__file__).parents[3] / "workflow" / "rules" / "criteria"
+GROUP = "secateur.criteria"
+NEEDS = ("samples", "labels", "gradients")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a criterion comes from: `kind` "built-in", "file", "rule" or "package"; `module` of a package's alone."""
+
+    name: str
+    path: Path
+    kind: str
+    module: str = ""
 
 
 @dataclass(frozen=True)
@@ -26,87 +46,98 @@ class Criterion:
     combine: str = "sum"
     needs: tuple[str, ...] = ("samples", "labels")
     options: dict[str, Any] = field(default_factory=dict)
+    paper: str = ""
+    kind: str = "file"
 
 
-def find(folders: Iterable[str | Path] = ()) -> dict[str, Path]:
-    """Name → file of every criterion in the built-in folder and in `folders` (in that order; names are unique).
+def find(folders: Iterable[str | Path] = ()) -> dict[str, Source]:
+    """Name → source of every criterion: built in, in `folders`, in workflow/rules/criteria, in installed packages.
 
-    Lists files and imports nothing, so it is cheap enough for the workflow's start.
+    Lists files and imports nothing, so it is cheap enough for the workflow's start. Files that begin with "_" or
+    "test_" are no criteria.
 
     Raises:
-        SecateurError: a folder is missing, or two files define the same name.
+        SecateurError: a folder is missing, two sources define the same name, or an entry point names no module.
     """
-    found: dict[str, Path] = {}
-    for folder in [BUILT_IN, *map(Path, folders)]:
+    found = [Source(path.stem, path, "built-in") for path in _files(BUILT_IN, ".py")]
+    for folder in map(Path, folders):
         if not folder.is_dir():
             raise SecateurError(f"criteria_path: folder '{folder}' does not exist.")
-        for path in sorted(folder.glob("*.py")):
-            if path.name.startswith("_"):
-                continue
-            if path.stem in found:
-                raise SecateurError(
-                    f"criterion '{path.stem}' is defined twice: {found[path.stem]} and {path}. Rename one of the files."
-                )
-            found[path.stem] = path
-    return found
+        found += [Source(path.stem, path, "file") for path in _files(folder, ".py")]
+        found += [Source(path.stem, path, "rule") for path in _files(folder, ".smk")]
+    found += [Source(path.stem, path, "rule") for path in _files(RULES, ".smk")]
+    found += [_packaged(point) for point in importlib.metadata.entry_points(group=GROUP)]
+    by_name: dict[str, Source] = {}
+    for source in found:
+        if source.name in by_name and source.path.resolve() != by_name[source.name].path.resolve():
+            raise SecateurError(
+                f"criterion '{source.name}' is defined twice: {by_name[source.name].path} and {source.path}. "
+                "Rename one of them."
+            )
+        by_name.setdefault(source.name, source)
+    return by_name
 
 
-def path_of(name: str, folders: Iterable[str | Path] = ()) -> Path:
-    """The file of criterion `name`; an unknown name is a SecateurError that lists what there is."""
+def source_of(name: str, folders: Iterable[str | Path] = ()) -> Source:
+    """The source of criterion `name`; an unknown name is a SecateurError that lists what there is."""
     found = find(folders)
     if name not in found:
         near = difflib.get_close_matches(name, found, 1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise SecateurError(
             f"criteria: unknown criterion '{name}'; known are {', '.join(found)}.{hint} "
-            f"A new one is a file {name}.py in {BUILT_IN.name}/ or in a folder named by criteria_path."
+            f"A new one is a file {name}.py in {BUILT_IN.name}/ or in a folder named by criteria_path, a rule "
+            f"{name}.smk there or in workflow/rules/criteria/, or an installed package's entry point."
         )
     return found[name]
 
 
+def path_of(name: str, folders: Iterable[str | Path] = ()) -> Path:
+    """The file of criterion `name`; errors as of `source_of`."""
+    return source_of(name, folders).path
+
+
 def describe(name: str, folders: Iterable[str | Path] = ()) -> str:
-    """First line of the criterion's docstring, read without running the file ('' where there is none)."""
-    path = path_of(name, folders)
+    """The criterion in one line, read without running it: its docstring's or its rule's first ('' where none is)."""
+    source = source_of(name, folders)
+    text = source.path.read_text(encoding="utf-8")
+    if source.kind == "rule":
+        return next((line for line in _comments(text)), "")
     try:
-        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        docstring = ast.get_docstring(ast.parse(text)) or ""
     except SyntaxError as error:
-        raise SecateurError(f"criterion '{name}': {path}, line {error.lineno}: {error.msg}.") from None
+        raise SecateurError(f"criterion '{name}': {source.path}, line {error.lineno}: {error.msg}.") from None
     return docstring.partition("\n")[0]
 
 
 def load(name: str, folders: Iterable[str | Path] = ()) -> Criterion:
-    """Import the file of criterion `name` and check what it defines.
+    """Import criterion `name` and check what it defines; a rule's `score` runs the rule.
 
     Raises:
         SecateurError: unknown name, a file that cannot be imported, no function `score(network, *, ...)`, or an
-            unknown `NORMALISATION`.
+            unknown `NORMALISATION`, `COMBINE` or `NEEDS`.
     """
-    path = path_of(name, folders)
-    specification = importlib.util.spec_from_file_location(f"secateur.criteria.{name}", path)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
+    source = source_of(name, folders)
+    if source.kind == "rule":
+        return _rule(source)
     try:
-        specification.loader.exec_module(module)
+        module = importlib.import_module(source.module) if source.module else _imported(source)
     except Exception as error:
         raise SecateurError(
-            f"criterion '{name}': {path} cannot be imported: {type(error).__name__}: {error}"
+            f"criterion '{name}': {source.path} cannot be imported: {type(error).__name__}: {error}"
         ) from error
     score = getattr(module, "score", None)
     if not callable(score):
-        raise SecateurError(f"criterion '{name}': {path} defines no function score(network).")
-    normalisation = getattr(module, "NORMALISATION", "l2")
-    if normalisation not in NORMALISATIONS:
-        raise SecateurError(f"criterion '{name}': NORMALISATION is {normalisation!r}; allowed: {NORMALISATIONS}.")
-    combine = getattr(module, "COMBINE", "sum")
-    if combine not in COMBINATIONS:
-        raise SecateurError(f"criterion '{name}': COMBINE is {combine!r}; allowed: {COMBINATIONS}.")
+        raise SecateurError(f"criterion '{name}': {source.path} defines no function score(network).")
     options = {
         parameter.name: parameter.default
         for parameter in inspect.signature(score).parameters.values()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
+    stated = {key: getattr(module, key.upper()) for key in ("normalisation", "combine") if hasattr(module, key.upper())}
     needs = tuple(getattr(module, "NEEDS", ("samples", "labels")))
-    return Criterion(name, score, path, normalisation, combine, needs, options)
+    paper = str(getattr(module, "PAPER", ""))
+    return _checked(Criterion(name, score, source.path, needs=needs, options=options, paper=paper, **stated), source)
 
 
 def with_options(criterion: Criterion, chosen: dict[str, Any]) -> dict[str, Any]:
@@ -116,3 +147,68 @@ def with_options(criterion: Criterion, chosen: dict[str, Any]) -> dict[str, Any]
             known = ", ".join(f"{name} (default {value!r})" for name, value in criterion.options.items()) or "none"
             raise SecateurError(f"criterion '{criterion.name}': unknown option '{key}'; it has: {known}.")
     return dict(chosen)
+
+
+def _files(folder: Path, suffix: str) -> list[Path]:
+    return [path for path in sorted(folder.glob(f"*{suffix}")) if not path.name.startswith(("_", "test_"))]
+
+
+def _packaged(point: importlib.metadata.EntryPoint) -> Source:
+    """The module behind an entry point, found without importing it or the packages above it."""
+    top, *inner = point.module.split(".")
+    specification = None if point.attr else importlib.util.find_spec(top)
+    if specification is not None and specification.origin is not None:
+        path = Path(specification.origin)
+        if inner:
+            path = path.parent.joinpath(*inner)
+            path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if path.exists():
+            return Source(point.name, path, "package", point.module)
+    raise SecateurError(
+        f"criterion '{point.name}': the entry point {GROUP} of an installed package says '{point.value}', which is no "
+        "module that can be found; it must be package.module, with a function score(network) in it."
+    )
+
+
+def _imported(source: Source) -> Any:
+    specification = importlib.util.spec_from_file_location(f"secateur.criteria.{source.name}", source.path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def _rule(source: Source) -> Criterion:
+    """A rule as a criterion; what it needs is what files of the case its text names."""
+    from secateur.ranking import outside
+
+    text = source.path.read_text(encoding="utf-8")
+    stated = dict(line.split(": ", 1) for line in _comments(text)[1:] if ": " in line)
+    known: dict[str, Any] = {key: stated[key].strip() for key in ("normalisation", "combine", "paper") if key in stated}
+    needs: tuple[str, ...] = ("samples", "labels") if outside.SAMPLES in text else ()
+    needs = NEEDS if outside.SIGNALS in text else needs
+    score = partial(outside.score_by_rule, source.name, source.path)
+    return _checked(Criterion(source.name, score, source.path, needs=needs, kind="rule", **known), source)
+
+
+def _comments(text: str) -> list[str]:
+    """The comment lines at the head of a file, without their marks."""
+    found = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        found.append(line.lstrip("# ").rstrip())
+    return found
+
+
+def _checked(criterion: Criterion, source: Source) -> Criterion:
+    name = criterion.name
+    if criterion.normalisation not in NORMALISATIONS:
+        raise SecateurError(
+            f"criterion '{name}': NORMALISATION is {criterion.normalisation!r}; allowed: {NORMALISATIONS}."
+        )
+    if criterion.combine not in COMBINATIONS:
+        raise SecateurError(f"criterion '{name}': COMBINE is {criterion.combine!r}; allowed: {COMBINATIONS}.")
+    if unknown := [need for need in criterion.needs if need not in NEEDS]:
+        raise SecateurError(f"criterion '{name}': NEEDS names {unknown[0]!r}; allowed: {NEEDS}, or () for no data.")
+    return replace(criterion, kind=source.kind)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from secateur.data.references import ALL
 from secateur.errors import SecateurError
 from secateur.files import replacing
 
@@ -27,6 +28,42 @@ def write(path: str | Path, scores: Scores) -> None:
     }
     with replacing(path) as temporary:
         save_file(tensors, temporary)
+
+
+def check(path: str | Path) -> str:
+    """Check a whole score file by itself; returns what it holds, in a line.
+
+    Raises:
+        SecateurError: unreadable, empty, a tensor's name or type is not as the format says, NaN or infinity, or
+            rankings that do not score the same units.
+    """
+    sizes: dict[str, dict[str, int]] = {}
+    try:
+        with safe_open(path, framework="pt") as opened:
+            for name in sorted(opened.keys()):
+                seed, samples, group = [*name.split("/", 2), "", ""][:3]
+                if not seed.isdecimal() or not (samples.isdecimal() or samples == ALL) or not group:
+                    raise SecateurError(
+                        f"{path}: tensor '{name}' is not named <seed>/<samples_per_class>/<group>, as in 0/10/conv1."
+                    )
+                values = opened.get_tensor(name)
+                if values.dtype != torch.float64 or values.dim() != 1 or not bool(torch.isfinite(values).all()):
+                    raise SecateurError(
+                        f"{path}: tensor '{name}' is {values.dtype} of shape {tuple(values.shape)}, or holds NaN or "
+                        "infinity; needed are finite float64 numbers, one a unit."
+                    )
+                sizes.setdefault(f"{seed}/{samples}", {})[group] = len(values)
+    except (SafetensorError, OSError) as error:
+        raise SecateurError(f"{path}: not a readable score file ({error}).") from None
+    if not sizes:
+        raise SecateurError(f"{path}: holds no ranking.")
+    first = next(iter(sizes))
+    for ranking, groups in sizes.items():
+        if groups != sizes[first]:
+            odd = sorted(set(groups.items()) ^ set(sizes[first].items()))[0][0]
+            raise SecateurError(f"{path}: rankings {first} and {ranking} differ in the units of group '{odd}'.")
+    units = sum(sizes[first].values())
+    return f"{path}: {len(sizes)} rankings of {units} units in {len(sizes[first])} groups"
 
 
 def read(path: str | Path, seed: int, samples_per_class: str, sizes: dict[str, int]) -> dict[str, Tensor]:

@@ -36,7 +36,9 @@ def score_draws(study: Study, model: nn.Module, references: str, names: tuple[st
     found: Scores = {}
     fixed: dict[str, np.ndarray] = {}
     for pool in study.pools(references, study.draw_counts(references)):
-        cached = Network(model, HIDDEN_LAYERS, pool.inputs, pool.labels, batch_size=len(pool.labels)).cached()
+        cached = Network(
+            model, HIDDEN_LAYERS, pool.inputs, pool.labels, batch_size=len(pool.labels), groups=groups
+        ).cached()
         for samples, repetition, members in pool.members:
             for criterion in study.criteria:
                 key = (criterion.name, samples, repetition)
