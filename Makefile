@@ -3,9 +3,10 @@
 PYTHON ?= python3
 ENVIRONMENT := .venv/installed
 RUN := . .venv/bin/activate &&
+NAME ?= demo
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help demo test test-all lint bench lock clean
+.PHONY: help demo publish test test-all lint bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -25,6 +26,16 @@ $(ENVIRONMENT): envs/requirements.txt pyproject.toml
 
 demo: $(ENVIRONMENT) ## run config/demo.yaml end to end: results/demo/report.html
 	$(RUN) snakemake --cores all
+
+publish: $(ENVIRONMENT) ## track a run's artifacts with DVC, and push them: [NAME=demo] [REMOTE=folder or URL]
+	$(RUN) snakemake --cores all --configfile config/$(NAME).yaml
+	$(RUN) secateur publish results/$(NAME) published/$(NAME)
+	$(RUN) dvc add --quiet published/$(NAME)
+ifdef REMOTE
+	$(RUN) dvc remote add --quiet --force --default published $(REMOTE)
+	$(RUN) dvc push --remote published published/$(NAME).dvc
+endif
+	@echo "To let others find it: git add published/$(NAME).dvc published/.gitignore .dvc/config && git commit"
 
 test: $(ENVIRONMENT) ## the fast tests
 	$(RUN) pytest -q -n auto --dist loadfile -m "not slow"

@@ -15,6 +15,8 @@ from secateur.files import write_text
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "statistics.md"
 SEEDS = (5, 6, 8, 10, 15, 20)
 BEYOND = (0.005, 0.01, 0.02, 0.03)
+RUNS, MOVED = (4, 5, 6, 8), (1.0, 2.0, 3.0)
+"""Seeds of each of two runs that are compared, and by how many standard deviations a criterion moved."""
 
 
 def share(found: Share) -> str:
@@ -58,6 +60,11 @@ def tables(simulations: int) -> dict[str, str]:
              *(share(calibration.false_friedman(count, 8, simulations)) for count in SEEDS)],
         ],
     )  # fmt: skip
+    found["shifts"] = table(
+        ["how many standard deviations one of 4 criteria really moved", *(f"{count} seeds" for count in RUNS)],
+        [["0 (honest runs)", *(share(calibration.false_shifts(count, simulations)) for count in RUNS)]]
+        + [[f"{by:g}", *(share(calibration.true_shifts(count, by, simulations)) for count in RUNS)] for by in MOVED],
+    )
     exact = [share(calibration.covered(count, "exact", simulations)) if count > 5 else "none" for count in SEEDS]
     found["intervals"] = table(
         ["95 % interval contains the truth", *seeds],

@@ -42,6 +42,12 @@ def test_a_run_pins_what_no_other_file_pins(house):
     assert out["desc"] == "about fetched" and out["meta"] == {"licence": "CC0"}
 
 
+def test_what_the_workflow_leaves_in_a_folder_does_not_count(house):
+    before = pins.folder_hash(house / "data" / "other")
+    (house / "data" / "other" / ".snakemake_timestamp").touch()
+    assert pins.folder_hash(house / "data" / "other") == before
+
+
 def test_pinning_again_changes_nothing(house):
     pins.pin_run("mine", ENTRIES, house / "data", house / "data.dvc")
     before = (house / "data.mine.dvc").read_bytes()
@@ -118,6 +124,8 @@ def test_dvc_takes_the_file_for_its_own(house):
     """`dvc commit` computes what the bytes are: nothing in the file changes, and DVC then calls it up to date."""
     pins.pin_run("mine", ENTRIES, house / "data", house / "data.dvc")
     before = yaml.safe_load((house / "data.mine.dvc").read_text(encoding="utf-8"))
+    (house / "data" / "fetched" / ".snakemake_timestamp").touch()
+    (house / ".dvcignore").write_bytes((REPOSITORY / ".dvcignore").read_bytes())
     dvc = [sys.executable, "-m", "dvc"]
     subprocess.run([*dvc, "init", "--no-scm", "-q"], cwd=house, check=True)
     subprocess.run([*dvc, "config", "core.analytics", "false"], cwd=house, check=True)

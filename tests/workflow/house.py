@@ -23,10 +23,20 @@ class House:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(REPOSITORY / name, folder / name)
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the environment here, with this copy's package in place of the installed one."""
+    @classmethod
+    def at(cls, folder: Path) -> "House":
+        """The house that already stands in `folder`."""
+        house = cls.__new__(cls)
+        house.folder = folder
+        return house
+
+    def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the environment here, with this copy's package in place of the installed one.
+
+        `variables` are set in its environment.
+        """
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = os.environ | {"PYTHONPATH": str(self.folder / "src"), "PATH": path}
+        environment = os.environ | {"PYTHONPATH": str(self.folder / "src"), "PATH": path} | variables
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 
     def snakemake(self, *options: str, config: str = TINY, cores: int = 2) -> subprocess.CompletedProcess[str]:

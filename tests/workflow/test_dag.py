@@ -1,7 +1,6 @@
 """The real DAG: one command makes the report, a second makes nothing, and an edit reruns what depends on it."""
 
 import hashlib
-import json
 import re
 import shutil
 
@@ -73,17 +72,6 @@ def test_snakemake_lint_has_nothing_to_say(house):
     done = house.run("snakemake", "--lint")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Congratulations" in done.stdout + done.stderr
-
-
-def test_dvc_shows_the_metrics(house):
-    shutil.copytree(house.folder / RESULTS, house.folder / "results/demo", dirs_exist_ok=True)
-    house.run("dvc", "config", "--local", "core.no_scm", "true")
-    done = house.run("dvc", "metrics", "show", "--json")
-    shutil.rmtree(house.folder / "results/demo")
-    assert done.returncode == 0, done.stderr
-    shown = json.loads(done.stdout)
-    metrics = json.loads((house.folder / RESULTS / "statistics/metrics.json").read_text())
-    assert next(iter(shown[""]["data"].values()))["data"] == metrics
 
 
 def test_readme_criterion_joins_both_branches_statistics_and_report(house):

@@ -83,6 +83,7 @@ rule report:
     output:
         page=f"{RESULTS}/report.html",
         latex=f"{RESULTS}/tables.tex",
+        provenance=f"{RESULTS}/provenance.json",
     log:
         f"{RESULTS}/logs/report.log",
     conda:

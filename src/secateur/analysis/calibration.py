@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from secateur.analysis import shifts
 from secateur.analysis.paired import exact_interval, holm, interval, wilcoxon_p
 from secateur.analysis.ranks import rank
 from secateur.analysis.verdicts import SUPPORTED, UNDECIDED, Bounds, decide
@@ -119,3 +120,38 @@ def covered(seeds: int, kind: str, simulations: int, alpha: float = 0.05) -> Sha
         return low <= 0.0 <= high
 
     return share(contains, simulations, derive(0, "covered", seeds))
+
+
+def two_runs(generator: np.random.Generator, seeds: int, shift: float) -> tuple[np.ndarray, np.ndarray]:
+    """Accuracies of two runs, each (seeds, 4 criteria × 9 rates): those of the last criterion differ by `shift`.
+
+    As in a real run a seed moves all numbers alike, each curve has noise of its own, the spread differs between rates
+    and is skewed, and accuracies come in steps of one of 448 images. `shift` is in standard deviations of a number.
+    """
+    rates, criteria = 9, 4
+    spread = np.linspace(0.2, 2.0, rates) * SPREAD
+    runs = []
+    for moved in (0.0, shift):
+        common = generator.normal(size=(seeds, 1, 1))
+        curve = generator.exponential(size=(seeds, criteria, 1)) - 1
+        own = generator.exponential(size=(seeds, criteria, rates)) - 1
+        values = 0.7 + spread * ((common + curve + own) / np.sqrt(3) + moved * (np.arange(criteria) == 3)[:, None])
+        runs.append(np.round(448 * values.reshape(seeds, -1)) / 448)
+    return runs[0], runs[1]
+
+
+def _called_moved(generator: np.random.Generator, seeds: int, shift: float, alpha: float) -> bool:
+    first, second = two_runs(generator, seeds, shift)
+    found = shifts.find(first, second, np.full(first.shape[1], 1 / 448), alpha)
+    return bool((found.p <= alpha).any())
+
+
+def false_shifts(seeds: int, simulations: int, alpha: float = 0.05) -> Share:
+    """How often `secateur compare` calls any number moved between two runs that differ in nothing but seeds."""
+    return share(lambda g: _called_moved(g, seeds, 0.0, alpha), simulations, derive(0, "false shifts", seeds))
+
+
+def true_shifts(seeds: int, shift: float, simulations: int, alpha: float = 0.05) -> Share:
+    """How often it calls a number moved where one criterion really moved by `shift` standard deviations."""
+    stream = derive(0, "true shifts", seeds, round(1e6 * shift))
+    return share(lambda g: _called_moved(g, seeds, shift, alpha), simulations, stream)

@@ -2,7 +2,7 @@
 
 import sys
 
-from secateur.cli import datasets, experiments, reporting, tools  # noqa: F401 (each registers its subcommands)
+from secateur.cli import datasets, experiments, reporting, reviewing, tools  # noqa: F401 (each registers its subcommands)
 from secateur.cli.application import app
 from secateur.errors import SecateurError
 

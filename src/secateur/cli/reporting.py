@@ -7,6 +7,7 @@ import typer
 
 from secateur import usage
 from secateur.cli.application import ConfigOption, app, said
+from secateur.files import write_json
 
 TablesOption = Annotated[Path, typer.Option(help="Folder of the tables, as `secateur collect` writes them.")]
 StatisticsOption = Annotated[Path, typer.Option(help="Folder of the statistics, as `secateur statistics` writes them.")]
@@ -69,7 +70,7 @@ def report(
     figures: Annotated[Path, typer.Option(help="Folder of the figures, as `secateur figures` writes them.")],
     output: Annotated[Path, typer.Option(help="Page to write (HTML).")],
 ) -> None:
-    """Assemble the report: one page that opens offline."""
+    """Assemble the report: one page that opens offline; provenance.json and tables.tex lie beside it."""
     from secateur.config import read
     from secateur.provenance import gather
     from secateur.report import page as stage
@@ -77,7 +78,9 @@ def report(
     resolved = read(config)
     results = Path("results", resolved["run"])
     with usage.work():
-        stage.run(tables, statistics, figures, output, resolved, gather(resolved, results))
+        facts = gather(resolved, results)
+        stage.run(tables, statistics, figures, output, resolved, facts)
+        write_json(output.with_name("provenance.json"), facts)
     (output.parent / PARTIAL).unlink(missing_ok=True)
     said(f"wrote {output}")
 

@@ -15,6 +15,9 @@ import yaml
 from secateur.errors import SecateurError
 from secateur.files import md5, write_text
 
+IGNORED = (".snakemake_timestamp",)
+"""Files that the workflow leaves in a folder it made; DVC is told to ignore them too, in .dvcignore."""
+
 
 @dataclass(frozen=True)
 class Pin:
@@ -35,7 +38,10 @@ class Verified:
 
 
 def folder_hash(folder: str | Path) -> str:
-    """DVC's hash of a folder: MD5 over the JSON list of its files' hashes and relative paths, with ".dir" behind."""
+    """DVC's hash of a folder: MD5 over the JSON list of its files' hashes and relative paths, with ".dir" behind.
+
+    Files named in `IGNORED` do not count.
+    """
     folder = Path(folder)
     files = sorted(
         ({"md5": md5(path), "relpath": path.relative_to(folder).as_posix()} for path in _files(folder)),
@@ -171,4 +177,4 @@ def _out(result: Verified, entry: dict[str, Any], data: Path, root: Path) -> dic
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in folder.rglob("*") if path.is_file() and path.name not in IGNORED]

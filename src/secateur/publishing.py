@@ -1,0 +1,51 @@
+"""What others get of a run: its tables, statistics, figures and report, copied out of the workflow's reach.
+
+Published files lie in published/<run>/, never in results/: a file at a rule's output path would make Snakemake skip the
+work behind it, or redo an arbitrary part of it.
+"""
+
+import shutil
+from pathlib import Path
+
+from secateur.errors import SecateurError
+
+PUBLISHED = (
+    "tables", "statistics", "figures", "report.html", "tables.tex", "config.json", "provenance.json",
+)  # fmt: skip
+"""What of results/<run>/ is published: no models, rankings or logs."""
+
+
+def publish(results: str | Path, output: str | Path) -> int:
+    """Copy a complete run's artifacts to `output`, which appears whole or not at all (an earlier copy is replaced).
+
+    Args:
+        results: the run's folder, results/<run>.
+        output: published/<run>.
+
+    Returns:
+        How many files there are.
+
+    Raises:
+        SecateurError: the run is not complete (names what is missing).
+    """
+    results, output = Path(results), Path(output)
+    missing = [name for name in PUBLISHED if not (results / name).exists()]
+    if missing:
+        raise SecateurError(
+            f"{results}: not a complete run, without {', '.join(missing)}. Finish it first: "
+            f"snakemake --cores all --configfile config/{results.name}.yaml"
+        )
+    temporary = output.with_name(f".{output.name}.publishing")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        for name in PUBLISHED:
+            if (results / name).is_dir():
+                shutil.copytree(results / name, temporary / name, ignore=shutil.ignore_patterns(".*"))
+            else:
+                shutil.copyfile(results / name, temporary / name)
+        shutil.rmtree(output, ignore_errors=True)
+        temporary.rename(output)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return sum(path.is_file() for path in output.rglob("*"))

@@ -1,0 +1,144 @@
+"""The reviewer's way: publish a run, clone, `dvc pull`, and hold one's own run against it; all without the internet."""
+
+import functools
+import http.server
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from house import TINY, House
+
+pytestmark = pytest.mark.slow
+PUBLISHED = "published/tiny"
+BLOCKED = """
+import os, socket
+
+def refuse(self, address, connect=socket.socket.connect):
+    if self.family != socket.AF_UNIX:
+        with open(os.environ["SEEN"], "a") as log:
+            log.write(f"{address}\\n")
+        raise OSError("no network here")
+    return connect(self, address)
+
+socket.socket.connect = refuse
+"""
+"""A sitecustomize.py: every process of Python that starts with it has no network, and says so when it wants some."""
+
+
+def done(house: House, *command: str, **variables: str) -> str:
+    """What a command, which must succeed, printed."""
+    result = house.run(*command, **variables)
+    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}{result.stderr}"
+    return result.stdout
+
+
+def commit(house: House, message: str) -> None:
+    done(house, "git", "add", "--all")
+    done(house, "git", "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "--quiet", "-m", message)
+
+
+@pytest.fixture(scope="module")
+def published(house: House, tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The house with its tiny run published by `make publish` to a folder, and committed."""
+    shutil.copy(house.folder / TINY, house.folder / "config" / "tiny.yaml")
+    page = house.folder / "dvc.yaml"
+    page.write_text(page.read_text(encoding="utf-8").replace("published/demo", PUBLISHED), encoding="utf-8")
+    done(house, "git", "init", "--quiet", "--initial-branch=main")
+    commit(house, "The code")
+    remote = tmp_path_factory.mktemp("remote")
+    said = done(house, "make", "publish", "NAME=tiny", f"REMOTE={remote}", "ENVIRONMENT=Makefile", "RUN=")
+    assert "git add published/tiny.dvc" in said and any(remote.rglob("*"))
+    commit(house, "The run")
+    return house
+
+
+@pytest.fixture
+def clone(published: House, tmp_path: Path) -> House:
+    """A fresh clone, with nothing in DVC's cache."""
+    done(published, "git", "clone", "--quiet", str(published.folder), str(tmp_path / "clone"))
+    return House.at(tmp_path / "clone")
+
+
+@pytest.fixture
+def server(published: House) -> Iterator[str]:
+    """Address of a static HTTP server of the remote's folder."""
+    remote = done(published, "dvc", "config", "remote.published.url").strip()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=remote)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as found:
+        threading.Thread(target=found.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{found.server_port}"
+        found.shutdown()
+
+
+def test_a_fresh_clone_pulls_the_run_and_finds_its_own_reproduced(published, clone):
+    assert not (clone.folder / PUBLISHED).exists()
+    done(clone, "dvc", "pull", "published/tiny.dvc")
+    for name in ("report.html", "tables.tex", "provenance.json", "figures/captions.json", "tables/curves.parquet"):
+        whole = (published.folder / "results/tiny" / name).read_bytes()
+        assert (clone.folder / PUBLISHED / name).read_bytes() == whole, name
+    said = done(clone, "secateur", "compare", PUBLISHED, str(published.folder / "results/tiny"))
+    assert "identical: of" in said
+    shown = json.loads(done(clone, "dvc", "metrics", "show", "--json"))
+    metrics = json.loads((published.folder / "results/tiny/statistics/metrics.json").read_text(encoding="utf-8"))
+    assert next(iter(shown[""]["data"].values()))["data"] == metrics
+
+
+def test_what_was_pulled_is_not_taken_for_results_of_ones_own(clone):
+    before = clone.planned()
+    done(clone, "dvc", "pull", "published/tiny.dvc")
+    assert clone.planned() == before and before["pretrain"] == before["report"] == 1
+
+
+def test_a_static_web_server_will_do_as_remote(clone, server):
+    done(clone, "dvc", "remote", "modify", "--local", "published", "url", server)
+    done(clone, "dvc", "pull", "published/tiny.dvc")
+    assert (clone.folder / PUBLISHED / "report.html").exists()
+
+
+def test_a_clone_without_remote_and_network_can_verify_its_data(clone, published, tmp_path):
+    """And DVC asks nobody anything: no analytics, no look for updates."""
+    done(clone, "dvc", "remote", "remove", "published")
+    (tmp_path / "blocked").mkdir()
+    (tmp_path / "blocked" / "sitecustomize.py").write_text(BLOCKED, encoding="utf-8")
+    offline = {"PYTHONPATH": f"{tmp_path / 'blocked'}:{clone.folder / 'src'}", "SEEN": str(tmp_path / "seen")}
+    wanted = clone.run("python", "-c", "import socket; socket.create_connection(('192.0.2.1', 80))", **offline)
+    assert "no network here" in wanted.stderr and (tmp_path / "seen").exists()
+    (tmp_path / "seen").unlink()
+    shutil.copytree(published.folder / "data", clone.folder / "data")
+    assert "moons: as pinned" in done(clone, "secateur", "data", "verify", "config/tiny.yaml", **offline)
+    done(clone, "dvc", "status", **offline)
+    done(clone, "dvc", "metrics", "show", **offline)
+    done(clone, "dvc", "plots", "diff", "HEAD", "--json", **offline)
+    assert not (tmp_path / "seen").exists(), (tmp_path / "seen").read_text(encoding="utf-8")
+
+
+def test_two_commits_are_compared_and_a_worse_run_is_not_reproduced(published):
+    """Run last: it publishes another run."""
+    results = published.folder / "results/tiny"
+    worse = published.folder / "results/worse"
+    shutil.copytree(results, worse)
+    curves = pd.read_parquet(worse / "tables/curves.parquet")
+    curves.loc[curves["criterion"] == "lrp", "test_samples"] += 1
+    curves.to_parquet(worse / "tables/curves.parquet")
+    metrics = json.loads((worse / "statistics/metrics.json").read_text(encoding="utf-8"))
+    metrics["mean_accuracy_over_rate"]["digits_vgg"]["retrain"] = {"4": {"lrp": 0.123}}
+    (worse / "statistics/metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    found = published.run("secateur", "compare", "results/tiny", "results/worse")
+    assert found.returncode == 1 and "test_samples" in found.stdout, found.stdout + found.stderr
+    done(published, "secateur", "publish", "results/worse", PUBLISHED)
+    done(published, "dvc", "add", "--quiet", PUBLISHED)
+    commit(published, "A worse run")
+    changed = json.loads(done(published, "dvc", "metrics", "diff", "HEAD~1", "HEAD", "--json"))
+    (numbers,) = changed.values()
+    assert numbers["mean_accuracy_over_rate.digits_vgg.retrain.4.lrp"]["new"] == 0.123
+    drawn = json.loads(done(published, "dvc", "plots", "diff", "HEAD~1", "HEAD", "--json"))
+    (plot,) = drawn["data"].values()
+    assert set(plot[0]["revisions"]) == {"HEAD~1", "HEAD"} and plot[0]["content"]["facet"]["column"]["field"] == (
+        "criterion"
+    )
+    shutil.rmtree(worse)
