@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from rich.table import Table
 
-    from secateur.analysis.comparison import Comparison
-    from secateur.analysis.surroundings import Difference
+    from secateur.review.comparison import Comparison
+    from secateur.review.surroundings import Difference
 
 SHOWN = 20
 """Rows of a list that are printed; --output has all."""
@@ -58,7 +58,7 @@ def compare(
 
     Example: secateur compare published/demo results/demo
     """
-    from secateur.analysis import comparison
+    from secateur.review import comparison
 
     if not 0 < alpha < 1:
         raise SecateurError(f"--alpha: {alpha:g} is out of range; allowed are numbers between 0 and 1.")
@@ -84,7 +84,7 @@ def publish(
     `make publish` does this, and hands the folder to DVC. The workflow never
     reads it: a published file is not taken for a result of one's own.
     """
-    from secateur import publishing
+    from secateur.review import publishing
 
     said(f"wrote {output} ({publishing.publish(results, output)} files)")
 
@@ -92,7 +92,7 @@ def publish(
 def _print(found: "Comparison", first: Path, second: Path) -> None:
     from rich.console import Console
 
-    from secateur.analysis.numbers import MOVED, SPREAD, STATES
+    from secateur.review.numbers import MOVED, SPREAD, STATES
 
     console = Console(highlight=False, soft_wrap=False, width=None if Console().is_terminal else 140)
     console.print(f"A  {first}\nB  {second}\n")
@@ -136,7 +136,7 @@ def _print(found: "Comparison", first: Path, second: Path) -> None:
 
 def sentences(found: "Comparison") -> list[str]:
     """The outcome in words, and how large a difference could have gone unseen."""
-    from secateur.analysis.numbers import ALL, IDENTICAL, MOVED, ROUNDING, SPREAD, UNJUDGED
+    from secateur.review.numbers import ALL, IDENTICAL, MOVED, ROUNDING, SPREAD, UNJUDGED
 
     total = len(found.numbers)
     counts = {state: found.count(state) for state in (IDENTICAL, ROUNDING, SPREAD, MOVED, UNJUDGED)}

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from secateur.analysis.surroundings import Difference
 from secateur.errors import SecateurError
+from secateur.review.surroundings import Difference
 
 IDENTICAL, ROUNDING, SPREAD = "identical", "within rounding", "within the seeds' spread"
 MOVED, UNJUDGED, ONLY_FIRST, ONLY_SECOND = "moved", "not judged", "only in A", "only in B"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from secateur.errors import SecateurError
-from secateur.publishing import PUBLISHED, publish
+from secateur.review.publishing import PUBLISHED, publish
 
 
 @pytest.fixture

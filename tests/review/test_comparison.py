@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 import synthetic
-from secateur.analysis.comparison import compare
-from secateur.analysis.numbers import IDENTICAL, MOVED, ONLY_FIRST, ONLY_SECOND, ROUNDING, SPREAD, UNJUDGED
 from secateur.cli import app
 from secateur.errors import SecateurError
 from secateur.files import write_json
+from secateur.review.comparison import compare
+from secateur.review.numbers import IDENTICAL, MOVED, ONLY_FIRST, ONLY_SECOND, ROUNDING, SPREAD, UNJUDGED
 
 VERDICTS = pd.DataFrame(
     {

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from secateur.analysis import numbers, shifts, surroundings
-from secateur.analysis.numbers import IDENTICAL, LAYOUTS, MOVED, ONLY_FIRST, ONLY_SECOND, SPREAD, TOLERANCE, UNJUDGED
-from secateur.analysis.surroundings import Difference
+from secateur.analysis import shifts
 from secateur.files import md5
+from secateur.review import numbers, surroundings
+from secateur.review.numbers import IDENTICAL, LAYOUTS, MOVED, ONLY_FIRST, ONLY_SECOND, SPREAD, TOLERANCE, UNJUDGED
+from secateur.review.surroundings import Difference
 
 
 @dataclass(frozen=True)
