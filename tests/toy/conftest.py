@@ -18,7 +18,6 @@ SMALL: dict[str, Any] = {
     "removed": 40,
     "unseen_samples": 30,
     "noise_sigmas": [0, 0.1],
-    "noise_repetitions": 2,
     "rates": [0.25, 0.75],
     "curve_samples_per_class": 4,
     "curve_repetitions": 2,

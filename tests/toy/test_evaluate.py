@@ -43,11 +43,16 @@ def smaller(model: nn.Sequential, removed: Tensor) -> nn.Module:
     variant=st.sampled_from(mlp.VARIANTS),
     seed=st.integers(0, 1000),
     shares=st.lists(st.floats(0, 1), min_size=3, max_size=3),
+    tile=st.sampled_from([1, 4, 512]),
 )
-def test_logits_are_those_of_the_network_that_is_really_smaller(variant: str, seed: int, shares: list[float]) -> None:
+def test_logits_are_those_of_the_network_that_is_really_smaller(
+    variant: str, seed: int, shares: list[float], tile: int
+) -> None:
     model, removed = network(variant, seed), mask(seed, shares)
     inputs, labels = samples(seed, 17)
-    prepared = evaluate.prepare(evaluate.layers_of(model), [(inputs, labels)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluate, "TILE", tile)
+        prepared = evaluate.prepare(evaluate.layers_of(model), [(inputs, labels)])
     with torch.no_grad():
         expected = smaller(model, removed)(inputs)
     torch.testing.assert_close(evaluate.logits(prepared, removed).T, expected, rtol=1e-5, atol=1e-5)
@@ -63,6 +68,15 @@ def test_batched_is_one_by_one_is_really_removed(variant: str) -> None:
     assert batched == [evaluate.accuracies(prepared, [removed], {})[0] for removed in removals]
     for removed, found in zip(removals, batched, strict=True):
         assert found == [mlp.accuracy(smaller(model, removed), inputs, labels) for inputs, labels in sets]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), count=st.integers(1, 60), most=st.integers(1, 20), same=st.booleans())
+def test_tiles_hold_every_sample_once(seed: int, count: int, most: int, same: bool) -> None:
+    inputs = samples(seed, count)[0] * (0 if same else 1)
+    tiles = evaluate.neighbours(inputs, most)
+    assert torch.cat(tiles).sort().values.tolist() == list(range(count))
+    assert max(map(len, tiles)) <= most
 
 
 def test_equal_removal_sets_are_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:

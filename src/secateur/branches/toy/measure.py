@@ -20,23 +20,19 @@ KEYS = ["criterion", "samples_per_class", "repetition", "removed", "evaluated_on
 def measure(study: Study, model: nn.Sequential, references: str, scores: Scores) -> pd.DataFrame:
     """Accuracies of all pruned networks of one model: the main table (every number of samples) and the curves.
 
-    Further noise on the unseen samples, and the curves, are for the first of the settings' `references` only; the
-    curves are without that noise.
+    The curves are for the first of the settings' `references` only, and without extra noise on the unseen samples.
     """
     settings = study.settings
     sets = study.evaluation_sets(settings.noise_sigmas)
-    plain = [entry for entry in sets if entry.noise_sigma == 0]
-    noisy = [entry for entry in sets if entry.noise_sigma > 0]
     draws = settings.draws(references)
-    main = [(samples, draws, settings.removed) for samples in settings.samples_per_class]
-    few, repetitions = settings.curve_samples_per_class, settings.curve_repetitions
+    tables = _measured(
+        study, model, scores, sets, [(samples, draws, settings.removed) for samples in settings.samples_per_class]
+    )
     if settings.is_first(references):
-        main += [(few, repetitions, int(np.floor(rate * settings.units + 0.5))) for rate in settings.rates]
-    tables = _measured(study, model, scores, plain, main)
-    if settings.is_first(references) and noisy:
-        fewer = min(draws, settings.noise_repetitions)
-        cells = [(samples, fewer, settings.removed) for samples in settings.samples_per_class]
-        tables += _measured(study, model, scores, noisy, cells)
+        plain = [entry for entry in sets if entry.noise_sigma == 0]
+        few, repetitions = settings.curve_samples_per_class, settings.curve_repetitions
+        numbers = [int(np.floor(rate * settings.units + 0.5)) for rate in settings.rates]
+        tables += _measured(study, model, scores, plain, [(few, repetitions, removed) for removed in numbers])
     # A rate of the curves may be that of the main table: such rows are measured twice and kept once.
     return pd.concat(tables, ignore_index=True).drop_duplicates(KEYS, ignore_index=True)
 

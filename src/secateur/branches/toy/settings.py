@@ -25,7 +25,7 @@ weight."""
 
 
 WHOLE = (
-    "model_seeds", "repetitions", "training_repetitions", "noise_repetitions", "unseen_samples",
+    "model_seeds", "repetitions", "training_repetitions", "unseen_samples",
     "curve_samples_per_class", "curve_repetitions", "boundary_samples_per_class",
 )  # fmt: skip
 """Settings that are one whole number, at least 1."""
@@ -52,10 +52,8 @@ class Settings:
     repetitions, training_repetitions: draws of reference samples per cell, "generated" and from the "training" set.
     removed: hidden neurons removed at once, in the main table.
     unseen_samples: how many of the unseen samples are evaluated on, evenly spaced among them (the authors took 500).
-    noise_sigmas, noise_repetitions: standard deviations of the noise added to the unseen samples, and how many of the
-        draws are evaluated with noise above 0.
-    rates: shares of the hidden neurons removed, in the curves (may be empty). Noise and curves are for the first of
-        `references` only, for time.
+    noise_sigmas: standard deviations of the noise added to the unseen samples.
+    rates: shares of the hidden neurons removed, in the curves (may be empty), for the first of `references` only.
     curve_samples_per_class, curve_repetitions: reference samples and draws of the curves.
     boundary_samples_per_class, boundary_grid: reference samples and points along the longer side of the pictures.
     overlap_sizes: lengths k of the first and last k neurons whose overlap is measured.
@@ -74,7 +72,6 @@ class Settings:
     removed: int = 1000
     unseen_samples: int = 500
     noise_sigmas: tuple[float, ...] = (0.0, 0.01, 0.1, 0.3)
-    noise_repetitions: int = 20
     rates: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
     curve_samples_per_class: int = 10
     curve_repetitions: int = 5
@@ -96,7 +93,7 @@ class Settings:
         return self.repetitions if references == "generated" else self.training_repetitions
 
     def is_first(self, references: str) -> bool:
-        """Whether noise and curves are measured with these references."""
+        """Whether the curves are measured with these references."""
         return references == self.references[0]
 
 
