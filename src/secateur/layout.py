@@ -10,8 +10,8 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
     """Table name → its files, relative to results/<run>/, in a fixed order.
 
     `curves` (both branches) and `profiles` have a file for every study, criterion and part, and so has `grid` where the
-    config has `fewshot.grid`; `cost` and `latency` have one for every study, `toy` and `toy_stability` one for every
-    2-D set.
+    config has `fewshot.grid`; `units`, `cost` and `latency` have one for every study, `toy` and `toy_stability`
+    one for every 2-D set.
     """
     jobs = [f"{job}.parquet" for job in _jobs(config)]
     points = config.get("toy", {}).get("datasets", [])
@@ -19,6 +19,7 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
         "curves": [Path("curves", branch, job) for branch in ("fewshot", "retrain") for job in jobs],
         "profiles": [Path("profiles", job) for job in jobs],
         "grid": [Path("grid", job) for job in jobs] if "grid" in config["fewshot"] else [],
+        "units": [Path("units", f"{study}.parquet") for study in config["studies"]],
         "cost": [Path("cost", f"{study}.parquet") for study in config["studies"]],
         "latency": [Path("latency", f"{study}.parquet") for study in config["studies"]],
         "toy": [Path("toy", f"{name}.parquet") for name in points],

@@ -18,11 +18,13 @@ from secateur.branches.latency import latency
 from secateur.branches.ranking import rank_as_configured, rank_study
 from secateur.branches.retrain import retrain
 from secateur.branches.study import open_study
+from secateur.branches.units import units
 from secateur.errors import SecateurError
 from secateur.models import inputs, transfer
 from secateur.pruning.masking import masked
 from secateur.pruning.removal import all_channels, remaining, remove
 from secateur.pruning.selection import select
+from secateur.pruning.units import OUTSIDE
 from secateur.ranking import scorefile
 
 RESIDUAL = {
@@ -271,3 +273,21 @@ def test_speed_up_is_a_ratio_of_the_table_s_own_seconds(made, tmp_path):
     for batch in (1, 4):
         ratio = table.loc[(0.0, batch), "seconds"] / table.loc[(0.5, batch), "seconds"]
         assert table.loc[(0.5, batch), "speed_up"] == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize("scope", ["all", "inner"])
+def test_units_are_found_once_and_read_by_every_job(made, tmp_path, scope):
+    config, folder = made
+    config = config | {"scope": scope}
+    output, table = tmp_path / "units.safetensors", tmp_path / "units.parquet"
+    units(config, "digits_residual", folder / "digits_target", output, table)
+    where = (config, "digits_residual", folder / "digits_target", folder / "digits_residual.safetensors")
+    read, traced = open_study(*where, units=output).groups, open_study(*where).groups
+    assert [(a.name, a.size, [p.layer for p in a.producers]) for a in read] == [
+        (b.name, b.size, [p.layer for p in b.producers]) for b in traced
+    ]
+    rows = pd.read_parquet(table)
+    offered = rows[rows["left_out"] == ""]
+    assert offered.groupby("group")["units"].first().to_dict() == {group.name: group.size for group in read}
+    assert rows.set_index("layer").loc["fc", "left_out"] == "an output of the network"
+    assert (rows[rows["residual"]]["left_out"] == ("" if scope == "all" else OUTSIDE)).all() and rows["residual"].any()

@@ -10,7 +10,7 @@ from secateur.errors import SecateurError
 from secateur.pruning.operations import NORMALISED
 from secateur.pruning.proof import prove
 from secateur.pruning.removal import remove, shrink
-from secateur.pruning.units import UnitGroup, find_unit_groups, left_out
+from secateur.pruning.units import UnitGroup, analyse, find_unit_groups
 
 IMAGE = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(3))
 
@@ -67,17 +67,17 @@ def test_channels_that_meet_a_mixing_operation_stay(how: str) -> None:
     network = disturb(networks.Mixed(how)).eval()
     groups = find_unit_groups(network, IMAGE)
     assert [group.name for group in groups] == ["stem", "after"]
-    assert "suspect" in left_out(network, IMAGE)
+    assert "suspect" in analyse(network, IMAGE).left_out
     assert prove(network, groups, random_selection(groups, 0.5, 0), IMAGE).holds
 
 
 def test_reasons_name_what_binds() -> None:
-    assert left_out(networks.Shared(), IMAGE)["twice"] == "twice is used 2 times in one pass"
-    assert left_out(networks.WithImage("added"), IMAGE)["stem"] == "joined with the image itself"
-    assert left_out(networks.Mixed("group norm"), IMAGE)["suspect"] == NORMALISED
-    assert "re-parametrised" in left_out(networks.standardised(), IMAGE)["2"]
-    assert "code" in left_out(networks.Counted(), IMAGE)["second"]
-    assert left_out(networks.chain(), IMAGE) == {"11": "an output of the network"}
+    assert analyse(networks.Shared(), IMAGE).left_out["twice"] == "twice is used 2 times in one pass"
+    assert analyse(networks.WithImage("added"), IMAGE).left_out["stem"] == "joined with the image itself"
+    assert analyse(networks.Mixed("group norm"), IMAGE).left_out["suspect"] == NORMALISED
+    assert "re-parametrised" in analyse(networks.standardised(), IMAGE).left_out["2"]
+    assert "code" in analyse(networks.Counted(), IMAGE).left_out["second"]
+    assert analyse(networks.chain(), IMAGE).left_out == {"11": "an output of the network"}
 
 
 def test_residual_streams_are_outside_the_inner_scope() -> None:
@@ -111,7 +111,7 @@ def test_streams_under_layer_norm_are_not_offered() -> None:
     network = case.network()
     names = [group.name for group in find_unit_groups(network, case.inputs())]
     assert names == [f"blocks.{number}.mlp.fc1" for number in range(12)]
-    assert left_out(network, case.inputs())["patch_embed.proj"] == NORMALISED
+    assert analyse(network, case.inputs()).left_out["patch_embed.proj"] == NORMALISED
 
 
 def test_finding_units_changes_nothing_and_repeats() -> None:

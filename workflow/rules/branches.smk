@@ -4,6 +4,7 @@
 rule fewshot:
     input:
         data=dataset_of,
+        units=units_of,
         models=rules.transfer.output.models,
         rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
     output:
@@ -25,7 +26,7 @@ rule fewshot:
         usage=f"{RESULTS}/usage/fewshot/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} fewshot --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
         "--models {input.models} --rankings {input.rankings} "
         "--curves {output.curves} --profiles {output.profiles} 2>&1 | tee {log}"
 
@@ -33,6 +34,7 @@ rule fewshot:
 rule grid:
     input:
         data=dataset_of,
+        units=units_of,
         models=rules.transfer.output.models,
         rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
     output:
@@ -54,7 +56,7 @@ rule grid:
         usage=f"{RESULTS}/usage/grid/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} grid --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
         "--models {input.models} --rankings {input.rankings} --output {output} 2>&1 | tee {log}"
 
 
@@ -62,6 +64,7 @@ rule retrain:
     input:
         criterion=retrain_code,
         data=dataset_of,
+        units=units_of,
         models=rules.transfer.output.models,
         samples=rules.transfer.output.samples,
     output:
@@ -90,7 +93,7 @@ rule retrain:
         usage=f"{RESULTS}/usage/retrain/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} retrain --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
         "--models {input.models} --samples {input.samples} --state {params.state} "
         "--output {output} 2>&1 | tee {log}"
 
@@ -103,6 +106,7 @@ rule cost:
             if entry_of(criterion)["criterion"] not in RULES
         ],
         data=dataset_of,
+        units=units_of,
         models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
     output:
         f"{RESULTS}/cost/{{study}}.parquet",
@@ -122,12 +126,13 @@ rule cost:
         usage=f"{RESULTS}/usage/cost/{{study}}.json",
     shell:
         "secateur --usage {params.usage} cost --config {params.config} --study {wildcards.study} "
-        "--data {input.data} --models {input.models} --output {output} 2>&1 | tee {log}"
+        "--data {input.data} --units {input.units} --models {input.models} --output {output} 2>&1 | tee {log}"
 
 
 rule latency:
     input:
         data=dataset_of,
+        units=units_of,
         models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
         rankings=[
             f"{RESULTS}/rankings/{{study}}/{criterion}/{next(iter(PARTS))}.safetensors"
@@ -151,5 +156,5 @@ rule latency:
         usage=f"{RESULTS}/usage/latency/{{study}}.json",
     shell:
         "secateur --usage {params.usage} latency --config {params.config} --study {wildcards.study} "
-        "--data {input.data} --models {input.models} --output {output} "
+        "--data {input.data} --units {input.units} --models {input.models} --output {output} "
         "{input.rankings} 2>&1 | tee {log}"

@@ -169,6 +169,11 @@ def backbone_of(wildcards):
     return f"{RESULTS}/backbones/{resolved['studies'][wildcards.study]['backbone']}.safetensors"
 
 
+def units_of(wildcards):
+    """What of the study's network can be removed."""
+    return f"{RESULTS}/units/{wildcards.study}.safetensors"
+
+
 def measured():
     """Every file that the branches must have written before the tables can be made."""
     return [

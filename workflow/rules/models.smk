@@ -1,4 +1,5 @@
-# Models: a backbone is trained on its source task, then transferred to each study's task once a seed.
+# Models: a backbone is trained on its source task, then transferred to each study's task once a seed; what of the
+# network can be removed is found once.
 
 
 rule pretrain:
@@ -51,3 +52,24 @@ rule transfer:
         "secateur --usage {params.usage} transfer --config {params.config} --study {wildcards.study} "
         "--seeds {wildcards.part} --data {input.data} --backbone {input.backbone} "
         "--models {output.models} --samples {output.samples} 2>&1 | tee {log}"
+
+
+rule units:
+    input:
+        data=dataset_of,
+    output:
+        units=f"{RESULTS}/units/{{study}}.safetensors",
+        table=f"{RESULTS}/units/{{study}}.parquet",
+    log:
+        f"{RESULTS}/logs/units/{{study}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    params:
+        config=CONFIG,
+        code=code("pruning", "models/build.py", "models/small.py", "branches/units.py"),
+        settings=lambda wildcards: study_settings(wildcards.study, "scope"),
+        usage=f"{RESULTS}/usage/units/{{study}}.json",
+    shell:
+        "secateur --usage {params.usage} units --config {params.config} --study {wildcards.study} "
+        "--data {input.data} --output {output.units} --table {output.table} 2>&1 | tee {log}"

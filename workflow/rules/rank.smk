@@ -19,6 +19,7 @@ for criterion in [
         input:
             criterion=criterion_code(criterion),
             data=dataset_of,
+            units=units_of,
             models=rules.transfer.output.models,
             samples=rules.transfer.output.samples,
         output:
@@ -47,7 +48,7 @@ for criterion in [
             usage=f"{RESULTS}/usage/rank/{{study}}-{criterion}-{{part}}.json",
         shell:
             "secateur --usage {params.usage} rank --config {params.config} --study {wildcards.study} "
-            "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} "
+            "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
             "--models {input.models} --samples {input.samples} --output {output} 2>&1 | tee {log}"
 
 
@@ -60,6 +61,7 @@ for criterion in [name for name in CRITERIA if entry_of(name)["criterion"] in RU
             scores=in_cases(f"{entry_of(criterion)['criterion']}.csv"),
             networks=in_cases("network.json"),
             data=dataset_of,
+            units=units_of,
             models=rules.transfer.output.models,
         output:
             f"{RESULTS}/rankings/{{study}}/{criterion}/{{part}}.safetensors",
@@ -79,13 +81,14 @@ for criterion in [name for name in CRITERIA if entry_of(name)["criterion"] in RU
             usage=f"{RESULTS}/usage/rank/{{study}}-{criterion}-{{part}}.json",
         shell:
             "secateur --usage {params.usage} gather --config {params.config} --study {wildcards.study} "
-            "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} "
+            "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
             "--models {input.models} --cases {params.cases} --output {output} 2>&1 | tee {log}"
 
 
 rule case:
     input:
         data=dataset_of,
+        units=units_of,
         models=models_of,
         samples=samples_of,
     output:
@@ -108,13 +111,14 @@ rule case:
         folder=f"{RESULTS}/cases/{{study}}/{{seed}}-{{samples}}",
     shell:
         "secateur --usage {params.usage} case --config {params.config} --study {wildcards.study} "
-        "--seed {wildcards.seed} --samples-per-class {wildcards.samples} --data {input.data} "
+        "--seed {wildcards.seed} --samples-per-class {wildcards.samples} --data {input.data} --units {input.units} "
         "--models {input.models} --samples {input.samples} --output {params.folder} 2>&1 | tee {log}"
 
 
 rule case_signals:
     input:
         data=dataset_of,
+        units=units_of,
         models=models_of,
         samples=samples_of,
     output:
@@ -136,5 +140,5 @@ rule case_signals:
         folder=f"{RESULTS}/cases/{{study}}/{{seed}}-{{samples}}",
     shell:
         "secateur --usage {params.usage} case --signals --config {params.config} --study {wildcards.study} "
-        "--seed {wildcards.seed} --samples-per-class {wildcards.samples} --data {input.data} "
+        "--seed {wildcards.seed} --samples-per-class {wildcards.samples} --data {input.data} --units {input.units} "
         "--models {input.models} --samples {input.samples} --output {params.folder} 2>&1 | tee {log}"

@@ -23,6 +23,7 @@ COLUMNS = {
         "filters_removed", "filters_total", "neurons_removed", "neurons_total", "params", "params_share", "macs",
         "macs_share", "accuracy", "loss", "worst_class", "worst_class_accuracy", "test_samples",
     ],
+    "units": ["study", "layer", "group", "kind", "units", "residual", "left_out"],
     "cost": [
         "study", "criterion", "repeat", "seconds", "forward_seconds", "gradient_seconds", "ratio_to_gradient",
         "peak_bytes", "gradient_peak_bytes", "device", "samples", "input_size",
@@ -41,7 +42,7 @@ SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "wo
 
 
 def read(tables_dir: str | Path, name: str) -> pd.DataFrame:
-    """The table `name` ("curves", "profiles", "grid", "cost", "latency", "toy") of a run.
+    """The table `name` ("curves", "profiles", "grid", "units", "cost", "latency", "toy") of a run.
 
     Args:
         tables_dir: folder with `<name>.parquet`.

@@ -24,7 +24,7 @@ from secateur.pruning.masking import largest_difference
 from secateur.pruning.removal import all_channels, remaining, remove
 from secateur.pruning.saved import build_unpruned, save
 from secateur.pruning.selection import select
-from secateur.pruning.units import UnitGroup, find_unit_groups, left_out
+from secateur.pruning.units import OUTSIDE, UnitGroup, analyse, find_unit_groups
 from secateur.ranking import registry
 from secateur.ranking.rank import rank
 
@@ -271,12 +271,9 @@ def _state(model: nn.Module, test: Evaluation, input_size: tuple[int, ...]) -> S
 
 def _untouched(model: nn.Module, example: Tensor, groups: Sequence[UnitGroup]) -> dict[str, str]:
     """Layers of which nothing may go, each with the reason: those of no unit, and those outside the scope."""
-    reasons = left_out(model, example)
+    found = analyse(model, example)
     inside = {producer.layer for group in groups for producer in group.producers}
-    for layer in all_channels(model):
-        if layer not in inside and layer not in reasons:
-            reasons[layer] = "in a residual stream, outside the chosen scope"
-    return reasons
+    return {layer: found.left_out.get(layer, OUTSIDE) for layer in found.order if layer not in inside}
 
 
 def _named(value: Any) -> Any:

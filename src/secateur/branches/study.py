@@ -14,8 +14,9 @@ from secateur.models import inputs
 from secateur.models.evaluation import evaluate
 from secateur.models.inputs import Images
 from secateur.models.transfer import example_input, fresh, load_task_model
+from secateur.pruning import unitfile
 from secateur.pruning.counting import Counter
-from secateur.pruning.units import UnitGroup, find_unit_groups
+from secateur.pruning.units import UnitGroup, find_unit_groups, in_scope
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Study:
     dataset: store.Dataset
     models: Path
     example: Tensor
+    units: Path | None = None
 
     @cached_property
     def train_inputs(self) -> Images:
@@ -57,8 +59,13 @@ class Study:
 
     @cached_property
     def groups(self) -> list[UnitGroup]:
-        """The units of the unpruned network that the scope allows to remove: the same for every seed."""
-        scope = self.config["studies"][self.name].get("scope", self.config["scope"])
+        """The units of the unpruned network that the scope allows to remove: the same for every seed.
+
+        Read from the file of the units stage where the study was opened with one, else found by tracing.
+        """
+        scope = scope_of(self.config, self.name)
+        if self.units is not None:
+            return in_scope(unitfile.read(self.units), scope)
         return find_unit_groups(self._whole, self.example, scope)
 
     def references(self, samples: Path, seed: int, samples_per_class: str) -> tuple[Images, Tensor]:
@@ -98,10 +105,23 @@ class Study:
         }
 
 
-def open_study(config: dict[str, Any], name: str, data: Path, models: Path) -> Study:
-    """The study called `name`: its dataset prepared for the backbone in `data`, weights of its seeds in `models`."""
+def scope_of(config: dict[str, Any], study: str) -> str:
+    """Which units a study may lose: its own `scope`, or the run's."""
+    return config["studies"][study].get("scope", config["scope"])
+
+
+def open_study(config: dict[str, Any], name: str, data: Path, models: Path, units: Path | None = None) -> Study:
+    """The study called `name`.
+
+    Args:
+        config: the run's resolved config.
+        name: of the study.
+        data: its dataset, prepared for the backbone.
+        models: weights of its seeds.
+        units: its unit groups, as `secateur units` writes them; they are found anew without it.
+    """
     dataset = store.load(data)
-    return Study(config, name, dataset, models, example_input(config, name, dataset))
+    return Study(config, name, dataset, models, example_input(config, name, dataset), units)
 
 
 COLUMNS = [

@@ -15,6 +15,7 @@ from secateur.cli.application import (
     SamplesOption,
     SeedsOption,
     StudyOption,
+    UnitsOption,
     app,
     known,
     opened,
@@ -80,6 +81,23 @@ def transfer(
 
 
 @app.command()
+def units(
+    config: ConfigOption,
+    study: StudyOption,
+    data: DataOption,
+    output: Annotated[Path, typer.Option(help="Unit groups to write (safetensors).")],
+    table: Annotated[Path, typer.Option(help="Table of the layers to write (parquet).")],
+) -> None:
+    """Find what of the study's network can be removed, and say why the rest cannot."""
+    from secateur.branches.units import units as stage
+
+    resolved = opened(config)
+    with usage.work():
+        stage(resolved, known(resolved, "studies", study), data, output, table)
+    said(f"wrote {output} and {table}")
+
+
+@app.command()
 def rank(
     config: ConfigOption,
     study: StudyOption,
@@ -89,6 +107,7 @@ def rank(
     models: ModelsOption,
     samples: SamplesOption,
     output: Annotated[Path, typer.Option(help="Score file to write (safetensors).")],
+    units: UnitsOption = None,
 ) -> None:
     """Score every unit of the study's models by one criterion."""
     from secateur.branches.ranking import rank_study
@@ -96,7 +115,7 @@ def rank(
 
     resolved = opened(config)
     with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
         rank_study(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, output)
     said(f"wrote {output}")
 
@@ -112,6 +131,7 @@ def case(
     samples: SamplesOption,
     output: Annotated[Path, typer.Option(help="Folder to write the files to.")],
     signals: Annotated[bool, typer.Option(help="Write the layers' outputs and gradients, nothing else.")] = False,
+    units: UnitsOption = None,
 ) -> None:
     """Write a model and its reference samples as plain files, for a criterion in any language."""
     from secateur.branches.ranking import write_case
@@ -119,7 +139,7 @@ def case(
 
     resolved = opened(config)
     with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
         write_case(opened_study, seed, samples_per_class, samples, output, signals)
     said(f"wrote {output}")
 
@@ -134,6 +154,7 @@ def gather(
     models: ModelsOption,
     cases: Annotated[Path, typer.Option(help="Folder of the study's cases, each with the table of scores.")],
     output: Annotated[Path, typer.Option(help="Score file to write (safetensors).")],
+    units: UnitsOption = None,
 ) -> None:
     """Check the scores that a criterion in another language has written, and make them the score file."""
     from secateur.branches.ranking import gather as stage
@@ -141,7 +162,7 @@ def gather(
 
     resolved = opened(config)
     with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
         stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), cases, output)
     said(f"wrote {output}")
 
@@ -157,6 +178,7 @@ def fewshot(
     rankings: Annotated[Path, typer.Option(help="Score file, as `secateur rank` writes it.")],
     curves: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
     profiles: Annotated[Path, typer.Option(help="Units removed by group to write (parquet).")],
+    units: UnitsOption = None,
 ) -> None:
     """Remove units at every rate and evaluate, without any training."""
     from secateur.branches.fewshot import fewshot as stage
@@ -164,7 +186,7 @@ def fewshot(
 
     resolved = opened(config)
     with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
         stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), rankings, curves, profiles)
     said(f"wrote {curves} and {profiles}")
 
@@ -179,6 +201,7 @@ def grid(
     models: ModelsOption,
     rankings: Annotated[Path, typer.Option(help="Score file, as `secateur rank` writes it.")],
     output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
+    units: UnitsOption = None,
 ) -> None:
     """Remove filters and fully connected neurons at every pair of rates and evaluate, without any training."""
     from secateur.branches.grid import grid as stage
@@ -186,7 +209,7 @@ def grid(
 
     resolved = opened(config)
     with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
         stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), rankings, output)
     said(f"wrote {output}")
 
@@ -202,6 +225,7 @@ def retrain(
     samples: SamplesOption,
     state: Annotated[Path, typer.Option(help="Folder for finished rounds, from which a killed job goes on.")],
     output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
+    units: UnitsOption = None,
 ) -> None:
     """Rank, remove a step, fine-tune, evaluate; again until the last rate."""
     from secateur.branches.retrain import retrain as stage
@@ -209,7 +233,7 @@ def retrain(
 
     resolved = opened(config)
     with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
         stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, state, output)
     said(f"wrote {output}")
 
@@ -221,6 +245,7 @@ def cost(
     data: DataOption,
     models: ModelsOption,
     output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
+    units: UnitsOption = None,
 ) -> None:
     """Time each criterion beside a forward and a gradient pass, on the task model of seed 0."""
     from secateur.branches.cost import cost as stage
@@ -228,7 +253,7 @@ def cost(
 
     resolved = opened(config)
     with usage.work():
-        stage(open_study(resolved, known(resolved, "studies", study), data, models), 0, output)
+        stage(open_study(resolved, known(resolved, "studies", study), data, models, units), 0, output)
     said(f"wrote {output}")
 
 
@@ -240,6 +265,7 @@ def latency(
     models: ModelsOption,
     rankings: Annotated[list[Path], typer.Argument(help="A score file of each criterion, in the config's order.")],
     output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
+    units: UnitsOption = None,
 ) -> None:
     """Time the networks that each criterion's ranking leaves, and measure their size on disk, for seed 0."""
     from secateur.branches.latency import latency as stage
@@ -253,7 +279,7 @@ def latency(
             f"{', '.join(names)}."
         )
     with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
         stage(opened_study, 0, dict(zip(names, rankings, strict=True)), output)
     said(f"wrote {output}")
 

@@ -7,6 +7,7 @@ pruning changes no name.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -23,6 +24,7 @@ from secateur.pruning.tracing import Site, Trace, ghost, trace
 
 SCOPES = ("all", "inner")
 FIXED = "its number of channels is written into the network's code"
+OUTSIDE = "in a residual stream, outside the chosen scope"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,36 +71,48 @@ class UnitGroup:
         return tuple(part for part in self.slices if part.role == "in")
 
 
+class Analysis(NamedTuple):
+    """What can be removed from a network: its unit groups (scope "all"), and its layers in the order of execution.
+
+    `left_out` gives for each layer of which no output channel is in a unit the reason.
+    """
+
+    groups: list[UnitGroup]
+    order: list[str]
+    left_out: dict[str, str]
+
+
 def find_unit_groups(model: nn.Module, example_input: Tensor, scope: str = "all") -> list[UnitGroup]:
     """Unit groups of `model`, in the order of execution of their first producers.
 
     `example_input` (samples × channels × height × width, or samples × features; any device) gives the input size only.
     `scope="inner"` leaves out the groups that a residual addition joins. The network's outputs and its image channels
     are in no unit; nor are channels that meet an operation which does not treat every channel alike, such as streams
-    under LayerNorm and attention heads (`left_out` gives the reasons). The model is neither run nor changed.
+    under LayerNorm and attention heads (`analyse` gives the reasons). The model is neither run nor changed.
 
     Raises SecateurError for an unknown scope, a network that cannot be traced, or one without any unit.
     """
-    groups, reasons = _analyse(model, example_input)
-    if scope not in SCOPES:
-        raise SecateurError(f"scope {scope!r}: allowed are {', '.join(SCOPES)}.")
-    offered = [group for group in groups if scope == "all" or not group.residual]
+    found = analyse(model, example_input)
+    offered = in_scope(found.groups, scope)
     if not offered:
-        detail = "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:3]) or "no layer was found"
+        detail = "; ".join(f"{name}: {reason}" for name, reason in list(found.left_out.items())[:3])
         raise SecateurError(
-            f"{type(model).__name__} has no unit that can be removed in scope {scope!r} ({detail}). "
+            f"{type(model).__name__} has no unit that can be removed in scope {scope!r} "
+            f"({detail or 'no layer was found'}). "
             "Prunable are the outputs of convolutions and linear modules that another layer consumes."
         )
     return offered
 
 
-def left_out(model: nn.Module, example_input: Tensor) -> dict[str, str]:
-    """Layers of which no output channel is in a unit (scope "all"), each with the reason, in the order of execution."""
-    return _analyse(model, example_input)[1]
+def in_scope(groups: Sequence[UnitGroup], scope: str) -> list[UnitGroup]:
+    """Those of a network's groups that a scope offers: "all", or "inner" without what residual additions join."""
+    if scope not in SCOPES:
+        raise SecateurError(f"scope {scope!r}: allowed are {', '.join(SCOPES)}.")
+    return [group for group in groups if scope == "all" or not group.residual]
 
 
-def _analyse(model: nn.Module, example_input: Tensor) -> tuple[list[UnitGroup], dict[str, str]]:
-    """Unit groups in scope "all", and the reasons of the layers that have none."""
+def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
+    """All unit groups of `model`, its layers, and why some have no units. Arguments as of `find_unit_groups`."""
     found = trace(model, tuple(example_input.shape[1:]))
     pairs = np.concatenate(found.ties, axis=1) if found.ties else np.zeros((2, 0), dtype=np.int64)
     links = coo_matrix((np.ones(pairs.shape[1]), pairs), shape=(found.channels, found.channels))
@@ -118,7 +132,7 @@ def _analyse(model: nn.Module, example_input: Tensor) -> tuple[list[UnitGroup], 
         if name not in producing:
             first = found.sites[name, "out"][0]
             reasons[name] = staying.get(int(unit_of[first]), FIXED)
-    return groups, reasons
+    return Analysis(groups, found.order, reasons)
 
 
 def _fixed(model: nn.Module, groups: list[UnitGroup], input_size: tuple[int, ...]) -> set[str]:

@@ -63,6 +63,7 @@ def run(
         page_tables.glance(found["intervals"]), page_tables.by_rate(found["intervals"]),
         page_tables.pairwise(found["tests"]), page_tables.verdict_table(found["verdicts"]),
         page_tables.cost_table(cost), page_tables.latency_table(tables.optional(tables_dir, "latency")),
+        page_tables.units_table(tables.optional(tables_dir, "units")),
         *published.toy_tables(Path(statistics_dir)),
     ]  # fmt: skip
     if (Path(statistics_dir) / "agreement.csv").exists():

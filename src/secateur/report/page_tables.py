@@ -184,6 +184,17 @@ def agreement_table(agreement: pd.DataFrame) -> Table:
     )  # fmt: skip
 
 
+def units_table(units: pd.DataFrame) -> Table:
+    """What of each network can be removed, layer by layer, and why the rest cannot."""
+    return build(
+        "units-table", "What can be removed", "Every convolution and linear layer; a group's channels go together: a "
+        "group that ties several layers has a row for each.", units, {
+            "study": ("study", str), "layer": ("layer", str), "group": ("group", str), "kind": ("kind", str),
+            "units": ("units", str), "residual": ("tied by an addition", _yes), "left_out": ("why not", str),
+        }, "tables/units.csv",
+    )  # fmt: skip
+
+
 def cost_table(cost: pd.DataFrame) -> Table:
     """Median time and memory of each criterion."""
     frame = (
@@ -222,6 +233,10 @@ def latency_table(latency: pd.DataFrame) -> Table:
 def branch_words(name: str) -> str:
     """A branch in words for readers."""
     return BRANCHES.get(name, name)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else ""
 
 
 def _bytes(value: float) -> str:

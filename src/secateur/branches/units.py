@@ -1,0 +1,52 @@
+"""The units stage: what of a study's network can be removed, found once and read by every later job."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from secateur.branches.study import scope_of
+from secateur.data import store
+from secateur.files import replacing
+from secateur.models.transfer import example_input, fresh
+from secateur.pruning import unitfile
+from secateur.pruning.units import OUTSIDE, analyse, in_scope
+
+
+def units(config: dict[str, Any], study: str, data: Path, output: Path, table: Path) -> None:
+    """Trace a study's network and write its unit groups and a table of its layers.
+
+    Args:
+        config: the run's resolved config.
+        study: name of the study; of its network the architecture counts, not the weights.
+        data: its dataset, prepared for the backbone.
+        output: written: the unit groups of the scope "all", see `pruning.unitfile`.
+        table: written: one row a convolution or linear layer, in the order of execution: `study layer group kind units
+            residual left_out`. `units` are its output channels that can be removed, and `left_out` says why the others,
+            or all, stay (empty where none do). A group that ties several layers has a row for each of them.
+    """
+    dataset = store.load(data)
+    network = fresh(config, config["studies"][study]["backbone"], dataset)
+    example = example_input(config, study, dataset)
+    found = analyse(network.to(example.device).eval(), example)
+    offered = in_scope(found.groups, scope_of(config, study))
+    rows = []
+    for layer in found.order:
+        groups = [group for group in found.groups if any(name == layer for name, _ in group.producers)]
+        rows += [
+            {
+                "layer": layer,
+                "group": group.name,
+                "kind": group.kind,
+                "units": group.size,
+                "residual": group.residual,
+                "left_out": "" if group in offered else OUTSIDE,
+            }
+            for group in groups
+        ]
+        if not groups:
+            reason = found.left_out[layer]
+            rows.append({"layer": layer, "group": "", "kind": "", "units": 0, "residual": False, "left_out": reason})
+    unitfile.write(output, found.groups)
+    with replacing(table) as temporary:
+        pd.DataFrame(rows).assign(study=study).to_parquet(temporary, index=False)

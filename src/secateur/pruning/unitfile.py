@@ -1,0 +1,69 @@
+"""Unit groups on disk: traced once for a network's architecture, read by every job that prunes it.
+
+A safetensors file: tensor `"<number of the group>/<number of the slice>"` holds a slice's channels (size × channels a
+unit, int64); the header's `groups` is a JSON list that says what each group and slice is.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from secateur.errors import SecateurError
+from secateur.files import replacing
+from secateur.pruning.units import Producer, Slice, UnitGroup
+
+
+def write(path: str | Path, groups: Sequence[UnitGroup]) -> None:
+    """Write unit groups as `find_unit_groups` gives them to `path`, whole or not at all."""
+    about = [
+        {
+            "name": group.name,
+            "kind": group.kind,
+            "residual": group.residual,
+            "producers": [producer.layer for producer in group.producers],
+            "slices": [[part.owner, part.role] for part in group.slices],
+        }
+        for group in groups
+    ]
+    tensors = {
+        f"{number}/{place}": part.index.contiguous()
+        for number, group in enumerate(groups)
+        for place, part in enumerate(group.slices)
+    }
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"groups": json.dumps(about)})
+
+
+def read(path: str | Path) -> list[UnitGroup]:
+    """The unit groups in a file of `write`, in the same order.
+
+    Raises SecateurError for a file that is missing, cut short or not one of these.
+    """
+    try:
+        with safe_open(path, framework="pt") as opened:
+            about = json.loads(opened.metadata()["groups"])
+            return [
+                _group(entry, [opened.get_tensor(f"{number}/{place}") for place in range(len(entry["slices"]))])
+                for number, entry in enumerate(about)
+            ]
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise SecateurError(f"{path}: not a readable file of unit groups ({error}). Remove it and run again.") from None
+
+
+def _group(entry: dict, indices: list[torch.Tensor]) -> UnitGroup:
+    slices = tuple(Slice(owner, role, index) for (owner, role), index in zip(entry["slices"], indices, strict=True))
+    outputs = {part.owner: part.index for part in slices if part.role == "out"}
+    size = len(indices[0])
+    return UnitGroup(
+        name=entry["name"],
+        kind=entry["kind"],
+        size=size,
+        producers=tuple(Producer(layer, outputs[layer]) for layer in entry["producers"]),
+        slices=slices,
+        residual=entry["residual"],
+        original=torch.arange(size),
+    )
