@@ -118,3 +118,47 @@ def test_a_broken_file_is_one_error(tmp_path: Path):
         configuration.read(broken)
     with pytest.raises(SecateurError, match="cannot be read"):
         configuration.read(tmp_path / "missing.yaml")
+
+
+def test_a_dataset_of_ones_own_is_one_entry_and_its_colour_is_its_backbones(tmp_path):
+    config = changed("datasets", {"mine": {"kind": "imagefolder", "path": str(tmp_path)}})
+    config["studies"]["digits_vgg"]["dataset"] = "mine"
+    resolved = configuration.resolve(config)
+    assert configuration.datasets(resolved)["mine"]["path"] == str(tmp_path)
+    assert {backbone["colour"] for backbone in resolved["backbones"].values()} == {"grey"}  # as the digits are
+    config["backbones"]["vgg_small"]["weights"]["pretrain"] = "mine"
+    assert configuration.resolve(config)["backbones"]["vgg_small"]["colour"] == "rgb"
+    config["backbones"]["vgg_small"]["colour"] = "grey"
+    assert configuration.resolve(config)["backbones"]["vgg_small"]["colour"] == "grey"
+
+
+def test_an_entry_of_the_catalogue_can_be_changed_in_the_config():
+    resolved = configuration.resolve(changed("datasets", {"cats_and_dogs": {"skip_unreadable": False}}))
+    entry = configuration.datasets(resolved)["cats_and_dogs"]
+    assert entry["skip_unreadable"] is False and entry["kind"] == "imagefolder"
+
+
+def test_every_entry_of_the_catalogue_is_as_the_schema_says():
+    from jsonschema import Draft202012Validator
+
+    schema = yaml.safe_load(configuration.SCHEMA.read_text(encoding="utf-8"))
+    for name, entry in configuration.datasets().items():
+        assert not list(Draft202012Validator(schema["$defs"]["dataset"]).iter_errors(entry)), name
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "words"),
+    [
+        ("mine", {"kind": "imagefolder"}, "datasets.mine: give either path .* or files"),
+        ("mine", {"kind": "imagefolder", "path": "/nowhere/x"}, "datasets.mine.path: there is no .* /nowhere/x"),
+        ("mine", {"kind": "folder", "path": "."}, "datasets.mine.*unknown kind 'folder'; known are"),
+        ("mine", {"path": "."}, "datasets.mine.*unknown kind None"),
+        ("prepared", {"kind": "imagefolder", "path": "."}, "datasets.prepared: this name is taken"),
+        ("mine", {"kind": "imagefolder", "files": [{"name": "../a.tar"}]}, "is not a name"),
+        ("mine", {"kind": "imagefolder", "files": [{"name": "a.tar", "sha265": "0"}]}, "unknown key 'sha265'.*sha256"),
+        ("cifar10", {"train_per_class": 9}, "train_per_class is for kind imagefolder"),
+    ],
+)
+def test_a_wrong_dataset_is_one_error(name, entry, words):
+    with pytest.raises(SecateurError, match=words):
+        configuration.resolve(changed("datasets", {name: entry}))

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from secateur.data.references import ALL, largest
+from secateur.data.store import check_kind
 from secateur.errors import SecateurError
 from secateur.files import read_json
 from secateur.models.build import check_architecture
@@ -169,6 +170,7 @@ def _check(config: Config) -> None:
         if is_rule(config, item) and item["options"]:
             raise SecateurError(f"criteria.{item['name']}.options: a Snakemake rule has none; write them in the rule.")
         describe(item["criterion"], config["criteria_path"])
+    _check_own_datasets(config)
     for name, backbone in config["backbones"].items():
         check_architecture(backbone["architecture"], f"backbones.{name}.architecture")
         _check_dataset(backbone["weights"]["pretrain"], f"backbones.{name}.weights.pretrain", "images", config)
@@ -221,6 +223,18 @@ def smallest_class(dataset: str, config: Config) -> int | None:
     if made.exists():
         return min(read_json(made)["class_sizes"]["train"])
     return datasets(config)[dataset].get("smallest_class")
+
+
+def _check_own_datasets(config: Config) -> None:
+    for name, entry in config["datasets"].items():
+        if name in ("prepared", "archives"):
+            raise SecateurError(f"datasets.{name}: this name is taken by a folder in data/; choose another.")
+        whole = datasets(config)[name]
+        check_kind(f"datasets.{name}", whole)
+        if whole["kind"] not in ("digits", "points") and ("path" in whole) == ("files" in whole):
+            raise SecateurError(f"datasets.{name}: give either path (your own folder or archive) or files.")
+        if "path" in entry and not Path(entry["path"]).expanduser().exists():
+            raise SecateurError(f"datasets.{name}.path: there is no file or folder {entry['path']}.")
 
 
 def _check_dataset(name: str, key: str, task: str, config: Config) -> None:

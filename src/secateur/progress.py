@@ -25,3 +25,25 @@ def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
             left = (now - began) / done * (total - done)
             print(f"{what}: {done} of {total}, about {left:.0f} s left", file=sys.stderr, flush=True)
         yield item
+
+
+class Meter:
+    """Progress in bytes: a line every ten seconds on standard error, with the time left where the total is known."""
+
+    def __init__(self, what: str, total: int | None, done: int = 0) -> None:
+        self.done = done
+        self._what, self._total, self._start = what, total, done
+        self._began = self._said = time.monotonic()
+
+    def add(self, count: int) -> None:
+        """Tell that `count` bytes more are there."""
+        self.done += count
+        now = time.monotonic()
+        if now - self._said < SECONDS_BETWEEN_LINES:
+            return
+        self._said = now
+        line = f"{self._what}: {self.done / 1e6:.0f} MB"
+        if self._total is not None:
+            left = (now - self._began) / (self.done - self._start) * (self._total - self.done)
+            line += f" of {self._total / 1e6:.0f} MB, about {left:.0f} s left"
+        print(line, file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from secateur.files import read_json
+from secateur.layout import prepared
 from secateur.machine import processor
 from secateur.ranking.registry import describe
 
@@ -30,8 +31,26 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
         "processor_time": f"{sum(job['cpu_seconds'] for job in usage) / 60:.0f} min in {len(usage)} jobs",
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "datasets": _datasets(config),
         "criteria": {item["name"]: describe(item["criterion"], config["criteria_path"]) for item in config["criteria"]},
     }
+
+
+def _datasets(config: dict[str, Any]) -> list[str]:
+    """What is known of every dataset whose images were prepared for the run, with those that were left out."""
+    used = [(study["dataset"], config["backbones"][study["backbone"]]) for study in config["studies"].values()]
+    used += [(backbone["weights"].get("pretrain"), backbone) for backbone in config["backbones"].values()]
+    found = {}
+    for name, backbone in used:
+        path = prepared(name, backbone) / "dataset.json" if name else Path()
+        if name and name not in found and path.exists():
+            about = read_json(path)
+            sizes = {split: sum(counts) for split, counts in about["class_sizes"].items()}
+            left_out = sum(about["unreadable"].values())
+            found[name] = f"{name}: {sizes['train']} training and {sizes['test']} test images"
+            found[name] += f", {left_out} unreadable ones left out" if left_out else ""
+            found[name] += f" ({about['citation']}; licence: {about['licence']})"
+    return list(found.values())
 
 
 def commit() -> str:

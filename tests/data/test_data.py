@@ -28,8 +28,8 @@ def test_digits_are_split_by_class_without_overlap_and_none_is_lost():
     assert set(arrays["train_labels"]) == set(arrays["test_labels"]) == {0, 1}
 
 
-@pytest.mark.parametrize("name", datasets())
-def test_every_dataset_is_what_data_dvc_pins(name, tmp_path):
+@pytest.mark.parametrize("name", [name for name, entry in datasets().items() if "files" not in entry])
+def test_every_embedded_dataset_is_what_data_dvc_pins(name, tmp_path):
     found = store.make(name, datasets()[name], tmp_path / name, REPOSITORY / "data.dvc")
     assert pins.pinned_hashes(REPOSITORY / "data.dvc")[name] == found
     loaded = store.load(tmp_path / name)
@@ -70,6 +70,13 @@ def test_folder_hash_is_dvcs_own(tmp_path):
     subprocess.run([*dvc, "config", "core.analytics", "false"], cwd=tmp_path, check=True)
     subprocess.run([*dvc, "add", "-q", "folder"], cwd=tmp_path, check=True)
     assert pins.pinned_hashes(tmp_path / "folder.dvc") == {"folder": pins.folder_hash(tmp_path / "folder")}
+
+
+def test_snakemakes_mark_does_not_count(tmp_path):
+    store.make("moons", datasets()["moons"], tmp_path / "moons", REPOSITORY / "data.dvc")
+    (tmp_path / "moons" / ".snakemake_timestamp").touch()
+    assert pins.folder_hash(tmp_path / "moons") == pins.pinned_hashes(REPOSITORY / "data.dvc")["moons"]
+    assert ".snakemake_timestamp" in (REPOSITORY / ".dvcignore").read_text().split()
 
 
 labelled = st.lists(st.integers(0, 3), min_size=8, max_size=60).filter(

@@ -143,5 +143,5 @@ def test_an_images_floats_are_the_same_however_the_batch_is_cut():
 
 def test_images_that_are_not_prepared_are_refused(tmp_path):
     store.make("digits_target", datasets()["digits_target"], tmp_path / "made", tmp_path / "none.dvc")
-    with pytest.raises(SecateurError, match="secateur images"):
+    with pytest.raises(SecateurError, match="secateur data prepare"):
         inputs.images(store.load(tmp_path / "made"), "train", torch.device("cpu"))

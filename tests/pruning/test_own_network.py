@@ -151,7 +151,7 @@ def test_bad_folders_and_settings_are_one_clear_error_and_write_nothing(work: Pa
     shutil.copytree(work / "images", images)
     for changed, message in [
         ({"data": tmp_path / "nowhere"}, "is no folder"),
-        ({"data": work}, "subfolders"),
+        ({"data": work / "images" / "train" / "red"}, "has 0 subfolders"),
         ({"samples_per_class": 7}, "7 reference samples asked for"),
         ({"criterion": "lpr"}, "unknown criterion 'lpr'"),
         ({"rate": 1.5}, "rate 1.5"),

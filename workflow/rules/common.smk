@@ -4,6 +4,7 @@ import shutil
 from hashlib import sha256
 from os.path import relpath
 from pathlib import Path
+from shlex import quote
 
 from secateur import config as configuration
 from secateur import layout, server
@@ -18,6 +19,7 @@ except SecateurError as error:
     raise WorkflowError(str(error)) from None
 
 SERVERS = []
+DATASETS = configuration.datasets(resolved)
 PARTS = configuration.parts(resolved)
 
 # Cards that a job needs: on a machine without one, jobs share the cores instead of queueing for a card.
@@ -148,6 +150,19 @@ def criterion_settings(study, criterion, *keys):
     return study_settings(
         study, "scope", "scheme", "budget", "min_units", "batch_size", *keys
     ) | {"criterion": entry_of(criterion)}
+
+
+def files_of(wildcards):
+    """What a dataset is made from: what was fetched, the user's own images, or nothing where it is embedded."""
+    entry = DATASETS[wildcards.dataset]
+    if "path" in entry:
+        return [str(Path(entry["path"]).expanduser())]
+    return [f"data/archives/{wildcards.dataset}"] if "files" in entry else []
+
+
+def source_option(wildcards, input):
+    """The option that names what a dataset is made from, where it is made from files."""
+    return f"--source {quote(input.source[0])}" if files_of(wildcards) else ""
 
 
 def dataset_of(wildcards):

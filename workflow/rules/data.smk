@@ -1,11 +1,23 @@
-# Data: every dataset is made once, for all runs, and checked against the hash that data.dvc pins; its images are
-# decoded and scaled once for each kind of network.
+# Data: files are fetched, from a mirror folder or their source; every dataset is made once, for all runs, and checked
+# against its pinned hash; its images are decoded and scaled once for each kind of network.
 
-DATASETS = configuration.datasets(resolved)
+
+rule fetch:
+    output:
+        directory("data/archives/{dataset}"),
+    log:
+        "logs/fetch/{dataset}.log",
+    conda:
+        "../../envs/conda.yaml"
+    params:
+        files=lambda wildcards: DATASETS[wildcards.dataset].get("files"),
+    shell:
+        "secateur data fetch {wildcards.dataset} --output {output} --config {CONFIG} 2>&1 | tee {log}"
 
 
 rule dataset:
     input:
+        source=files_of,
         pins="data.dvc",
     output:
         directory("data/{dataset}"),
@@ -14,10 +26,25 @@ rule dataset:
     conda:
         "../../envs/conda.yaml"
     params:
-        code=code("data/store.py", "data/digits.py", "data/points.py"),
+        code=code(
+            *(
+                f"data/{name}.py"
+                for name in (
+                    "store",
+                    "index",
+                    "digits",
+                    "points",
+                    "sources",
+                    "imagefolder",
+                    "extraction",
+                )
+            )
+        ),
         entry=lambda wildcards: DATASETS[wildcards.dataset],
+        source=source_option,
     shell:
-        "secateur data make {wildcards.dataset} --output {output} --pins {input.pins} 2>&1 | tee {log}"
+        "secateur data make {wildcards.dataset} --output {output} --pins {input.pins} {params.source} "
+        "--config {CONFIG} 2>&1 | tee {log}"
 
 
 rule images:
@@ -31,7 +58,7 @@ rule images:
         "../../envs/conda.yaml"
     threads: 8
     params:
-        code=code("data/preparation.py", "data/index.py", "data/store.py"),
+        code=code("data/preparation.py", "data/index.py"),
     shell:
-        "secateur images --data {input.data} --architecture {wildcards.architecture} --size {wildcards.size} "
+        "secateur data prepare --data {input.data} --architecture {wildcards.architecture} --size {wildcards.size} "
         "--colour {wildcards.colour} --threads {threads} --output {output} 2>&1 | tee {log}"

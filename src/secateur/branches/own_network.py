@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from secateur import seeds as streams
-from secateur.branches.own_images import Images, Preparation, batch, preparation, splits
+from secateur.branches.own_images import Preparation, batch, preparation, splits
 from secateur.data import references
+from secateur.data.imagefolder import Files
 from secateur.errors import SecateurError
 from secateur.files import write_json, write_text
 from secateur.models import inputs
@@ -251,7 +252,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def _evaluate(
-    networks: Sequence[nn.Module], images: Images, prepare: Preparation, on: torch.device, batch_size: int
+    networks: Sequence[nn.Module], images: Files, prepare: Preparation, on: torch.device, batch_size: int
 ) -> list[Evaluation]:
     """Evaluate several networks on the same images, each of which is read once and not kept."""
     logits: list[list[Tensor]] = [[] for _ in networks]

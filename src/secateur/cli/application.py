@@ -15,15 +15,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which filters can this network lose? A benchmark of pruning criteria. "
     "The whole benchmark runs with `snakemake --cores all`; each stage can also be run by hand. "
-    "Stages in order: data make, images, units, pretrain, transfer, rank (or case and gather), fewshot, grid, retrain, "
-    "toy, cost, latency, collect, statistics, figures, report.",
+    "Stages in order: data fetch, data make, data prepare, units, pretrain, transfer, rank (or case and gather), "
+    "fewshot, grid, retrain, toy, cost, latency, collect, statistics, figures, report.",
 )
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The run's config, e.g. config/demo.yaml.")]
 StudyOption = Annotated[str, typer.Option(help="Name of the study in the config.")]
 CriterionOption = Annotated[str, typer.Option(help="Name of the criterion in the config.")]
 SeedsOption = Annotated[str, typer.Option(help="First and last seed, e.g. 0-7.")]
-DataOption = Annotated[Path, typer.Option(help="Folder of the dataset's images, as `secateur images` prepares them.")]
+DataOption = Annotated[Path, typer.Option(help="Folder of the images, as `secateur data prepare` writes them.")]
 ModelsOption = Annotated[Path, typer.Option(help="Weights of the task models, as `secateur transfer` writes them.")]
 UnitsOption = Annotated[
     Path | None, typer.Option("--units", help="Unit groups, as `secateur units` writes them; found anew without it.")

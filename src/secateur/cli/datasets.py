@@ -1,7 +1,7 @@
-"""Subcommands about datasets: making one, and pinning and verifying those of a run."""
+"""Subcommands about datasets: fetching, making and preparing one, and pinning and verifying those of a run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -9,7 +9,9 @@ from secateur import usage
 from secateur.cli.application import app, said
 from secateur.errors import SecateurError
 
-data_app = typer.Typer(no_args_is_help=True, help="Make a dataset; pin and verify the bytes of a run's datasets.")
+data_app = typer.Typer(
+    no_args_is_help=True, help="Fetch, make and prepare a dataset; pin and verify the bytes of a run's datasets."
+)
 app.add_typer(data_app, name="data")
 
 RunArgument = Annotated[str, typer.Argument(help="The run: the name of a file in config/, or a path to a config.")]
@@ -17,25 +19,75 @@ PinsOption = Annotated[
     Path, typer.Option(help="The main .dvc file that pins what the bytes must be; data.<run>.dvc lie beside it.")
 ]
 FolderOption = Annotated[Path, typer.Option("--data", help="Folder of the datasets.")]
+DatasetArgument = Annotated[str, typer.Argument(help="Dataset: an entry of config/datasets.yaml or of the config.")]
+OwnConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The run's config, where it has datasets or a mirror of its own.")
+]
 PINS, FOLDER = Path("data.dvc"), Path("data")
 
 
 @data_app.command()
+def fetch(
+    name: DatasetArgument,
+    output: Annotated[Path, typer.Option(help="Folder for its files; appears whole or not at all.")],
+    config: OwnConfigOption = None,
+) -> None:
+    """Get a dataset's files: from the mirror folder (config's `mirror`, or SECATEUR_MIRROR), else from their source.
+
+    What broke off is resumed, and every file is checked against the hash in the dataset's entry.
+    """
+    from secateur.data import fetching
+
+    resolved, entry = _entry(name, config)
+    if not entry.get("files"):
+        raise SecateurError(f"dataset '{name}': nothing is to be fetched for it.")
+    with usage.work():
+        lines = fetching.fetch(name, entry, output, fetching.mirror_of(resolved))
+    said("\n".join([*lines, f"wrote {output}"]))
+
+
+@data_app.command()
 def make(
-    name: Annotated[str, typer.Argument(help="Dataset, an entry of config/datasets.yaml.")],
+    name: DatasetArgument,
     output: Annotated[Path, typer.Option(help="Folder to make; appears whole or not at all.")],
     pins: PinsOption = PINS,
+    source: Annotated[
+        Path | None, typer.Option(help="What it is made from: the folder of `data fetch`, or your own images.")
+    ] = None,
+    config: OwnConfigOption = None,
 ) -> None:
     """Make a dataset and check it against its pinned hash."""
-    from secateur.config import datasets
     from secateur.data import store
 
-    entries = datasets()
-    if name not in entries:
-        raise SecateurError(f"unknown dataset '{name}'; known are {', '.join(entries)}.")
+    _, entry = _entry(name, config)
+    files: list[Path] = []
+    if entry.get("files") or entry.get("path"):
+        if source is None:
+            raise SecateurError(f"dataset '{name}' is made from files: give their folder as --source.")
+        files = [source / item["name"] for item in entry["files"]] if entry.get("files") else [source]
     with usage.work():
-        found = store.make(name, entries[name], output, pins)
+        found = store.make(name, entry, output, pins, files)
     said(f"wrote {output} ({found})")
+
+
+@data_app.command()
+def prepare(
+    data: Annotated[Path, typer.Option(help="Folder of the dataset, as `secateur data make` makes it.")],
+    architecture: Annotated[str, typer.Option(help="timm's name of the network that is to see the images.")],
+    size: Annotated[int, typer.Option(help="Side in pixels of its input.")],
+    output: Annotated[Path, typer.Option(help="Folder to make; appears whole or not at all.")],
+    colour: Annotated[str, typer.Option(help="rgb or grey.")] = "rgb",
+    threads: Annotated[int, typer.Option(help="Images to decode at the same time.")] = 1,
+) -> None:
+    """Decode, scale and crop a dataset's images once, as timm does for the network."""
+    from secateur.data import preparation
+
+    if colour not in preparation.COLOURS:
+        raise SecateurError(f"--colour: {colour!r} is not known; known are {', '.join(preparation.COLOURS)}.")
+    with usage.work():
+        transform = preparation.transform_of(architecture, size, colour)
+        line = preparation.prepare(data, transform, output, threads)
+    said(f"{line}; wrote {output}")
 
 
 @data_app.command()
@@ -79,6 +131,17 @@ def verify(run: RunArgument, data: FolderOption = FOLDER, pins: PinsOption = PIN
         print(line)
     if any(result.state != "as pinned" for result in results):
         raise typer.Exit(1)
+
+
+def _entry(name: str, config: Path | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The resolved config, if there is one, and the dataset's entry."""
+    from secateur.config import datasets, read
+
+    resolved = read(config) if config else None
+    entries = datasets(resolved)
+    if name not in entries:
+        raise SecateurError(f"unknown dataset '{name}'; known are {', '.join(entries)}.")
+    return resolved, entries[name]
 
 
 def _datasets_of(run: str) -> tuple[str, dict[str, dict]]:

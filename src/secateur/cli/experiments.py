@@ -26,26 +26,6 @@ from secateur.errors import SecateurError
 
 
 @app.command()
-def images(
-    data: Annotated[Path, typer.Option(help="Folder of the dataset, as `secateur data make` makes it.")],
-    architecture: Annotated[str, typer.Option(help="timm's name of the network that is to see the images.")],
-    size: Annotated[int, typer.Option(help="Side in pixels of its input.")],
-    output: Annotated[Path, typer.Option(help="Folder to make; appears whole or not at all.")],
-    colour: Annotated[str, typer.Option(help="rgb or grey.")] = "rgb",
-    threads: Annotated[int, typer.Option(help="Images to decode at the same time.")] = 1,
-) -> None:
-    """Decode, scale and crop a dataset's images once, as timm does for the network."""
-    from secateur.data import preparation
-
-    if colour not in preparation.COLOURS:
-        raise SecateurError(f"--colour: {colour!r} is not known; known are {', '.join(preparation.COLOURS)}.")
-    with usage.work():
-        transform = preparation.transform_of(architecture, size, colour)
-        line = preparation.prepare(data, transform, output, threads)
-    said(f"{line}; wrote {output}")
-
-
-@app.command()
 def pretrain(
     config: ConfigOption,
     backbone: Annotated[str, typer.Option(help="Name of the backbone in the config.")],

@@ -12,12 +12,15 @@ from secateur.files import read_json, replacing, write_json
 
 NAME = "index.csv"
 COLUMNS = ["split", "label", "path"]
+SPLITS = ("train", "test")
 Row = tuple[str, int, str]
 """Split ("train" or "test"), label (position of the class) and path relative to the dataset's folder."""
 
 
-def write(folder: Path, about: dict[str, Any], rows: Iterable[Row]) -> None:
-    """Write index.csv and dataset.json to `folder`; rows are put into the order of split (training first), label, path.
+def write(folder: Path, about: dict[str, Any], rows: Iterable[Row]) -> dict[str, list[int]]:
+    """Write index.csv and dataset.json to `folder`; returns the number of images of each class, by split.
+
+    Rows are put into the order of split (training first), label and path.
 
     Raises:
         SecateurError: a class has no image in one of the splits.
@@ -25,7 +28,7 @@ def write(folder: Path, about: dict[str, Any], rows: Iterable[Row]) -> None:
     table = pd.DataFrame(rows, columns=COLUMNS)
     table = table.assign(order=table["split"] == "test").sort_values(["order", "label", "path"], kind="stable")
     sizes = {}
-    for split in ("train", "test"):
+    for split in SPLITS:
         labels = table.loc[table["split"] == split, "label"].to_numpy(np.int64)
         counts = np.bincount(labels, minlength=len(about["classes"]))
         missing = [name for name, count in zip(about["classes"], counts, strict=True) if not count]
@@ -39,6 +42,7 @@ def write(folder: Path, about: dict[str, Any], rows: Iterable[Row]) -> None:
     with replacing(folder / NAME) as temporary:
         table[COLUMNS].to_csv(temporary, index=False)
     write_json(folder / "dataset.json", about | {"class_sizes": sizes})
+    return sizes
 
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, list[str]], dict[str, np.ndarray]]:
@@ -46,7 +50,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, list[str]], dict[str, 
     about = read_json(folder / "dataset.json")
     try:
         table = pd.read_csv(folder / NAME, dtype={"split": str, "label": np.int64, "path": str}, keep_default_na=False)
-        by_split = {split: table[table["split"] == split] for split in ("train", "test")}
+        by_split = {split: table[table["split"] == split] for split in SPLITS}
     except (OSError, ValueError, KeyError) as error:
         raise SecateurError(
             f"{folder / NAME}: not a readable index ({error}). Remove {folder} and run again."

@@ -1,11 +1,11 @@
-"""Datasets on disk: a folder of NumPy arrays with a dataset.json; made once, then memory-mapped by every job.
+"""Datasets on disk: made once; as a folder of NumPy arrays with a dataset.json they are memory-mapped by every job.
 
 `train_inputs.npy`, `test_inputs.npy` (images: N × H × W × C uint8; points: N × 2 float32), `train_labels.npy`,
 `test_labels.npy` (N, int64) and `dataset.json` (classes, task, licence, citation, class sizes).
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from secateur.data import digits, pins, points
+from secateur.data import digits, imagefolder, index, pins, points, sources
+from secateur.data.extraction import full_disk_told
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_json
 
@@ -42,49 +43,92 @@ def entries(path: str | Path) -> dict[str, dict[str, Any]]:
     return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
 
 
-def make(name: str, entry: dict[str, Any], folder: str | Path, data_dvc: str | Path) -> str:
+def make(
+    name: str, entry: dict[str, Any], folder: str | Path, data_dvc: str | Path, files: Sequence[str | Path] = ()
+) -> str:
     """Make dataset `name` in `folder`, checked against its entry and its pin; returns its hash.
 
-    The folder appears whole, after all checks, or not at all.
+    Files that nothing pins are not hashed here, as they were by archive: then it returns their number.
+
+    The folder appears whole, after all checks, or not at all. Images that come as files stay files, in the order of
+    index.csv (see data/index.py); all else becomes arrays.
+
+    Args:
+        name: the dataset.
+        entry: its entry of config/datasets.yaml.
+        folder: written.
+        data_dvc: the .dvc file that pins datasets.
+        files: the archives, files or folder that the entry is made from, in its order; none for embedded sets.
 
     Raises:
-        SecateurError: unknown kind, the smallest class is not what the entry says, or the hash is not the pinned one.
+        SecateurError: unknown kind, files that are not what the kind expects, a class that is missing from a split, a
+            smallest class that is not what the entry says, or a hash that is not the pinned one.
     """
-    if entry["kind"] not in MAKERS:
-        raise SecateurError(f"dataset '{name}': unknown kind '{entry['kind']}'; known are {', '.join(MAKERS)}.")
+    check_kind(name, entry)
     folder = Path(folder)
-    arrays = MAKERS[entry["kind"]](name, entry)
-    sizes = {
-        split: np.bincount(arrays[f"{split}_labels"], minlength=len(entry["classes"])) for split in ("train", "test")
-    }
-    if int(sizes["train"].min()) != entry["smallest_class"]:
-        raise SecateurError(
-            f"dataset '{name}': its smallest class has {sizes['train'].min()} training samples, but its entry says "
-            f"smallest_class: {entry['smallest_class']}. Correct the entry in config/datasets.yaml."
-        )
     temporary = folder.with_name(f".{folder.name}.making")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        for key, array in arrays.items():
-            np.save(temporary / f"{key}.npy", array)
-        write_json(
-            temporary / "dataset.json",
-            {
-                "name": name,
-                "classes": entry["classes"],
-                "task": entry["task"],
-                "licence": entry["licence"],
-                "citation": entry["citation"],
-                "class_sizes": {split: counts.tolist() for split, counts in sizes.items()},
-            },
-        )
-        found = pins.check(name, temporary, data_dvc)
+        with full_disk_told(folder.parent, f"making dataset '{name}'"):
+            if entry["kind"] in MAKERS:
+                found = sources.Found(entry["classes"], arrays=MAKERS[entry["kind"]](name, entry))
+            else:
+                found = sources.KINDS[entry["kind"]]([Path(path) for path in files], temporary, entry, name)
+            sizes = _write(name, entry, found, temporary)
+        smallest = min(sizes["train"])
+        if smallest != entry.get("smallest_class", smallest):
+            raise SecateurError(
+                f"dataset '{name}': its smallest class has {smallest} training samples, but its entry says "
+                f"smallest_class: {entry['smallest_class']}. Correct the entry in config/datasets.yaml."
+            )
+        if found.arrays is None and name not in pins.all_pins(data_dvc):
+            made = f"{sum(sizes['train'])} training and {sum(sizes['test'])} test images, not pinned"  # nor read again
+        else:
+            made = pins.check(name, temporary, data_dvc)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return found
+    return made
+
+
+def check_kind(name: str, entry: dict[str, Any]) -> None:
+    """Raise a SecateurError where the entry's kind is missing or unknown, or has options of another kind."""
+    known = [*MAKERS, *sources.KINDS]
+    if entry.get("kind") not in known:
+        raise SecateurError(f"dataset '{name}': unknown kind {entry.get('kind')!r}; known are {', '.join(known)}.")
+    odd = [key for key in imagefolder.OPTIONS if key in entry and entry["kind"] not in ("imagefolder", "digits")]
+    if odd:
+        raise SecateurError(f"dataset '{name}': {odd[0]} is for kind imagefolder; {entry['kind']} has its own split.")
+
+
+def _write(name: str, entry: dict[str, Any], found: sources.Found, folder: Path) -> dict[str, list[int]]:
+    """Write the arrays or the index, and dataset.json; returns the sizes of the classes by split."""
+    if entry.get("classes", found.classes) != found.classes:
+        raise SecateurError(
+            f"dataset '{name}': its files have the classes {', '.join(found.classes[:20])}, but its entry says "
+            f"{', '.join(entry['classes'][:20])}. Correct the entry, or leave `classes` out of it."
+        )
+    about = {
+        "name": name,
+        "classes": found.classes,
+        "task": entry.get("task", "images"),
+        "licence": entry.get("licence", "not stated"),
+        "citation": entry.get("citation", name),
+    }
+    if entry.get("skip_unreadable"):
+        about["skip_unreadable"] = True
+    if found.arrays is None:
+        return index.write(folder, about, found.rows)
+    for key, array in found.arrays.items():
+        np.save(folder / f"{key}.npy", array)
+    sizes = {
+        split: np.bincount(found.arrays[f"{split}_labels"], minlength=len(found.classes)).tolist()
+        for split in index.SPLITS
+    }
+    write_json(folder / "dataset.json", about | {"class_sizes": sizes})
+    return sizes
 
 
 def load(folder: str | Path) -> Dataset:

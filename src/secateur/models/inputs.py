@@ -100,12 +100,12 @@ def _free_bytes(on: torch.device) -> int:
 
 
 def images(dataset: Dataset, split: str, on: torch.device) -> Images:
-    """Images of the split "train" or "test" of a prepared dataset (`secateur images`)."""
+    """Images of the split "train" or "test" of a prepared dataset (`secateur data prepare`)."""
     transform: dict[str, Any] | None = dataset.about.get("transform")
     if transform is None:
         raise SecateurError(
             f"dataset '{dataset.name}': its images are not prepared for a network. Give the folder that "
-            "`secateur images` writes, data/prepared/<dataset>/<backbone>, as --data."
+            "`secateur data prepare` writes, data/prepared/<dataset>/<backbone>, as --data."
         )
     return Images(getattr(dataset, f"{split}_inputs"), transform["mean"], transform["std"], on)
 

@@ -150,7 +150,7 @@ def _provenance(provenance: dict[str, Any]) -> list[tuple[str, str]]:
         elif isinstance(value, dict):
             rows.append((key.replace("_", " "), ", ".join(f"{name} {number}" for name, number in value.items())))
         elif isinstance(value, list | tuple):
-            rows.append((key.replace("_", " "), ", ".join(map(str, value))))
+            rows.append((key.replace("_", " "), "; ".join(map(str, value))))
         else:
             rows.append((key.replace("_", " "), str(value)))
     return rows
