@@ -46,14 +46,14 @@ def wait_until(condition, seconds: float = 20.0) -> bool:
     return False
 
 
-@pytest.mark.parametrize("arguments", [["criteria"], ["data", "nothing", "--output", "x"], ["collect"]])
+@pytest.mark.parametrize("arguments", [["criteria"], ["data", "make", "nothing", "--output", "x"], ["collect"]])
 def test_a_job_in_the_server_says_and_returns_what_the_command_does(warm, tmp_path, arguments):
     alone, forked = (run(path, *arguments, cwd=tmp_path) for path in (None, warm))
     assert (forked.returncode, forked.stdout, forked.stderr) == (alone.returncode, alone.stdout, alone.stderr)
 
 
 def test_a_job_writes_where_its_command_stands(warm, tmp_path):
-    assert run(warm, "data", "moons", "--output", "made", cwd=tmp_path).returncode == 0
+    assert run(warm, "data", "make", "moons", "--output", "made", cwd=tmp_path).returncode == 0
     assert (tmp_path / "made" / "train_inputs.npy").exists()
 
 

@@ -128,12 +128,6 @@ def test_what_cannot_be_fetched_says_where_and_how_to_place_it(tmp_path):
         fetching.fetch("pets", asked, tmp_path / "pets", str(tmp_path / "mirror"))
 
 
-def test_the_mirror_is_the_configs_or_the_environments(monkeypatch):
-    assert fetching.mirror_of(None) is None and fetching.mirror_of({}) is None
-    monkeypatch.setenv(fetching.MIRROR, "/there")
-    assert fetching.mirror_of({}) == "/there" and fetching.mirror_of({"mirror": "/here"}) == "/here"
-
-
 @pytest.fixture
 def tiny_disk(tmp_path):
     """A file system of one megabyte."""

@@ -1,5 +1,7 @@
 # What the rules share: the resolved config, the sources that a stage depends on, and the list of all jobs.
 
+import json
+import os
 import shutil
 from hashlib import sha256
 from os.path import relpath
@@ -17,6 +19,10 @@ try:
     resolved = configuration.resolve(dict(config))
 except SecateurError as error:
     raise WorkflowError(str(error)) from None
+
+# Not a param: where the bytes come from changes nothing, as long as their hash is right.
+if "mirror" in resolved:
+    os.environ.update(SECATEUR_MIRROR=resolved["mirror"])
 
 SERVERS = []
 DATASETS = configuration.datasets(resolved)
@@ -158,6 +164,12 @@ def files_of(wildcards):
     if "path" in entry:
         return [str(Path(entry["path"]).expanduser())]
     return [f"data/archives/{wildcards.dataset}"] if "files" in entry else []
+
+
+def what_to_fetch(wildcards):
+    """The part of a dataset's entry that says what is fetched, as JSON: nothing else makes it be fetched again."""
+    entry = DATASETS[wildcards.dataset]
+    return json.dumps({key: entry[key] for key in ("files", "how") if key in entry})
 
 
 def source_option(wildcards, input):

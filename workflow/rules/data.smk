@@ -10,9 +10,9 @@ rule fetch:
     conda:
         "../../envs/conda.yaml"
     params:
-        files=lambda wildcards: DATASETS[wildcards.dataset].get("files"),
+        entry=what_to_fetch,
     shell:
-        "secateur data fetch {wildcards.dataset} --output {output} --config {CONFIG} 2>&1 | tee {log}"
+        "secateur data fetch {wildcards.dataset} --output {output} --entry {params.entry:q} 2>&1 | tee {log}"
 
 
 rule dataset:
@@ -40,11 +40,11 @@ rule dataset:
                 )
             )
         ),
-        entry=lambda wildcards: DATASETS[wildcards.dataset],
+        entry=lambda wildcards: json.dumps(DATASETS[wildcards.dataset]),
         source=source_option,
     shell:
         "secateur data make {wildcards.dataset} --output {output} --pins {input.pins} {params.source} "
-        "--config {CONFIG} 2>&1 | tee {log}"
+        "--entry {params.entry:q} 2>&1 | tee {log}"
 
 
 rule images:

@@ -1,5 +1,6 @@
 """Subcommands about datasets: fetching, making and preparing one, and pinning and verifying those of a run."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +20,9 @@ PinsOption = Annotated[
     Path, typer.Option(help="The main .dvc file that pins what the bytes must be; data.<run>.dvc lie beside it.")
 ]
 FolderOption = Annotated[Path, typer.Option("--data", help="Folder of the datasets.")]
-DatasetArgument = Annotated[str, typer.Argument(help="Dataset: an entry of config/datasets.yaml or of the config.")]
-OwnConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The run's config, where it has datasets or a mirror of its own.")
+DatasetArgument = Annotated[str, typer.Argument(help="Dataset, an entry of config/datasets.yaml.")]
+EntryOption = Annotated[
+    str | None, typer.Option(help="The dataset's entry as JSON, in place of that in config/datasets.yaml.")
 ]
 PINS, FOLDER = Path("data.dvc"), Path("data")
 
@@ -30,19 +31,22 @@ PINS, FOLDER = Path("data.dvc"), Path("data")
 def fetch(
     name: DatasetArgument,
     output: Annotated[Path, typer.Option(help="Folder for its files; appears whole or not at all.")],
-    config: OwnConfigOption = None,
+    entry: EntryOption = None,
+    mirror: Annotated[
+        str | None, typer.Option(envvar="SECATEUR_MIRROR", help="Folder that is looked into before the network.")
+    ] = None,
 ) -> None:
-    """Get a dataset's files: from the mirror folder (config's `mirror`, or SECATEUR_MIRROR), else from their source.
+    """Get a dataset's files: from the mirror folder, else from their source.
 
     What broke off is resumed, and every file is checked against the hash in the dataset's entry.
     """
     from secateur.data import fetching
 
-    resolved, entry = _entry(name, config)
-    if not entry.get("files"):
+    known = _entry(name, entry)
+    if not known.get("files"):
         raise SecateurError(f"dataset '{name}': nothing is to be fetched for it.")
     with usage.work():
-        lines = fetching.fetch(name, entry, output, fetching.mirror_of(resolved))
+        lines = fetching.fetch(name, known, output, mirror or None)
     said("\n".join([*lines, f"wrote {output}"]))
 
 
@@ -54,19 +58,19 @@ def make(
     source: Annotated[
         Path | None, typer.Option(help="What it is made from: the folder of `data fetch`, or your own images.")
     ] = None,
-    config: OwnConfigOption = None,
+    entry: EntryOption = None,
 ) -> None:
     """Make a dataset and check it against its pinned hash."""
     from secateur.data import store
 
-    _, entry = _entry(name, config)
+    known = _entry(name, entry)
     files: list[Path] = []
-    if entry.get("files") or entry.get("path"):
+    if known.get("files") or known.get("path"):
         if source is None:
             raise SecateurError(f"dataset '{name}' is made from files: give their folder as --source.")
-        files = [source / item["name"] for item in entry["files"]] if entry.get("files") else [source]
+        files = [source / item["name"] for item in known["files"]] if known.get("files") else [source]
     with usage.work():
-        found = store.make(name, entry, output, pins, files)
+        found = store.make(name, known, output, pins, files)
     said(f"wrote {output} ({found})")
 
 
@@ -133,15 +137,19 @@ def verify(run: RunArgument, data: FolderOption = FOLDER, pins: PinsOption = PIN
         raise typer.Exit(1)
 
 
-def _entry(name: str, config: Path | None) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """The resolved config, if there is one, and the dataset's entry."""
-    from secateur.config import datasets, read
+def _entry(name: str, text: str | None) -> dict[str, Any]:
+    """The dataset's entry: the one that is given as JSON, or that of config/datasets.yaml."""
+    from secateur.config import datasets
 
-    resolved = read(config) if config else None
-    entries = datasets(resolved)
+    if text is not None:
+        try:
+            return dict(json.loads(text))
+        except ValueError as error:
+            raise SecateurError(f"--entry: not a mapping in JSON ({error}).") from None
+    entries = datasets()
     if name not in entries:
         raise SecateurError(f"unknown dataset '{name}'; known are {', '.join(entries)}.")
-    return resolved, entries[name]
+    return entries[name]
 
 
 def _datasets_of(run: str) -> tuple[str, dict[str, dict]]:

@@ -204,8 +204,3 @@ def _transfer(item: Mapping[str, Any], path: Path) -> None:
                 meter.add(len(piece))
         if missing is not None and meter.done < have + missing:
             raise _Broken(f"the transfer broke off after {meter.done} of {have + missing} bytes")
-
-
-def mirror_of(config: Mapping[str, Any] | None) -> str | None:
-    """The mirror folder: the config's `mirror`, else the environment's SECATEUR_MIRROR, else None."""
-    return (config or {}).get("mirror") or os.environ.get(MIRROR) or None
