@@ -72,13 +72,6 @@ def test_folder_hash_is_dvcs_own(tmp_path):
     assert pins.pinned_hashes(tmp_path / "folder.dvc") == {"folder": pins.folder_hash(tmp_path / "folder")}
 
 
-def test_snakemakes_mark_does_not_count(tmp_path):
-    store.make("moons", datasets()["moons"], tmp_path / "moons", REPOSITORY / "data.dvc")
-    (tmp_path / "moons" / ".snakemake_timestamp").touch()
-    assert pins.folder_hash(tmp_path / "moons") == pins.pinned_hashes(REPOSITORY / "data.dvc")["moons"]
-    assert ".snakemake_timestamp" in (REPOSITORY / ".dvcignore").read_text().split()
-
-
 labelled = st.lists(st.integers(0, 3), min_size=8, max_size=60).filter(
     lambda labels: min(np.bincount(labels)[np.unique(labels)]) >= 2
 )
