@@ -6,6 +6,7 @@ from torch import nn
 
 from relevance_by_hand import chain_relevance
 from secateur.ranking.network import Network
+from secateur.relevance import rules
 
 CHAINS = {
     "stride and padding": lambda: [
@@ -61,7 +62,10 @@ def relative(found, expected):
 @pytest.mark.parametrize("absorb", [True, False], ids=["absorb", "ignore"])
 @pytest.mark.parametrize("rule", ["zplus", "alpha2beta1", "epsilon", "gamma"])
 @pytest.mark.parametrize("chain", CHAINS)
-def test_every_layer_and_the_input(chain, rule, absorb):
+@pytest.mark.parametrize("block", [2**20, 10], ids=["whole", "in parts"])
+def test_every_layer_and_the_input(chain, rule, absorb, block, monkeypatch):
+    monkeypatch.setattr(rules, "_LINEAR_BLOCK", block)
+    monkeypatch.setattr(rules, "_CONVOLUTION_BLOCK", block)
     layers = CHAINS[chain]()
     model = nn.Sequential(*layers).double().eval()
     inputs = torch.randn(2, 2, 5, 5, dtype=torch.float64)
@@ -85,8 +89,7 @@ def test_rules_of_the_input_layer(first):
     network = Network(model, ["0", "2", "5"], inputs, torch.tensor([1]))
     option = {"rule": "zbox", "low": -3.0, "high": [3.0, 3.0]} if first == "zbox" else first
     (found,) = network.input_relevance({"default": "zplus", "input": option})
-    rules = [first, "", "zplus", "", "", "zplus"]
-    expected = chain_relevance(layers, inputs, 1, rules, absorb=False)
+    expected = chain_relevance(layers, inputs, 1, [first, "", "zplus", "", "", "zplus"], absorb=False)
     assert relative(found, expected[0]) < 1e-9
 
 
@@ -100,7 +103,27 @@ def test_a_composite_of_depths():
     network = Network(model, ["0", "2", "4", "6", "8"], inputs, torch.tensor([0]))
     composite = {"first": "zplus", "middle": "gamma", "last": "alpha2beta1", "classifier": {"linear": "epsilon"}}
     (found,) = network.relevance(composite, bias="absorb")
-    rules = ["zplus", "", "gamma", "", "gamma", "", "alpha2beta1", "", "epsilon"]
-    expected = chain_relevance(layers, inputs, 0, rules, absorb=True)
+    by_layer = ["zplus", "", "gamma", "", "gamma", "", "alpha2beta1", "", "epsilon"]
+    expected = chain_relevance(layers, inputs, 0, by_layer, absorb=True)
     for name in ("0", "2", "4", "6"):
         assert relative(found[name][0].flatten(), expected[int(name) + 1].flatten()) < 1e-9
+
+
+@pytest.mark.parametrize("rule", ["zplus", "alpha2beta1", "epsilon"])
+def test_every_start_is_a_sum_of_one_hot_starts(rule):
+    layers = CHAINS["pooling"]()
+    model = nn.Sequential(*layers).double().eval()
+    inputs = torch.randn(1, 2, 5, 5, dtype=torch.float64)
+    names = ["0", "3"]
+
+    def relevance(label, start):
+        (found,) = Network(model, names, inputs, torch.tensor([label])).relevance(rule, start=start)
+        return found
+
+    from_class = [relevance(label, "one-hot") for label in range(3)]
+    logits = model(inputs).detach().requires_grad_()
+    (slopes,) = torch.autograd.grad(logits.softmax(1)[0, 1], logits)  # of the true class's probability
+    for name in names:
+        contrast = sum(float(slopes[0, label]) * from_class[label][name] for label in range(3))
+        assert relative(relevance(1, "softmax-contrast")[name], contrast) < 1e-9
+        assert relative(relevance(1, "logit")[name], float(logits[0, 1]) * from_class[1][name]) < 1e-9

@@ -27,11 +27,12 @@ import torch
 from torch import Tensor
 
 from secateur.errors import SecateurError
-from secateur.relevance.operators import Linear, Operator
+from secateur.relevance.operators import Convolution, Linear, Operator
 
 NAMES = ("epsilon", "zplus", "alphabeta", "gamma", "flat", "zbox")
 BIASES = ("absorb", "ignore")
-_BLOCK = 2**20  # numbers of a linear layer's weight that are handled at once
+# Numbers of a weight that are handled at once. Convolutions are divided only where they stand for a linear layer.
+_LINEAR_BLOCK, _CONVOLUTION_BLOCK = 2**20, 2**22
 
 
 @dataclass(frozen=True)
@@ -125,18 +126,22 @@ def hand_down(
     `outputs` = operator.apply(inputs, weight, bias). Counting the forward pass, non-negative inputs cost two
     convolutions for epsilon, three for zplus, four for alphabeta and gamma; signed inputs five for zplus.
     """
-    if isinstance(operator, Linear) and rule.name != "epsilon" and weight.numel() > 2 * _BLOCK:
+    block = _LINEAR_BLOCK if isinstance(operator, Linear) else _CONVOLUTION_BLOCK
+    if rule.name != "epsilon" and weight.numel() > 2 * block and weight.shape[0] > 1 and _by_outputs(operator):
         # Part by part, so that no copy of a large weight is made, and its parts stay in the processor's cache.
         total = torch.zeros_like(inputs)
-        rows = max(1, _BLOCK // weight.shape[1])
+        rows = max(1, block // weight[0].numel())
+        channels = -1 if isinstance(operator, Linear) else 1
         for part in range(0, weight.shape[0], rows):
-            own = slice(part, part + rows)
-            own_bias = None if bias is None else bias[own]
-            total += hand_down(rule, operator, inputs, weight[own], own_bias, outputs[..., own], relevance[..., own])
+            size = min(rows, weight.shape[0] - part)
+            own_bias = None if bias is None else bias[part : part + size]
+            own_outputs, own_relevance = (signal.narrow(channels, part, size) for signal in (outputs, relevance))
+            total += hand_down(rule, operator, inputs, weight[part : part + size], own_bias, own_outputs, own_relevance)
         return total
     kept_bias = bias if rule.bias == "absorb" else None
-    if bias is not None and kept_bias is None and rule.name != "zplus":
-        outputs = outputs - operator.channels(bias, outputs)
+    copied = bias is not None and kept_bias is None and rule.name != "zplus"
+    if bias is not None and copied:
+        outputs = outputs - operator.channels(bias, outputs)  # a copy, which may be overwritten
     if rule.name == "epsilon":
         denominator = stabilise(outputs, rule.epsilon)
         return operator.transpose(torch.div(relevance, denominator, out=denominator), weight, inputs)
@@ -150,10 +155,6 @@ def hand_down(
             return operator.apply(inputs, upper, shift)
         return operator.apply(inputs.clamp(min=0), upper, shift).add_(operator.apply(inputs.clamp(max=0), lower))
 
-    def transposed(upper: Tensor, lower: Tensor) -> Tensor:
-        result = operator.transpose(p, upper, inputs)
-        return result if n is None else result.add_(operator.transpose(n, lower, inputs))
-
     above = contributions(up, down, None if kept_bias is None else kept_bias.clamp(min=0))
     below = None
     if rule.name != "zplus":
@@ -161,11 +162,27 @@ def hand_down(
         if operator.rows(weight).shape[1] <= 32:
             below = contributions(down, up, None if kept_bias is None else kept_bias.clamp(max=0))
         else:
-            below = (outputs - above).clamp_(max=0)
+            overwritten = outputs if copied and rule.name == "alphabeta" else None
+            below = torch.sub(outputs, above, out=overwritten).clamp_(max=0)
     p, n = _coefficients(rule, relevance, outputs, above, below)
+    del outputs, above, below  # each is as large as the layer's output: free before the transposed maps need room
     if not signed:
-        return transposed(up, down)
+        result = operator.transpose(p, up, inputs)
+        del p
+        return result if n is None else result.add_(operator.transpose(n, down, inputs))
+
+    def transposed(upper: Tensor, lower: Tensor) -> Tensor:
+        result = operator.transpose(p, upper, inputs)
+        return result if n is None else result.add_(operator.transpose(n, lower, inputs))
+
     return torch.where(inputs < 0, transposed(down, up), transposed(up, down))
+
+
+def _by_outputs(operator: Operator) -> bool:
+    """Whether the first dimension of the weight is the map's outputs, each of which has weights of its own."""
+    if isinstance(operator, Convolution):
+        return operator.groups == 1 and not operator.transposed
+    return isinstance(operator, Linear)
 
 
 def _coefficients(
