@@ -27,7 +27,7 @@ from zennit_relevance import canonical
 from secateur.machine import processor
 from secateur.ranking.network import Network
 
-NETWORKS = ("resnet18", "resnet50", "vgg16")
+NETWORKS = ("resnet18", "resnet50", "vgg16", "resnet18 with GELU")  # the last one has signed inputs everywhere
 UNIT = "gradient"
 
 
@@ -57,7 +57,13 @@ def by_zennit(model: nn.Module, composite: type, inputs: Tensor, labels: Tensor,
 def passes(name: str, samples: int, size: int, device: str, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
     """What is timed for one network: label -> a pass over one batch of random images."""
     torch.manual_seed(0)
-    model = timm.create_model(name).eval().requires_grad_(False).to(device, dtype)
+    architecture, _, activation = name.partition(" with ")
+    model = (
+        timm.create_model(architecture, act_layer=activation.lower() or None)
+        .eval()
+        .requires_grad_(False)
+        .to(device, dtype)
+    )
     inputs = torch.randn(samples, 3, size, size).to(device, dtype)
     labels = torch.arange(samples, device=device)
     folded = canonical(model, inputs[:1])
