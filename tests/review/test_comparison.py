@@ -106,7 +106,9 @@ def test_numbers_and_seeds_of_one_run_alone_are_named(first, second):
     found = compare(first, second)
     assert found.outcome == "not reproduced"
     named = {state: found.numbers.loc[found.numbers["state"] == state, "where"] for state in (ONLY_FIRST, ONLY_SECOND)}
-    assert len(named[ONLY_FIRST]) and named[ONLY_FIRST].str.contains("criterion lrp,").all()
+    curves = found.numbers[found.numbers["table"] == "curves"]
+    assert set(curves.loc[curves["where"].str.contains("criterion lrp,"), "state"]) == {ONLY_FIRST}
+    assert named[ONLY_FIRST].str.contains("criterion lrp,").all()
     assert len(named[ONLY_SECOND]) and named[ONLY_SECOND].str.contains("criterion weight,").all()
 
 

@@ -94,7 +94,7 @@ def _print(found: "Comparison", first: Path, second: Path) -> None:
 
     from secateur.review.numbers import MOVED, SPREAD, STATES
 
-    console = Console(highlight=False, soft_wrap=False, width=None if Console().is_terminal else 140)
+    console = Console(highlight=False, width=None if Console().is_terminal else 140)
     console.print(f"A  {first}\nB  {second}\n")
     for title, differences in (
         ("Configs differ", found.config), ("Made by", found.environment), ("Other data or networks", found.facts)

@@ -1,7 +1,7 @@
 """The numbers of a run: what its tables hold, seed by seed, and those of two runs side by side.
 
 A *number* is a measured quantity in one setting, e.g. the accuracy of study s, branch b, criterion c at rate r: as many
-values as there are seeds. Timings are no numbers here: they belong to the machine.
+values as there are seeds. Times and memory (the tables cost and latency) are no numbers here: they are the machine's.
 """
 
 from dataclasses import dataclass, field
@@ -17,8 +17,6 @@ from secateur.review.surroundings import Difference
 IDENTICAL, ROUNDING, SPREAD = "identical", "within rounding", "within the seeds' spread"
 MOVED, UNJUDGED, ONLY_FIRST, ONLY_SECOND = "moved", "not judged", "only in A", "only in B"
 STATES = (IDENTICAL, ROUNDING, SPREAD, MOVED, UNJUDGED, ONLY_FIRST, ONLY_SECOND)
-TIMINGS = ("cost", "latency")
-"""Tables that hold times and memory of a machine: never compared."""
 TOLERANCE = 1e-5
 """Relative difference that counts as rounding: what another processor's order of summation does to a float32 loss."""
 ALL = "all"
@@ -53,6 +51,11 @@ LAYOUTS = {
 
 
 def read(run: Path) -> dict[str, pd.DataFrame]:
+    """The tables of `LAYOUTS` that lie in `run`/tables; at least one, each with the columns that its layout needs.
+
+    Raises:
+        SecateurError: no table is there, or one cannot be read or lacks a column.
+    """
     found = {}
     for name, layout in LAYOUTS.items():
         path = run / "tables" / f"{name}.parquet"
@@ -97,6 +100,17 @@ class Side:
 
 
 def side(table: pd.DataFrame, layout: Layout, seeds: np.ndarray, path: Path) -> Side:
+    """The numbers of one table.
+
+    Args:
+        table: as `read` gives it.
+        layout: what its columns are.
+        seeds: all seeds that the run has; a number that lacks one of them is not whole.
+        path: where the table lies, for the error.
+
+    Raises:
+        SecateurError: a measurement is there twice.
+    """
     within = [*layout.keys, layout.block, *layout.repeats]
     if table.duplicated(within).any():
         raise SecateurError(f"{path}: the same measurement is there twice. Make it again.")
@@ -179,6 +193,7 @@ def alone(side: Side, name: str, state: str) -> list[pd.DataFrame]:
 
 
 def facts_that_differ(one: pd.DataFrame, two: pd.DataFrame, name: str, layout: Layout) -> list[Difference]:
+    """Facts of the table `name` that are not the same in both runs, for each study or 2-D set that both have."""
     found = []
     for column in layout.facts:
         for key in sorted(set(one[layout.keys[0]]) & set(two[layout.keys[0]])):
