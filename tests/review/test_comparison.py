@@ -118,6 +118,19 @@ def test_a_table_of_one_run_alone_is_named(first, second):
     assert found.files["tables/profiles.parquet"] == ONLY_FIRST and found.outcome == "not reproduced"
 
 
+def test_a_table_without_seeds_must_be_the_same(first, second):
+    units = pd.DataFrame({"study": "s", "layer": ["conv1", "conv2"], "units": [8, 16], "left_out": ["", None]})
+    for folder in (first, second):
+        units.to_parquet(folder / "tables" / "units.parquet")
+    assert compare(first, second).files["tables/units.parquet"] == "same bytes"
+    change(second, "units")(lambda table: table.iloc[::-1])
+    found = compare(first, second)
+    assert found.files["tables/units.parquet"] == "same values" and found.outcome == "identical"
+    change(second, "units")(lambda table: table.assign(units=9))
+    found = compare(first, second)
+    assert found.files["tables/units.parquet"] == MOVED and found.outcome == "not reproduced"
+
+
 def test_other_data_are_named(first, second):
     change(second)(lambda table: table.assign(test_samples=1999))
     found = compare(first, second)

@@ -107,12 +107,13 @@ def _print(found: "Comparison", first: Path, second: Path) -> None:
         counts = group["state"].value_counts()
         table.add_row(str(name), *(f"{counts.get(state, 0):,}" for state in present),
                       found.files[f"tables/{name}.parquet"])  # fmt: skip
-    computed: dict[str, list[str]] = {}
+    others: dict[tuple[str, str], list[str]] = {}
+    counted = {f"tables/{name}.parquet" for name in found.numbers["table"]}
     for name, state in found.files.items():
-        if name.startswith("statistics/"):
-            computed.setdefault(state, []).append(Path(name).stem)
-    for state, names in computed.items():
-        table.add_row(f"statistics: {', '.join(names)}", *["" for _ in present], state)
+        if name not in counted:
+            others.setdefault((Path(name).parent.name, state), []).append(Path(name).stem)
+    for (folder, state), names in others.items():
+        table.add_row(f"{folder}: {', '.join(names)}", *["" for _ in present], state)
     console.print(table)
     apart = found.numbers.assign(size=(found.numbers["difference"] / found.numbers["standard_error"]).abs())
     moved = apart[apart["state"] == MOVED].sort_values(["p", "size"], ascending=[True, False])

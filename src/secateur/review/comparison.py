@@ -9,8 +9,20 @@ import pandas as pd
 from secateur.analysis import shifts
 from secateur.files import md5
 from secateur.review import numbers, surroundings
-from secateur.review.numbers import IDENTICAL, LAYOUTS, MOVED, ONLY_FIRST, ONLY_SECOND, SPREAD, TOLERANCE, UNJUDGED
+from secateur.review.numbers import (
+    IDENTICAL,
+    LAYOUTS,
+    MOVED,
+    ONLY_FIRST,
+    ONLY_SECOND,
+    SPREAD,
+    TIMINGS,
+    TOLERANCE,
+    UNJUDGED,
+)
 from secateur.review.surroundings import Difference
+
+DIFFERENT = "other values, as its numbers"
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,7 @@ def compare(first: str | Path, second: str | Path, alpha: float = 0.05, toleranc
         f"tables/{name}.parquet": _bytes(first, second, str(name), set(of_table["state"]))
         for name, of_table in found.groupby("table", sort=False)
     }
+    files |= _tables_without_seeds(first / "tables", second / "tables")
     same = bool((found["state"] == IDENTICAL).all())
     files |= surroundings.statistics_files(first / "statistics", second / "statistics", same, tolerance)
     config, notes = surroundings.configs(first, second)
@@ -136,10 +149,29 @@ def _judged(found: pd.DataFrame, alpha: float) -> pd.DataFrame:
     return found[columns]
 
 
+def _tables_without_seeds(first: Path, second: Path) -> dict[str, str]:
+    """File → state of the tables that are neither numbers nor timings: they are the same, or have moved."""
+    names = {path.stem for folder in (first, second) for path in folder.glob("*.parquet")} - {*LAYOUTS, *TIMINGS}
+    found = {}
+    for name in sorted(names):
+        state = _bytes(first.parent, second.parent, name, set())
+        if state == DIFFERENT:
+            one, two = (pd.read_parquet(folder / f"{name}.parquet") for folder in (first, second))
+            columns = sorted(one.columns)
+            same = columns == sorted(two.columns) and _sorted(one, columns).equals(_sorted(two, columns))
+            state = "same values" if same else MOVED
+        found[f"tables/{name}.parquet"] = state
+    return found
+
+
+def _sorted(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    return table[columns].sort_values(columns).reset_index(drop=True)
+
+
 def _bytes(first: Path, second: Path, name: str, states: set[str]) -> str:
     paths = [run / "tables" / f"{name}.parquet" for run in (first, second)]
     if not all(path.exists() for path in paths):
         return ONLY_FIRST if paths[0].exists() else ONLY_SECOND
     if md5(paths[0]) == md5(paths[1]):
         return "same bytes"
-    return "same values" if states == {IDENTICAL} else "other values, as its numbers"
+    return "same values" if states == {IDENTICAL} else DIFFERENT

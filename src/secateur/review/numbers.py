@@ -19,6 +19,8 @@ MOVED, UNJUDGED, ONLY_FIRST, ONLY_SECOND = "moved", "not judged", "only in A", "
 STATES = (IDENTICAL, ROUNDING, SPREAD, MOVED, UNJUDGED, ONLY_FIRST, ONLY_SECOND)
 TOLERANCE = 1e-5
 """Relative difference that counts as rounding: what another processor's order of summation does to a float32 loss."""
+TIMINGS = ("cost", "latency")
+"""Tables that hold times and memory of a machine: never compared."""
 ALL = "all"
 """In place of a rate: the mean of a curve over all its rates."""
 
@@ -48,6 +50,7 @@ LAYOUTS = {
     "toy_stability": Layout(["dataset", "variant", "references", "samples_per_class", "criterion", "other", "measure",
                              "k"], "model_seed", ["mean", "std"]),
 }  # fmt: skip
+"""Table → layout. Every other table but the timings holds no seeds (`units`) and must be the same in both runs."""
 
 
 def read(run: Path) -> dict[str, pd.DataFrame]:
