@@ -15,7 +15,7 @@ from secateur.data.references import ALL, largest
 from secateur.data.store import check_kind
 from secateur.errors import SecateurError
 from secateur.files import read_json
-from secateur.models.build import check_architecture
+from secateur.models.build import check_architecture, weights_source
 from secateur.ranking.registry import describe, source_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -47,22 +47,25 @@ def resolve(config: Any) -> Config:
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     if not isinstance(config, dict):
         raise SecateurError(f"config: a mapping of keys to values is needed, found {type(config).__name__}.")
-    filled = _filled(copy.deepcopy(config), schema, schema)
+    filled = _filled(_with_recipes(copy.deepcopy(config)), schema, schema)
     errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda error: list(map(str, error.path)))
     if errors:
         raise SecateurError(_sentence(errors[0]))
     filled["criteria"] = [_criterion(item) for item in filled["criteria"]]
+    for backbone in filled["backbones"].values():
+        backbone["weights"] = weights_source(backbone["weights"])
     _check(filled)
     known = datasets(filled)
     for backbone in filled["backbones"].values():
-        source = known[backbone["weights"]["pretrain"]]
+        source = known.get(backbone["weights"].get("pretrain"), {})
         backbone.setdefault("colour", source.get("colour", "rgb"))
     return _in_order(filled)
 
 
 def datasets_of(config: Config) -> list[str]:
     """Names of all datasets that the run uses, in a fixed order."""
-    names = [backbone["weights"]["pretrain"] for backbone in config["backbones"].values()]
+    sources = [backbone["weights"] for backbone in config["backbones"].values()]
+    names = [source["pretrain"] for source in sources if "pretrain" in source]
     names += [study["dataset"] for study in config["studies"].values()]
     names += config.get("toy", {}).get("datasets", [])
     return list(dict.fromkeys(names))
@@ -159,6 +162,26 @@ def _criterion(item: str | dict[str, Any]) -> dict[str, Any]:
     return defaults | given
 
 
+def _with_recipes(config: Config) -> Config:
+    """The config with each study's own transfer recipe over the common one, before defaults fill the rest."""
+    training, studies = config.get("training"), config.get("studies")
+    common = training.get("transfer") if isinstance(training, dict) else None
+    for study in studies.values() if isinstance(studies, dict) and isinstance(common, dict) else ():
+        if isinstance(study, dict) and isinstance(study.get("transfer", {}), dict):
+            study["transfer"] = copy.deepcopy(common) | study.get("transfer", {})
+    return config
+
+
+def _check_weights(source: dict[str, str], key: str, config: Config) -> None:
+    if "pretrain" in source:
+        _check_dataset(source["pretrain"], f"{key}.pretrain", "images", config)
+    if "file" in source and not Path(source["file"]).is_file():
+        raise SecateurError(
+            f"{key}: there is no file '{source['file']}'. A path counts from the folder that the workflow is started "
+            "in; allowed are hub, hub@<revision>, {file: <path>} and {pretrain: <dataset>}."
+        )
+
+
 def _check(config: Config) -> None:
     """What a schema cannot say: names that must exist, rates that must rise, classes that must be large enough."""
     names = [item["name"] for item in config["criteria"]]
@@ -173,7 +196,7 @@ def _check(config: Config) -> None:
     _check_own_datasets(config)
     for name, backbone in config["backbones"].items():
         check_architecture(backbone["architecture"], f"backbones.{name}.architecture")
-        _check_dataset(backbone["weights"]["pretrain"], f"backbones.{name}.weights.pretrain", "images", config)
+        _check_weights(backbone["weights"], f"backbones.{name}.weights", config)
     for name, study in config["studies"].items():
         _check_dataset(study["dataset"], f"studies.{name}.dataset", "images", config)
         if study["backbone"] not in config["backbones"]:

@@ -32,6 +32,7 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
         "datasets": _datasets(config),
+        "backbones": [f"{path.stem}: {origin(read_json(path))}" for path in sorted(results.glob("backbones/*.json"))],
         "criteria": {item["name"]: describe(item["criterion"], config["criteria_path"]) for item in config["criteria"]},
     }
 
@@ -51,6 +52,15 @@ def _datasets(config: dict[str, Any]) -> list[str]:
             found[name] += f", {left_out} unreadable ones left out" if left_out else ""
             found[name] += f" ({about['citation']}; licence: {about['licence']})"
     return list(found.values())
+
+
+def origin(about: dict[str, Any]) -> str:
+    """Where a backbone's weights came from, in words; `about` is what models.backbones.make wrote of it."""
+    if about["source"] == "pretrain":
+        return f"{about['architecture']} pretrained on {about['dataset']} (test accuracy {about['accuracy']:.3f})"
+    place = about.get("repository") or about["file"]
+    revision = f" at {about['revision'][:12]}" if about.get("revision") else ""
+    return f"{about['architecture']} from {place}{revision} (SHA-256 {about['sha256'][:16]})"
 
 
 def commit() -> str:

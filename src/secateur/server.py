@@ -27,6 +27,7 @@ PRELOADED += [
     "timm.data",
     "secateur.models.transfer",
     "secateur.models.small",
+    "secateur.models.alexnet",
     "secateur.cli",
     "pandas",
     "scipy.stats",

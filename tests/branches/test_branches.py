@@ -20,7 +20,7 @@ from secateur.branches.retrain import retrain
 from secateur.branches.study import open_study
 from secateur.branches.units import units
 from secateur.errors import SecateurError
-from secateur.models import inputs, transfer
+from secateur.models import backbones, inputs, transfer
 from secateur.pruning.masking import masked
 from secateur.pruning.removal import all_channels, remaining, remove
 from secateur.pruning.selection import select
@@ -49,11 +49,14 @@ def made(tmp_path_factory):
     for name in ("digits_source", "digits_target"):
         prepared(name, folder)
     for backbone in config["backbones"]:
-        transfer.pretrain(config, backbone, folder / "digits_source", folder / f"{backbone}.safetensors")
+        backbones.make(
+            config, backbone, folder / "digits_source", folder / "state", folder / f"{backbone}.safetensors",
+            folder / f"{backbone}.json",
+        )  # fmt: skip
     for name, study in config["studies"].items():
         transfer.transfer(
             config, name, range(2), folder / "digits_target", folder / f"{study['backbone']}.safetensors",
-            folder / f"{name}.safetensors", folder / f"{name}.csv",
+            folder / "state", folder / f"{name}.safetensors", folder / f"{name}.csv", folder / "history.csv",
         )  # fmt: skip
     return config, folder
 

@@ -11,7 +11,7 @@ from secateur.branches.grid import TYPES, grid
 from secateur.branches.ranking import rank_study
 from secateur.branches.study import open_study
 from secateur.errors import SecateurError
-from secateur.models import transfer
+from secateur.models import backbones, transfer
 from secateur.pruning.masking import masked
 from secateur.pruning.selection import select
 from secateur.ranking import scorefile
@@ -34,10 +34,13 @@ def made(tmp_path_factory):
     torch.set_num_threads(1)
     for name in ("digits_source", "digits_target"):
         prepared(name, folder)
-    transfer.pretrain(config, "vgg_small", folder / "digits_source", folder / "vgg_small.safetensors")
+    backbones.make(
+        config, "vgg_small", folder / "digits_source", folder / "state", folder / "vgg_small.safetensors",
+        folder / "vgg_small.json",
+    )  # fmt: skip
     transfer.transfer(
         config, "digits_vgg", range(2), folder / "digits_target", folder / "vgg_small.safetensors",
-        folder / "models.safetensors", folder / "samples.csv",
+        folder / "state", folder / "models.safetensors", folder / "samples.csv", folder / "history.csv",
     )  # fmt: skip
     study = open_study(config, "digits_vgg", folder / "digits_target", folder / "models.safetensors")
     rank_study(study, "lrp", range(2), folder / "samples.csv", folder / "scores.safetensors")

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import timm
 import torch
+import yaml
 from torch.nn import functional
 
-from secateur.config import datasets
+from secateur.config import REPOSITORY, datasets, resolve
 from secateur.data import store
 from secateur.errors import SecateurError
-from secateur.models import build, evaluation, inputs, training, weights
+from secateur.models import backbones, build, evaluation, inputs, training, weights
 
-RECIPE = {"epochs": 3, "batch_size": 8, "learning_rate": 0.01, "weight_decay": 0.01, "label_smoothing": 0.0}
+TINY = yaml.safe_load((REPOSITORY / "tests/workflow/tiny.yaml").read_text(encoding="utf-8"))
+RECIPE = resolve(TINY)["training"]["transfer"] | {"epochs": 3, "batch_size": 8, "learning_rate": 0.01}
 SMALL = {"architecture": "vgg_small", "arguments": {}}
 RESIDUAL = {"architecture": "resnet18", "arguments": {"channels": [4, 8, 8, 8]}}
 
@@ -120,7 +122,7 @@ def test_a_transferred_backbone_keeps_its_own_head(tmp_path):
     source, target = build.create(SMALL, 5, 1, 0), build.create(SMALL, 3, 1, 1)
     weights.save(path, {0: source.state_dict()})
     head = target.get_classifier().weight.clone()
-    weights.load_into(target, path, skip="head.fc")
+    backbones.take_over(target, path)
     assert torch.equal(target.get_classifier().weight, head)
     assert torch.equal(target.features[0].weight, source.features[0].weight)
 

@@ -115,7 +115,7 @@ def test_usual_forms_of_weights_files_are_read(work: Path, tmp_path: Path, wrapp
     }
     torch.save(wrapped(halves), tmp_path / "weights.pth")
     network = build_unpruned("resnet18", SMALL | {"num_classes": 3})
-    load_weights(network, tmp_path / "weights.pth")
+    load_weights(network, "resnet18", SMALL, tmp_path / "weights.pth")
     assert torch.equal(network.conv1.weight, state["conv1.weight"].half().float())
 
 
@@ -141,7 +141,7 @@ def test_bad_weights_are_one_clear_error(work: Path, tmp_path: Path, capsys: pyt
         ("f.pth", "cannot be read"),
     ]:
         with pytest.raises(SecateurError, match=message):
-            load_weights(network, tmp_path / name)
+            load_weights(network, "resnet18", SMALL, tmp_path / name)
     assert "code was run" not in capsys.readouterr().out
 
 

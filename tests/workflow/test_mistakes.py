@@ -25,7 +25,7 @@ def test_a_wrong_config_is_one_error_before_any_job(empty_house):
 
 def test_the_demo_does_not_leak_into_a_config_of_ones_own(empty_house):
     planned = empty_house.planned()
-    assert planned["retrain"] == 3 and planned["pretrain"] == 1
+    assert planned["retrain"] == 3 and planned["backbone"] == 1
     demo = yaml.safe_load((empty_house.folder / "config/demo.yaml").read_text(encoding="utf-8"))
     assert empty_house.planned("config/demo.yaml")["retrain"] == len(demo["studies"]) * len(demo["criteria"])
 

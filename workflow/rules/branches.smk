@@ -83,12 +83,14 @@ rule retrain:
             "relevance",
             "pruning",
             "models",
+            "data/validation.py",
             "branches/retrain.py",
             "branches/study.py",
         ),
         settings=lambda wildcards: criterion_settings(
             wildcards.study, wildcards.criterion, "run", "retrain"
-        ),
+        )
+        | {"validation": resolved["training"]["validation"]},
         state=f"{RESULTS}/state/retrain/{{study}}/{{criterion}}/{{part}}",
         usage=f"{RESULTS}/usage/retrain/{{study}}-{{criterion}}-{{part}}.json",
     shell:

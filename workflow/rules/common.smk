@@ -142,11 +142,23 @@ def settings(*keys):
     return found
 
 
+def backbone_settings(name):
+    """`settings` of the job that makes a backbone's weights; a recipe counts only where it is trained."""
+    backbone = resolved["backbones"][name]
+    if "pretrain" not in backbone["weights"]:
+        return settings() | {"backbone": backbone}
+    recipe = {"recipe": resolved["training"]["pretrain"]}
+    return settings() | {"backbone": backbone} | recipe
+
+
 def study_settings(study, *keys):
-    """`settings`, with the study's own entry and its backbone's."""
+    """`settings`, with the study's own entry and its backbone's.
+
+    The entry comes without its recipe, on which the rule `transfer` alone depends; the others depend on its models.
+    """
     entry = resolved["studies"][study]
     return settings(*keys) | {
-        "study": entry,
+        "study": {key: value for key, value in entry.items() if key != "transfer"},
         "backbone": resolved["backbones"][entry["backbone"]],
     }
 
@@ -186,9 +198,12 @@ def dataset_of(wildcards):
 
 
 def source_of(wildcards):
-    """Folder of the dataset on which the backbone is pretrained, prepared for it."""
+    """What a backbone's weights are made of: the images that it is pretrained on, the user's file, or nothing."""
     backbone = resolved["backbones"][wildcards.backbone]
-    return str(layout.prepared(backbone["weights"]["pretrain"], backbone))
+    weights = backbone["weights"]
+    if "pretrain" in weights:
+        return [str(layout.prepared(weights["pretrain"], backbone))]
+    return [weights["file"]] if "file" in weights else []
 
 
 def backbone_of(wildcards):

@@ -1,14 +1,15 @@
-# Models: a backbone is trained on its source task, then transferred to each study's task once a seed; what of the
+# Models: a backbone is fetched, read or pretrained, then transferred to each study's task once a seed; what of the
 # network can be removed is found once.
 
 
-rule pretrain:
+rule backbone:
     input:
-        data=source_of,
+        source_of,
     output:
-        f"{RESULTS}/backbones/{{backbone}}.safetensors",
+        weights=f"{RESULTS}/backbones/{{backbone}}.safetensors",
+        about=f"{RESULTS}/backbones/{{backbone}}.json",
     log:
-        f"{RESULTS}/logs/pretrain/{{backbone}}.log",
+        f"{RESULTS}/logs/backbone/{{backbone}}.log",
     conda:
         "../../envs/conda.yaml"
     threads: resolved["threads"]
@@ -17,12 +18,17 @@ rule pretrain:
     params:
         config=CONFIG,
         code=code("models", "data/store.py"),
-        settings=lambda wildcards: settings("training")
-        | resolved["backbones"][wildcards.backbone],
-        usage=f"{RESULTS}/usage/pretrain/{{backbone}}.json",
+        settings=lambda wildcards: backbone_settings(wildcards.backbone),
+        data=lambda wildcards, input: (
+            f"--data {input[0]}"
+            if "pretrain" in resolved["backbones"][wildcards.backbone]["weights"]
+            else ""
+        ),
+        state=f"{RESULTS}/state/backbone",
+        usage=f"{RESULTS}/usage/backbone/{{backbone}}.json",
     shell:
-        "secateur --usage {params.usage} pretrain --config {params.config} --backbone {wildcards.backbone} "
-        "--data {input.data} --output {output} 2>&1 | tee {log}"
+        "secateur --usage {params.usage} backbone --config {params.config} --backbone {wildcards.backbone} "
+        "{params.data} --state {params.state} --output {output.weights} --about {output.about} 2>&1 | tee {log}"
 
 
 rule transfer:
@@ -32,6 +38,7 @@ rule transfer:
     output:
         models=f"{RESULTS}/models/{{study}}/{{part}}.safetensors",
         samples=f"{RESULTS}/samples/{{study}}/{{part}}.csv",
+        history=f"{RESULTS}/models/{{study}}/{{part}}.csv",
     log:
         f"{RESULTS}/logs/transfer/{{study}}/{{part}}.log",
     conda:
@@ -41,17 +48,23 @@ rule transfer:
         gpu=GPU,
     params:
         config=CONFIG,
-        code=code("models", "data/store.py", "data/references.py"),
-        settings=lambda wildcards: study_settings(wildcards.study, "training")
+        code=code("models", "data/store.py", "data/references.py", "data/validation.py"),
+        settings=lambda wildcards: study_settings(wildcards.study)
+        | {
+            "transfer": resolved["studies"][wildcards.study]["transfer"],
+            "validation": resolved["training"]["validation"],
+        }
         | {
             branch: resolved[branch]["samples_per_class"]
             for branch in ("fewshot", "retrain")
         },
+        state=f"{RESULTS}/state/transfer/{{study}}/{{part}}",
         usage=f"{RESULTS}/usage/transfer/{{study}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} transfer --config {params.config} --study {wildcards.study} "
         "--seeds {wildcards.part} --data {input.data} --backbone {input.backbone} "
-        "--models {output.models} --samples {output.samples} 2>&1 | tee {log}"
+        "--state {params.state} --models {output.models} --samples {output.samples} "
+        "--history {output.history} 2>&1 | tee {log}"
 
 
 rule units:
@@ -67,7 +80,13 @@ rule units:
     threads: resolved["threads"]
     params:
         config=CONFIG,
-        code=code("pruning", "models/build.py", "models/small.py", "branches/units.py"),
+        code=code(
+            "pruning",
+            "models/build.py",
+            "models/small.py",
+            "models/alexnet.py",
+            "branches/units.py",
+        ),
         settings=lambda wildcards: study_settings(wildcards.study, "scope"),
         usage=f"{RESULTS}/usage/units/{{study}}.json",
     shell:

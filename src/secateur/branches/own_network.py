@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from secateur import seeds as streams
@@ -15,9 +14,10 @@ from secateur.data import references
 from secateur.data.imagefolder import Files
 from secateur.errors import SecateurError
 from secateur.files import write_json, write_text
-from secateur.models import inputs
+from secateur.models import hub, inputs
+from secateur.models.build import weights_source
 from secateur.models.evaluation import Evaluation, evaluate
-from secateur.models.weights import misfits
+from secateur.models.weights import fit, read_checkpoint
 from secateur.progress import track
 from secateur.pruning.counting import Counts, Latency, count, disk_bytes, latency
 from secateur.pruning.duplication import duplicate
@@ -66,7 +66,7 @@ class Summary:
 def prune_own_network(
     *,
     architecture: str,
-    weights: Path,
+    weights: str | Path,
     data: Path,
     criterion: str,
     samples_per_class: int,
@@ -90,7 +90,7 @@ def prune_own_network(
 
     Args:
         architecture: timm's name (or "torchvision/<name>"); `arguments` go to the function that builds it.
-        weights: its weights: safetensors, or a file of torch.save that holds tensors only.
+        weights: its weights: a file (safetensors, or torch.save of tensors only), "hub" or "hub@<revision>".
         data: folder with train/ and test/ of one subfolder a class, or such a folder undivided (a fifth of each class,
             drawn by `seed`, is then the test split). Classes are numbered in the order of their names.
         criterion: a criterion's name; `criteria` are folders searched for it besides the built-in one, `options`
@@ -111,7 +111,7 @@ def prune_own_network(
     train, test = splits(Path(data), seed)
     settings = {**(arguments or {}), "num_classes": len(train.classes)}
     model = build_unpruned(architecture, settings)
-    load_weights(model, Path(weights))
+    load_weights(model, architecture, settings, weights)
     model = model.to(inputs.device(device)).eval()
     on = next(model.parameters()).device
     prepare, input_size = preparation(model, int(settings.get("in_chans", 3)), size)
@@ -216,39 +216,26 @@ def text(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Load a user's weights file into `model`, strictly: every tensor must be there and fit.
+def load_weights(model: nn.Module, architecture: str, arguments: Mapping[str, Any], weights: str | Path) -> None:
+    """Load weights into `model`, strictly, head included: every tensor must be there and fit.
 
-    safetensors, or torch.save of tensors (nothing else is unpickled), alone or under "state_dict" or "model", with or
-    without the prefix "module." of parallel training. Any precision; the network computes in float32.
+    Args:
+        model: what `architecture` and `arguments` built.
+        weights: "hub", "hub@<revision>", or a file; see `models.weights.read_checkpoint`.
 
-    Raises SecateurError for an unreadable file, or tensors that are missing, surplus or of another shape.
+    Raises SecateurError for weights that cannot be fetched or read, or that do not fit.
     """
-    try:
-        if path.suffix == ".safetensors":
-            found: Any = load_file(path)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises many kinds for foreign or truncated files
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SecateurError(
-            f"--weights: {path} cannot be read ({reason[:200]}). Needed is a safetensors file, or a state dict "
-            "written by torch.save; a whole pickled network is not loaded, as it could run any code."
-        ) from None
-    for key in ("state_dict", "model"):
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
-        raise SecateurError(f"--weights: {path} holds no state dict (a dictionary of names and tensors).")
-    state = {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
-    problems = misfits(model, state)
-    if problems:
-        shown = "; ".join(problems[:6]) + (f"; and {len(problems) - 6} more" if len(problems) > 6 else "")
-        raise SecateurError(
-            f"--weights: {path} does not fit the network: {shown}. The architecture, its arguments and the number of "
-            "classes (one folder each) must be those that the weights were trained with."
-        )
-    model.load_state_dict(state)
+    source = weights_source(str(weights))
+    if "hub" in source:
+        others = {key: value for key, value in arguments.items() if key != "num_classes"}
+        state, _ = hub.fetch(architecture, others, source["hub"], "--weights")
+    else:
+        state = read_checkpoint(source["file"], "--weights")
+    hint = (
+        "The architecture, its arguments and the number of classes (one folder each) must be those that the weights "
+        "were trained with."
+    )
+    fit(model, state, f"--weights: those of {weights}", hint)
 
 
 def _evaluate(

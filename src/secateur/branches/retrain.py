@@ -4,13 +4,13 @@ Every round ranks the network of that round, unless the criterion's entry says `
 after its last finished round.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from secateur import seeds as streams
@@ -19,6 +19,8 @@ from secateur.branches.study import Study, write_curve
 from secateur.errors import SecateurError
 from secateur.files import md5, read_json, write_json
 from secateur.models import training, weights
+from secateur.models.checkpoint import fingerprint
+from secateur.models.transfer import parts
 from secateur.progress import track
 from secateur.pruning.removal import Kept, all_channels, remaining, remove, removed_units, shrink
 from secateur.pruning.selection import select
@@ -42,8 +44,8 @@ class Round:
 def retrain(study: Study, criterion: str, seeds: Sequence[int], samples: Path, state: Path, output: Path) -> None:
     """Prune and fine-tune the study's models step by step and write their curves.
 
-    The fine-tuning budget and the order of its samples depend on study, seed and round only: they are the same for
-    every criterion.
+    The fine-tuning's budget, its images and their order depend on study, seed and round only: they are the same for
+    every criterion. It trains on what the transfer trained on and ends with its last epoch: no split chooses.
 
     Args:
         study: what to prune.
@@ -109,7 +111,9 @@ def _step(
     model = remove(before.model, before.groups, selection)
     groups = shrink(before.groups, selection)
     order = streams.derive(study.config["run_seed"], "finetune", study.name, seed, number)
-    training.train(model, study.train_inputs, study.train_labels, study.config["retrain"]["finetune"], order)
+    trained_on, _ = parts(study.config, study.name, study.dataset.train_labels, seed)
+    images, labels = study.train_inputs.subset(trained_on), study.train_labels[torch.from_numpy(trained_on)]
+    training.train(model, images, labels, study.config["retrain"]["finetune"], order)
     key = {"seed": seed, "samples_per_class": samples_per_class, "round": number, "rate": rate}
     counted = {"units_total": total, "units_removed": total - sum(group.size for group in groups)}
     row = key | counted | study.measure(model)
@@ -165,8 +169,6 @@ class State:
 
 def _fingerprint(study: Study, criterion: str, samples: Path) -> str:
     """Hash of all that a round depends on: the config, the models, the reference samples and Secateur's own sources."""
-    parts = [json.dumps(study.config, sort_keys=True), study.name, criterion, md5(study.models), md5(samples)]
-    folders = [Path(__file__).parent.parent, *map(Path, study.config["criteria_path"])]
-    parts += [md5(path) for folder in folders for path in sorted(folder.rglob("*.py"))]
-    parts.append(md5(registry.path_of(entry_of(study, criterion)["criterion"], study.config["criteria_path"])))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    depends_on = [json.dumps(study.config, sort_keys=True), study.name, criterion, md5(study.models), md5(samples)]
+    depends_on.append(md5(registry.path_of(entry_of(study, criterion)["criterion"], study.config["criteria_path"])))
+    return fingerprint(depends_on, study.config["criteria_path"])

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from secateur.data import references, store
 from secateur.files import replacing
 from secateur.models import inputs
+from secateur.models.backbones import fresh
 from secateur.models.evaluation import evaluate
 from secateur.models.inputs import Images
-from secateur.models.transfer import example_input, fresh, load_task_model
+from secateur.models.transfer import example_input, load_task_model
 from secateur.pruning import unitfile
 from secateur.pruning.counting import Counter
 from secateur.pruning.units import UnitGroup, find_unit_groups, in_scope

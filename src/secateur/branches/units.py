@@ -8,7 +8,8 @@ import pandas as pd
 from secateur.branches.study import scope_of
 from secateur.data import store
 from secateur.files import replacing
-from secateur.models.transfer import example_input, fresh
+from secateur.models.backbones import fresh
+from secateur.models.transfer import example_input
 from secateur.pruning import unitfile
 from secateur.pruning.units import OUTSIDE, analyse, in_scope
 

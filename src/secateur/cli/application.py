@@ -1,5 +1,6 @@
 """What all subcommands share: the application, its common options and how a job is opened."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Which filters can this network lose? A benchmark of pruning criteria. "
     "The whole benchmark runs with `snakemake --cores all`; each stage can also be run by hand. "
-    "Stages in order: data fetch, data make, data prepare, units, pretrain, transfer, rank (or case and gather), "
+    "Stages in order: data fetch, data make, data prepare, backbone, units, transfer, rank (or case and gather), "
     "fewshot, grid, retrain, toy, cost, latency, collect, statistics, figures, report.",
 )
 
@@ -54,6 +55,8 @@ def opened(config: Path) -> dict[str, Any]:
 
     from secateur.config import read
 
+    # What PyTorch asks for to be deterministic on CUDA; it counts only if it is there before the first use of the card.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     resolved = read(config)
     torch.set_num_threads(resolved["threads"])
     torch.use_deterministic_algorithms(True, warn_only=True)

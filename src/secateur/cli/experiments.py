@@ -26,18 +26,20 @@ from secateur.errors import SecateurError
 
 
 @app.command()
-def pretrain(
+def backbone(
     config: ConfigOption,
     backbone: Annotated[str, typer.Option(help="Name of the backbone in the config.")],
-    data: DataOption,
+    state: Annotated[Path, typer.Option(help="Folder for an unfinished pretraining, from which a killed job goes on.")],
     output: Annotated[Path, typer.Option(help="Weights to write (safetensors).")],
+    about: Annotated[Path, typer.Option(help="Where they came from, to write (JSON).")],
+    data: Annotated[Path | None, typer.Option(help="Folder of the dataset to pretrain on, if it is.")] = None,
 ) -> None:
-    """Train a backbone on its source dataset."""
-    from secateur.models import transfer as stage
+    """Fetch, read or pretrain a backbone's weights."""
+    from secateur.models import backbones as stage
 
     resolved = opened(config)
     with usage.work():
-        line = stage.pretrain(resolved, known(resolved, "backbones", backbone), data, output)
+        line = stage.make(resolved, known(resolved, "backbones", backbone), data, state, output, about)
     said(f"{line}; wrote {output}")
 
 
@@ -47,17 +49,20 @@ def transfer(
     study: StudyOption,
     seeds: SeedsOption,
     data: DataOption,
-    backbone: Annotated[Path, typer.Option(help="Weights of the backbone, as `secateur pretrain` writes them.")],
+    backbone: Annotated[Path, typer.Option(help="Weights of the backbone, as `secateur backbone` writes them.")],
+    state: Annotated[Path, typer.Option(help="Folder for unfinished training, from which a killed job goes on.")],
     models: Annotated[Path, typer.Option(help="Weights of the task models to write (safetensors).")],
     samples: Annotated[Path, typer.Option(help="Reference samples to write (CSV).")],
+    history: Annotated[Path, typer.Option(help="What each epoch measured, to write (CSV).")],
 ) -> None:
     """Fine-tune the backbone to the study's task for every seed, and draw the reference samples."""
     from secateur.models import transfer as stage
 
     resolved = opened(config)
     with usage.work():
-        stage.transfer(resolved, known(resolved, "studies", study), seed_range(seeds), data, backbone, models, samples)
-    said(f"wrote {models} and {samples}")
+        name = known(resolved, "studies", study)
+        stage.transfer(resolved, name, seed_range(seeds), data, backbone, state, models, samples, history)
+    said(f"wrote {models}, {samples} and {history}")
 
 
 @app.command()

@@ -66,7 +66,7 @@ def check(
 @app.command()
 def prune(
     arch: Annotated[str, typer.Option(help="timm's name of the architecture, or torchvision/<name>.")],
-    weights: Annotated[Path, typer.Option(help="Its weights: safetensors, or a file of torch.save with tensors only.")],
+    weights: Annotated[str, typer.Option(help="Its weights: a file (safetensors or torch.save of tensors), or hub.")],
     data: Annotated[Path, typer.Option(help="Images: train/ and test/ of a folder a class, or one undivided.")],
     rate: Annotated[float, typer.Option(help="Share of the units (or of the budget) to remove, at least 0, below 1.")],
     out: Annotated[Path, typer.Option(help="Folder for the pruned network and the summary.")],

@@ -9,6 +9,8 @@ from typing import Any
 
 from secateur.errors import SecateurError
 
+MAIN = "main"
+"""The revision that is whatever the hub holds today."""
 REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
 
 
@@ -20,6 +22,25 @@ def architectures() -> tuple[str, ...]:
     folders = [Path(specification.submodule_search_locations[0]) / "models", Path(__file__).parent]
     texts = (path.read_text(encoding="utf-8") for folder in folders for path in sorted(folder.glob("*.py")))
     return tuple(sorted({name for text in texts for name in REGISTERED.findall(text)}))
+
+
+def weights_source(given: str | dict[str, str]) -> dict[str, str]:
+    """Where weights come from, as a mapping of one key: `hub` (a revision), `file` (a path), `pretrain` (a dataset).
+
+    As text it is "hub", "hub@<revision>" or a path.
+    """
+    if not isinstance(given, str):
+        return given
+    place, at, revision = given.partition("@")
+    if place == "hub" and (revision or not at):
+        return {"hub": revision or MAIN}
+    return {"file": given}
+
+
+def register_own() -> None:
+    """Make our own architectures known to timm; needed once before one of them is built by its name."""
+    import secateur.models.alexnet
+    import secateur.models.small  # noqa: F401
 
 
 def check_architecture(name: str, key: str) -> None:
@@ -42,8 +63,7 @@ def create(backbone: dict[str, Any], classes: int, channels: int, seed: int) -> 
     import timm
     import torch
 
-    import secateur.models.small  # noqa: F401 (registers our own architectures with timm)
-
+    register_own()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
@@ -60,6 +80,23 @@ def create(backbone: dict[str, Any], classes: int, channels: int, seed: int) -> 
 def arguments(backbone: dict[str, Any]) -> dict[str, Any]:
     """The config's `arguments` with lists as tuples, as timm expects them."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in backbone["arguments"].items()}
+
+
+def head_prefixes(network: Any) -> tuple[str, ...]:
+    """Beginnings of the names of the classifier's tensors: they belong to a task and are not transferred."""
+    classifier = network.get_classifier()
+    heads = classifier if isinstance(classifier, tuple | list) else (classifier,)  # distilled networks have two
+    return tuple(f"{name}." for name, module in network.named_modules() if any(module is head for head in heads))
+
+
+def input_layers(network: Any) -> tuple[str, ...]:
+    """Names of the convolutions that read the image, as timm states them; else the first convolution there is."""
+    import torch
+
+    stated = (getattr(network, "pretrained_cfg", None) or {}).get("first_conv")
+    if stated:
+        return (stated,) if isinstance(stated, str) else tuple(stated)
+    return next(((name,) for name, module in network.named_modules() if isinstance(module, torch.nn.Conv2d)), ())
 
 
 def reset_head(network: Any, classes: int, seed: int) -> None:

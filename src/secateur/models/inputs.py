@@ -62,6 +62,11 @@ class Images:
         return 4
 
     @property
+    def home(self) -> torch.device:
+        """Where the bytes lie; indices that lie there too are used without waiting."""
+        return self._pixels.device
+
+    @property
     def resident(self) -> bool:
         """Whether the bytes lie where the batches go."""
         return self._pixels.device.type == self.device.type
@@ -70,15 +75,17 @@ class Images:
         """A view of some of the images: no byte is copied."""
         view = object.__new__(Images)
         view.__dict__.update(self.__dict__)
-        view._rows = torch.arange(len(self))[_index(index)] if self._rows is None else self._rows[_index(index)]
+        rows = torch.arange(len(self), device=self.home) if self._rows is None else self._rows
+        chosen = _index(index)
+        view._rows = rows[chosen.to(self.home) if isinstance(chosen, Tensor) else chosen]
         return view
 
     def __getitem__(self, index: Index) -> Tensor:
         chosen = _index(index)
-        if self._rows is not None:
-            chosen = self._rows[chosen.cpu() if isinstance(chosen, Tensor) else chosen]
         if isinstance(chosen, Tensor):
-            chosen = chosen.to(self._pixels.device)
+            chosen = chosen.to(self.home)
+        if self._rows is not None:
+            chosen = self._rows[chosen]
         found = self._pixels[chosen].to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         floats = found.to(torch.float32, memory_format=torch.contiguous_format)
         return floats.div_(255).sub_(self._mean).div_(self._std)

@@ -1,93 +1,102 @@
-"""From a source task to a target task: pretraining a backbone, and the task model of every seed."""
+"""From a source task to a target task: the task model of every seed, and its reference samples."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from secateur import seeds as streams
-from secateur.data import references, store
-from secateur.models import build, evaluation, inputs, training, weights
+from secateur.data import references, store, validation
+from secateur.files import md5, replacing
+from secateur.models import build, inputs, training, weights
+from secateur.models.backbones import fresh, take_over
+from secateur.models.checkpoint import Checkpoint, fingerprint, of_data
 from secateur.progress import track
 
 
-def pretrain(config: dict[str, Any], backbone_name: str, data: Path, output: Path) -> str:
-    """Train a backbone from scratch on its source dataset, prepared for it in `data`; write its weights to `output`.
-
-    Returns:
-        One line that says how good it became.
-    """
-    on = inputs.device(config["device"])
-    dataset = store.load(data)
-    network = fresh(config, backbone_name, dataset).to(on)
-    images = inputs.images(dataset, "train", on)
-    labels = inputs.labels(dataset.train_labels, on)
-    seed = streams.derive(config["run_seed"], "pretrain", backbone_name)
-    training.train(network, images, labels, config["training"]["pretrain"], seed)
-    found = evaluation.evaluate(
-        network,
-        inputs.images(dataset, "test", on),
-        inputs.labels(dataset.test_labels, on),
-        len(dataset.classes),
-    )
-    weights.save(output, {0: network.state_dict()})
-    return f"{backbone_name} on {dataset.name}: test accuracy {found.accuracy:.3f} (n = {found.samples})"
-
-
-def fresh(config: dict[str, Any], backbone_name: str, dataset: store.Dataset) -> nn.Module:
-    """The backbone with random weights and a head for `dataset`, on the CPU."""
-    return build.create(
-        config["backbones"][backbone_name],
-        len(dataset.classes),
-        dataset.train_inputs.shape[-1],
-        streams.derive(config["run_seed"], "initialisation", backbone_name),
-    )
-
-
 def transfer(
-    config: dict[str, Any], study: str, seeds: Sequence[int], data: Path, backbone: Path, models: Path, samples: Path
+    config: dict[str, Any],
+    study: str,
+    seeds: Sequence[int],
+    data: Path,
+    backbone: Path,
+    state: Path,
+    models: Path,
+    samples: Path,
+    history: Path,
 ) -> None:
-    """Fine-tune the pretrained backbone to the study's task once a seed, and draw each seed's reference samples.
+    """Fine-tune the backbone to the study's task once a seed, and draw each seed's reference samples.
 
-    A seed varies the head's initialisation, the order of the training samples and the draw of reference samples.
+    A seed varies the head's initialisation, the validation part, the order of the training samples, their augmentation
+    and the draw of reference samples. The validation part chooses the epoch; the test split is not read.
 
     Args:
         config: the run's resolved config.
         study: name of the study.
         seeds: the seeds of this job.
         data: folder of the target dataset, prepared for the backbone.
-        backbone: weights written by `pretrain`.
+        backbone: weights, as `backbones.make` writes them.
+        state: folder for the states of unfinished training, from which a killed job goes on; emptied at the end.
         models: written: the weights of every seed.
         samples: written: the reference samples of every seed, as CSV.
+        history: written: CSV of every seed's epochs, as `training.Epoch` has them, and whether each was `chosen`.
     """
-    backbone_name = config["studies"][study]["backbone"]
     on = inputs.device(config["device"])
     dataset = store.load(data)
-    images = inputs.images(dataset, "train", on)
-    labels = inputs.labels(dataset.train_labels, on)
+    images, labels = inputs.images(dataset, "train", on), inputs.labels(dataset.train_labels, on)
+    recipe = config["studies"][study]["transfer"]
     most = references.largest(config["fewshot"]["samples_per_class"] + config["retrain"]["samples_per_class"])
+    settings = [config["backbones"][config["studies"][study]["backbone"]], recipe, config["training"]["validation"]]
+    whole = fingerprint([json.dumps(settings, sort_keys=True), md5(backbone), of_data(data), str(on)])
     states: dict[int, dict[str, Tensor]] = {}
-    draws = {}
+    draws, rows = {}, []
     for seed in track(seeds, len(seeds), f"transfer {study}"):
-        network = fresh(config, backbone_name, dataset)
-        weights.load_into(network, backbone, skip=head_prefix(network))
-        build.reset_head(network, len(dataset.classes), streams.derive(config["run_seed"], "head", study, seed))
-        network.to(on)
-        order = streams.derive(config["run_seed"], "transfer", study, seed)
-        training.train(network, images, labels, config["training"]["transfer"], order)
-        states[seed] = network.state_dict()
+        network = _begun(config, study, dataset, backbone, seed).to(on)
+        trained_on, held_out = parts(config, study, dataset.train_labels, seed)
+        epochs, chosen = training.train(
+            network,
+            images.subset(trained_on),
+            labels[torch.from_numpy(trained_on)],
+            recipe,
+            streams.derive(config["run_seed"], "transfer", study, seed),
+            validation=(images.subset(held_out), labels[torch.from_numpy(held_out)]) if len(held_out) else None,
+            checkpoint=Checkpoint(state / f"{seed}.pt", f"{whole} {config['run_seed']} {seed}"),
+        )
+        states[seed] = {name: value.cpu() for name, value in network.state_dict().items()}
+        rows += [{"seed": seed, **asdict(epoch), "chosen": epoch.epoch == chosen} for epoch in epochs]
         draws[seed] = references.draw(
             dataset.train_labels, most, streams.derive(config["run_seed"], "reference", study, seed)
         )
     weights.save(models, states)
     references.write(samples, draws)
+    columns = ["seed", *training.Epoch.__dataclass_fields__, "chosen"]
+    with replacing(history) as temporary:
+        pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False)
+    for path in state.glob("*.pt"):
+        path.unlink()
 
 
-def head_prefix(network: nn.Module) -> str:
-    """Dotted name of the timm network's classifier: its weights are not transferred."""
-    return next(name for name, module in network.named_modules() if module is network.get_classifier())  # type: ignore[operator]
+def _begun(config: dict[str, Any], study: str, dataset: store.Dataset, backbone: Path, seed: int) -> nn.Module:
+    """The network before its first step: the backbone's weights, and the seed's own head."""
+    network = fresh(config, config["studies"][study]["backbone"], dataset)
+    take_over(network, backbone)
+    build.reset_head(network, len(dataset.classes), streams.derive(config["run_seed"], "head", study, seed))
+    return network
+
+
+def parts(config: dict[str, Any], study: str, labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Positions in the training split that a seed's networks are trained on, and those that are held out.
+
+    Both in the transfer and when a pruned network is fine-tuned: it sees no image that the unpruned one did not.
+    """
+    draw = streams.derive(config["run_seed"], "validation", study, seed)
+    return validation.divide(labels, config["training"]["validation"], draw)
 
 
 def load_task_model(config: dict[str, Any], study: str, dataset: store.Dataset, models: Path, seed: int) -> nn.Module:

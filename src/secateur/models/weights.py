@@ -1,9 +1,12 @@
-"""Weights of several seeds of one network in one safetensors file: tensors "<seed>/<name>"."""
+"""Weights on disk: those of several seeds in one safetensors file ("<seed>/<name>"), and files that users bring."""
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
@@ -21,32 +24,37 @@ def save(path: str | Path, states: dict[int, dict[str, Tensor]]) -> None:
         save_file(tensors, temporary)
 
 
-def load_into(network: nn.Module, path: str | Path, seed: int = 0, skip: str | None = None) -> None:
-    """Load one seed's weights into `network`, strictly: every tensor must be there and fit.
-
-    Args:
-        network: receives the weights.
-        path: file written by `save`.
-        seed: which of its states.
-        skip: prefix of tensors that keep their own values (the head, when a backbone is transferred).
+def load(path: str | Path, seed: int = 0) -> dict[str, Tensor]:
+    """One seed's state dict from a file written by `save`, empty where the file has none of that seed.
 
     Raises:
-        SecateurError: an unreadable file, or tensors that are missing, surplus or of another shape (all are listed).
+        SecateurError: an unreadable file.
     """
     prefix = f"{seed}/"
     try:
         with safe_open(path, framework="pt") as opened:
             names = [name for name in opened.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a dict)
-            state = {name.removeprefix(prefix): opened.get_tensor(name) for name in names}
+            return {name.removeprefix(prefix): opened.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise SecateurError(f"{path}: not a readable weights file ({error}). Remove it and run again.") from None
-    if skip is not None:
-        own = network.state_dict()
-        state = {name: value for name, value in state.items() if not name.startswith(skip)}
-        state |= {name: value for name, value in own.items() if name.startswith(skip)}
+
+
+def load_into(network: nn.Module, path: str | Path, seed: int = 0) -> None:
+    """Load one seed's weights from a file written by `save` into `network`, strictly: see `fit`."""
+    fit(network, load(path, seed), f"{path}: the weights of seed {seed}")
+
+
+def fit(network: nn.Module, state: dict[str, Tensor], what: str, hint: str = "") -> None:
+    """Load `state` into `network`: every tensor must be there and fit. Its precision becomes the network's.
+
+    Raises:
+        SecateurError: "`what` do not fit the network" with a list of what is missing, surplus or of another shape (the
+            first six, and how many more there are), and `hint` behind it.
+    """
     problems = misfits(network, state)
     if problems:
-        raise SecateurError(f"{path}: the weights of seed {seed} do not fit the network: {'; '.join(problems)}.")
+        shown = "; ".join(problems[:6]) + (f"; and {len(problems) - 6} more" if len(problems) > 6 else "")
+        raise SecateurError(f"{what} do not fit the network: {shown}.{hint and ' ' + hint}")
     network.load_state_dict(state)
 
 
@@ -62,3 +70,42 @@ def misfits(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
             if name in state and state[name].shape != own[name].shape
         ]
     )
+
+
+def read_checkpoint(path: str | Path, key: str) -> dict[str, Tensor]:
+    """The state dict in a weights file of the user's.
+
+    safetensors, or torch.save of tensors (nothing else is unpickled), alone or under "state_dict" or "model", with or
+    without the prefix "module." of parallel training. Any precision.
+
+    Args:
+        path: the file; whatever does not end in .safetensors is read by torch.load.
+        key: the option or config key that named it, for the error.
+
+    Raises:
+        SecateurError: an unreadable file, or one without a state dict.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".safetensors":
+            found: Any = load_file(path)
+        else:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises many kinds for foreign or truncated files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SecateurError(
+            f"{key}: {path} cannot be read ({reason[:200]}). Needed is a safetensors file, or a state dict "
+            "written by torch.save; a whole pickled network is not loaded, as it could run any code."
+        ) from None
+    for name in ("state_dict", "model"):
+        if isinstance(found, dict) and isinstance(found.get(name), dict):
+            found = found[name]
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise SecateurError(f"{key}: {path} holds no state dict (a dictionary of names and tensors).")
+    return {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, as model hubs state it."""
+    with Path(path).open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

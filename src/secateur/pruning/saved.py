@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.files import md5, read_json, replacing, write_json
+from secateur.models.build import register_own
 from secateur.pruning.cutting import head_inputs, resize, restate_head
 from secateur.pruning.operations import BATCH_NORMS, is_layer, layer_size
 from secateur.pruning.removal import Kept
@@ -107,8 +108,7 @@ def build_unpruned(architecture: str, arguments: Mapping[str, Any]) -> nn.Module
             return torchvision.models.get_model(architecture.removeprefix("torchvision/"), weights=None, **settings)
         import timm
 
-        import secateur.models.small  # noqa: F401 (registers our own architectures with timm)
-
+        register_own()
         return timm.create_model(architecture, pretrained=False, **settings)
     except (RuntimeError, TypeError, ValueError) as error:
         raise SecateurError(
