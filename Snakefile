@@ -46,6 +46,7 @@ rule all:
         f"{RESULTS}/report.html",
         # Named here too, since Snakemake does not miss a deleted file that only files already made depend on.
         ranked(),
+        redrawn(),
         measured(),
 
 

@@ -14,6 +14,7 @@ from secateur.files import write_text
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "statistics.md"
 SEEDS = (5, 6, 8, 10, 15, 20)
+STUDIES = (1, 2, 4, 6, 8, 12)
 BEYOND = (0.005, 0.01, 0.02, 0.03)
 RUNS, MOVED = (4, 5, 6, 8), (1.0, 2.0, 3.0)
 """Seeds of each of two runs that are compared, and by how many standard deviations a criterion moved."""
@@ -42,6 +43,13 @@ def tables(simulations: int) -> dict[str, str]:
             for words in calibration.SITUATIONS
         ],
     )
+    found["over-studies"] = table(
+        ["the truth", *(f"{count} studies" for count in STUDIES)],
+        [
+            ["“better” claimed, all criteria equal on average over studies",
+             *(share(calibration.false_over_studies(count, simulations)) for count in STUDIES)],
+        ],
+    )  # fmt: skip
     found["power"] = table(
         ["true difference beyond the margin, in standard deviations of one criterion", *seeds],
         [
@@ -54,6 +62,8 @@ def tables(simulations: int) -> dict[str, str]:
         [
             ["any of 6 pairs of 4 criteria, Wilcoxon with Holm",
              *(share(calibration.false_pairs(count, 4, simulations)) for count in SEEDS)],
+            ["any of 6 pairs of 4 criteria, permutations with Holm",
+             *(share(calibration.false_pairs(count, 4, simulations, test="permutation")) for count in SEEDS)],
             ["Friedman and Iman–Davenport, 4 criteria",
              *(share(calibration.false_friedman(count, 4, simulations)) for count in SEEDS)],
             ["Friedman and Iman–Davenport, 8 criteria",
@@ -85,10 +95,10 @@ def main() -> None:
     text = PAGE.read_text(encoding="utf-8")
     for name, found in made.items():
         print(f"{name}\n{found}\n")
-        mark = rf"(<!-- {name} -->\n).*?(\n<!-- end -->)"
+        mark = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         if options.write and not re.search(mark, text, flags=re.DOTALL):
             sys.exit(f"{PAGE}: the mark <!-- {name} --> … <!-- end --> is missing.")
-        text = re.sub(mark, lambda match, found=found: match[1] + found + match[2], text, flags=re.DOTALL)
+        text = re.sub(mark, lambda match, found=found: match[1] + found + "\n" + match[2], text, flags=re.DOTALL)
     if options.write:
         write_text(PAGE, text)
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from secateur.config import parts
+from secateur.config import is_rule, parts
+from secateur.data.references import ALL
 
 
 def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
@@ -39,6 +40,23 @@ def prepared(dataset: str, backbone: dict[str, Any]) -> Path:
 def rankings(config: dict[str, Any]) -> list[Path]:
     """Score files of every study, criterion and part, relative to results/<run>/."""
     return [Path("rankings", f"{job}.safetensors") for job in _jobs(config)]
+
+
+def redraws(config: dict[str, Any]) -> list[Path]:
+    """Score files of every study and criterion on other draws of reference samples, relative to results/<run>/.
+
+    None where there are fewer than two draws, where only the whole training split is looked at, or for a criterion
+    that is a Snakemake rule (a case of its own for each of them would be as much work as the study).
+    """
+    counts = [n for n in config["fewshot"]["samples_per_class"] if n != ALL]
+    if config["agreement"]["draws"] < 2 or not counts:
+        return []
+    return [
+        Path("redraws", study, f"{item['name']}.safetensors")
+        for study in config["studies"]
+        for item in config["criteria"]
+        if not is_rule(config, item)
+    ]
 
 
 def _jobs(config: dict[str, Any]) -> list[str]:

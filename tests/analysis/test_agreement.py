@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from safetensors.numpy import save_file
 from scipy import stats
 
-from secateur.analysis.agreement import COLUMNS, agreement
+from secateur.analysis import agreement as module
+from secateur.analysis.agreement import COLUMNS, LAYER_COLUMNS
+from secateur.analysis.agreement import agreement as both
 from secateur.errors import SecateurError
 
 
@@ -18,6 +23,11 @@ def write(folder, criterion, scores, study="s"):
 
 def files(folder):
     return sorted(folder.rglob("*.safetensors"))
+
+
+def agreement(paths):
+    """The table of whole networks."""
+    return both(paths)[0]
 
 
 def test_the_same_order_agrees_fully_whatever_its_scale_and_the_opposite_not_at_all(tmp_path):
@@ -41,8 +51,46 @@ def test_correlations_are_scipys_on_all_units_and_per_layer(tmp_path):
     assert row["seed"] == 3 and row["samples_per_class"] == "all" and row["units"] == 12
     assert row["spearman"] == pytest.approx(stats.spearmanr(one, two).statistic)
     assert row["kendall"] == pytest.approx(stats.kendalltau(one, two).statistic)
-    layers = [stats.spearmanr(one[part], two[part]).statistic for part in (slice(5), slice(5, None))]
-    assert row["spearman_in_layer"] == pytest.approx(np.mean(layers))
+    parts = {"x": slice(5), "y": slice(5, None)}
+    layers = both(files(tmp_path))[1].set_index("group")
+    for group, part in parts.items():
+        assert layers.loc[group, "units"] == one[part].size
+        assert layers.loc[group, "spearman"] == pytest.approx(stats.spearmanr(one[part], two[part]).statistic)
+        assert layers.loc[group, "kendall"] == pytest.approx(stats.kendalltau(one[part], two[part]).statistic)
+    assert row["spearman_in_layer"] == pytest.approx(layers["spearman"].mean())
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays(float, (4, 9), elements=st.integers(0, 5).map(float)), st.booleans())
+def test_correlations_with_ties_are_scipys_however_they_are_computed(scores, all_at_once):
+    one, two = np.array([0, 0, 0, 1, 1, 2]), np.array([1, 2, 3, 2, 3, 3])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "MANY", 100 if all_at_once else 0)
+        found = module._agreements(scores, one, two)
+    for index, (a, b) in enumerate(zip(one, two, strict=True)):
+        if np.ptp(scores[a]) == 0 or np.ptp(scores[b]) == 0:
+            assert np.isnan([found["spearman"][index], found["kendall"][index]]).all()
+            continue
+        assert found["spearman"][index] == pytest.approx(stats.spearmanr(scores[a], scores[b]).statistic)
+        assert found["kendall"][index] == pytest.approx(stats.kendalltau(scores[a], scores[b]).statistic)
+
+
+def test_a_criterion_is_compared_with_itself_on_every_two_draws(tmp_path):
+    write(tmp_path / "rankings", "a", {"0/2/x": [1, 2, 3, 4]})
+    path = tmp_path / "redraws" / "s" / "a.safetensors"
+    path.parent.mkdir(parents=True)
+    draws = {0: [1, 2, 3, 4], 1: [1, 2, 4, 3], 2: [4, 3, 2, 1]}
+    tensors = {f"{draw}/{samples}/x": np.array(values, float) for draw, values in draws.items() for samples in (2, 5)}
+    save_file(tensors, path)
+    whole, layers = both(files(tmp_path / "rankings"), [path])
+    assert list(whole.columns) == COLUMNS and list(layers.columns) == LAYER_COLUMNS
+    assert set(whole["kind"]) == {"draws"} and len(whole) == 3 * 2
+    row = whole[(whole["draw"] == 0) & (whole["other_draw"] == 1) & (whole["samples_per_class"] == "5")].iloc[0]
+    assert row["criterion"] == row["other"] == "a" and row["seed"] == 0
+    assert row["spearman"] == pytest.approx(0.8) and row["overlap_half"] == 1.0
+    assert row["source"] == "redraws/s/a.safetensors:0/5 redraws/s/a.safetensors:1/5"
+    opposite = layers[(layers["draw"] == 0) & (layers["other_draw"] == 2)]
+    assert np.allclose(opposite["kendall"], -1) and (opposite["overlap_half"] == 0).all()
 
 
 def test_a_criterion_is_compared_with_itself_at_fewest_and_most_images(tmp_path):

@@ -16,8 +16,10 @@ from secateur.analysis.paired import (
     exact_interval,
     holm,
     interval,
+    median_interval,
     permutation_p,
     rank_biserial,
+    sign_p,
     smallest_p,
     wilcoxon_p,
 )
@@ -55,6 +57,23 @@ def test_the_permutation_test_is_scipys(alternative):
         (differences,), np.mean, permutation_type="samples", n_resamples=np.inf, alternative=alternative
     )
     assert permutation_p(differences, alternative) == pytest.approx(expected.pvalue)
+
+
+@pytest.mark.parametrize("alternative", ALTERNATIVES)
+def test_the_sign_test_is_the_binomial_of_what_differs(alternative):
+    differences = np.array([0.3, 0.1, -0.2, 0.0, 0.4, 0.5, 0.6])
+    expected = stats.binomtest(5, 6, alternative=alternative).pvalue
+    assert sign_p(differences, alternative) == pytest.approx(expected)
+    assert sign_p(np.zeros(3), alternative) == 1.0
+
+
+@pytest.mark.parametrize("blocks", [6, 8, 9, 17])
+def test_the_medians_interval_holds_the_values_that_the_sign_test_does_not_reject(blocks):
+    values = np.random.default_rng(blocks).gamma(2, size=blocks)
+    low, high = median_interval(values, 0.95)
+    for end, inwards in ((low, 1), (high, -1)):
+        assert sign_p(values - end - inwards * 1e-9) > 0.05 >= sign_p(values - end + inwards * 1e-9)
+    assert np.isnan(median_interval(values[:5], 0.95)).all()
 
 
 def test_above_the_exact_limit_the_permutation_test_is_close_to_the_t_test():

@@ -8,9 +8,10 @@ import pytest
 
 import synthetic
 from secateur.analysis import statistics
-from secateur.analysis.statistics import friedman_ranks, pairwise_tests
+from secateur.analysis.measures import measure_all
+from secateur.analysis.statistics import friedman_ranks, numbered, pairwise_tests
 
-FILES = {f"{name}.csv" for name in ("measures", "intervals", "tests", "ranks", "verdicts", "power")}
+FILES = {f"{name}.csv" for name in ("measures", "intervals", "tests", "ranks", "variance", "verdicts", "power")}
 FILES |= {"metrics.json", "toy_published.csv", "toy_cells.csv", "toy_ordering.csv"}
 
 
@@ -57,13 +58,13 @@ def test_metrics_are_nested_by_name(run):
 
 def test_pairs_that_no_corrected_test_can_separate_are_said_in_words(run):
     tests = pd.read_csv(run / "statistics/tests.csv")
-    assert len(tests) == 15 * 3 * 3  # pairs of six criteria, measures, settings
+    assert len(tests) == 15 * 4 * 3  # pairs of six criteria, measures, settings
     assert tests["wilcoxon_holm"].isna().all()  # 15 · 2 / 2^8 > 0.05
     assert set(tests["note"]) == {"too few blocks for 15 pairs to reach 0.05 after correction"}
 
 
 def test_with_enough_seeds_corrected_tests_are_made():
-    measures = statistics.measure_all(synthetic.curves(seeds=12, samples=("1",), branches=("fewshot",)))
+    measures = numbered(measure_all(synthetic.curves(seeds=12, samples=("1",), branches=("fewshot",))))
     tests = pairwise_tests(measures, 0.05, 0)
     assert tests["wilcoxon_holm"].notna().all() and (tests["wilcoxon_holm"] >= tests["wilcoxon_p"]).all()
     assert (tests["note"] == "").all()
@@ -71,7 +72,7 @@ def test_with_enough_seeds_corrected_tests_are_made():
 
 def test_over_studies_a_block_is_a_study():
     curves = synthetic.curves(studies=tuple(f"d{index}-net" for index in range(6)), seeds=2, samples=("1",))
-    measures = statistics.measure_all(curves)
+    measures = numbered(measure_all(curves))
     found = friedman_ranks(measures, 0.05)
     over = found[(found["scope"] == "studies") & (found["branch"] == "fewshot")]
     assert set(over["blocks"]) == {6} and over["p"].notna().all()
@@ -83,7 +84,7 @@ def test_over_studies_a_block_is_a_study():
 def test_a_criterion_with_fewer_seeds_is_compared_on_the_seeds_it_has():
     curves = synthetic.curves(samples=("1",), branches=("fewshot",))
     partial = curves[(curves["criterion"] != "lrp") | (curves["seed"] < 6)]
-    tests = pairwise_tests(statistics.measure_all(partial), 0.05, 0)
+    tests = pairwise_tests(numbered(measure_all(partial)), 0.05, 0)
     with_lrp = (tests["criterion"] == "lrp") | (tests["other"] == "lrp")
     assert set(tests.loc[with_lrp, "n"]) == {6} and set(tests.loc[~with_lrp, "n"]) == {8}
 

@@ -99,7 +99,8 @@ def test_cost_is_held_against_its_limit(factor, verdict):
     row = overall(judge(synthetic.curves(seeds=1), cost), "C4")
     assert row["verdict"] == verdict and row["unit"] == "gradient passes"
     ratios = cost.loc[cost["criterion"] == "lrp", "ratio_to_gradient"]
-    assert row["effect"] == pytest.approx(np.exp(np.log(ratios).mean())) and row["low"] < row["effect"] < row["high"]
+    assert row["effect"] == pytest.approx(ratios.median(), rel=1e-3) and row["low"] < row["effect"] < row["high"]
+    assert row["test"] == "sign" and f"took a median of {row['effect']:.2f} times a gradient" in row["sentence"]
 
 
 def test_over_few_studies_all_must_say_the_same():
@@ -119,6 +120,30 @@ def test_over_many_studies_the_blocks_are_studies_not_seeds():
     assert row["p"] == pytest.approx(2 / 2**7) and row["sentence"].startswith("Over 7 studies")
 
 
+def test_there_is_a_verdict_for_every_dataset_and_backbone():
+    good = synthetic.curves(studies=("a-net", "b-net"))
+    turned = {name: -gain for name, gain in synthetic.CRITERIA.items()}
+    bad = synthetic.curves(turned, studies=("a-tree",))
+    table = judge(pd.concat([good, bad]), synthetic.cost(study="a-net"))
+    chosen = table[(table["claim"] == "C1") & (table["criterion"] == "lrp")].set_index(["scope", "where"])
+    assert chosen["verdict"].to_dict() == {
+        ("study", "a-net"): "supported", ("study", "a-tree"): "contradicted", ("study", "b-net"): "supported",
+        ("dataset", "a"): "undecided", ("dataset", "b"): "supported",
+        ("backbone", "net"): "supported", ("backbone", "tree"): "contradicted", ("overall", ""): "undecided",
+    }  # fmt: skip
+    assert chosen["studies"].to_dict()["dataset", "a"] == 2 and chosen.loc[("backbone", "net"), "studies"] == 2
+    assert "says nothing about other networks." in chosen.loc[("dataset", "b"), "sentence"]
+    assert "says nothing about other images." in chosen.loc[("backbone", "tree"), "sentence"]
+
+
+def test_many_studies_of_one_backbone_are_tested_as_blocks():
+    many = synthetic.curves(studies=tuple(f"d{index}-net" for index in range(6)), seeds=2, samples=("1",))
+    more = synthetic.curves(studies=("d0-tree",), seeds=2, samples=("1",))
+    table = judge(pd.concat([many, more]))
+    row = table[(table["claim"] == "C1") & (table["criterion"] == "lrp") & (table["where"] == "net")].iloc[0]
+    assert row["blocks"] == "studies" and row["n"] == 6 and row["verdict"] == "supported"
+
+
 def test_only_scarce_reference_data_count_for_the_first_claim():
     scarce = synthetic.curves(samples=("1", "10"))
     plenty = synthetic.curves({"lrp": -0.2, "weight": 0.1, "gradient": 0.1, "taylor": 0.1}, samples=("200",))
@@ -133,7 +158,7 @@ ORDER = {"contradicted": 0, "undecided": 1, "supported": 2}
 
 
 @settings(max_examples=60, deadline=None)
-@given(differences, st.floats(0, 0.05), st.sampled_from(["wilcoxon", "permutation"]), st.booleans())
+@given(differences, st.floats(0, 0.05), st.sampled_from(["wilcoxon", "permutation", "sign"]), st.booleans())
 def test_better_data_never_give_a_worse_verdict(values, gain, test, exists):
     def verdict(shift: float) -> int:
         moved = {name: one + shift for name, one in values.items()}

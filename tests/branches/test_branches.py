@@ -15,7 +15,7 @@ from secateur.branches import retrain as retrain_branch
 from secateur.branches.cost import cost
 from secateur.branches.fewshot import fewshot
 from secateur.branches.latency import latency
-from secateur.branches.ranking import rank_as_configured, rank_study
+from secateur.branches.ranking import rank_as_configured, rank_redraws, rank_study
 from secateur.branches.retrain import retrain
 from secateur.branches.study import open_study
 from secateur.branches.units import units
@@ -240,6 +240,27 @@ def test_a_bad_criterion_is_named_with_study_and_layer(made, tmp_path, body, wor
     for word in ["study 'digits_vgg'", "criterion 'bad'", *words]:
         assert word in str(caught.value)
     assert not (tmp_path / "scores.safetensors").exists()
+
+
+def test_redraws_rank_one_network_on_other_samples(made, tmp_path):
+    study, samples = opened(made)
+    sizes = {group.name: group.size for group in study.groups}
+    found = {}
+    for name in ("weight", "lrp", "random"):
+        rank_redraws(study, name, tmp_path / f"{name}.safetensors")
+        rank_redraws(study, name, tmp_path / "again.safetensors")
+        assert (tmp_path / f"{name}.safetensors").read_bytes() == (tmp_path / "again.safetensors").read_bytes()
+        found[name] = [
+            torch.cat(list(scorefile.read(tmp_path / f"{name}.safetensors", draw, "2", sizes).values()))
+            for draw in range(study.config["agreement"]["draws"])
+        ]
+    assert len(found["lrp"]) == 5
+    assert all(torch.equal(found["weight"][0], scores) for scores in found["weight"])  # it looks at no sample
+    assert not any(torch.equal(found["lrp"][0], scores) for scores in found["lrp"][1:])
+    assert not any(torch.equal(found["random"][0], scores) for scores in found["random"][1:])
+    rank_study(study, "weight", range(1), samples, tmp_path / "own.safetensors")
+    own = torch.cat(list(scorefile.read(tmp_path / "own.safetensors", 0, "2", sizes).values()))
+    assert torch.equal(own, found["weight"][0])  # the same network as seed 0's
 
 
 def test_latency_measures_the_networks_of_the_fewshot_branch(made, tmp_path):

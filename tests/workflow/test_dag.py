@@ -65,7 +65,11 @@ def test_editing_a_criterion_reruns_that_criterion_alone(house):
     path.write_text(original + "\n# edited\n", encoding="utf-8")
     planned = house.planned()
     path.write_text(original, encoding="utf-8")
-    assert planned == {"rank_random": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1, "latency": 1} | AFTER_A_CURVE
+    assert (
+        planned
+        == {"rank_random": 1, "redraw": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1, "latency": 1}
+        | AFTER_A_CURVE
+    )
 
 
 def test_snakemake_lint_has_nothing_to_say(house):
@@ -85,7 +89,9 @@ def test_readme_criterion_joins_both_branches_statistics_and_report(house):
     (house.folder / "more.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     planned = house.planned("more.yaml")
     assert (
-        planned == {f"rank_{name}": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1, "latency": 1} | AFTER_A_CURVE
+        planned
+        == {f"rank_{name}": 1, "redraw": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1, "latency": 1}
+        | AFTER_A_CURVE
     )
     done = house.snakemake(config="more.yaml")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -230,6 +230,11 @@ def ranked():
     return [f"{RESULTS}/{path}" for path in layout.rankings(resolved)]
 
 
+def redrawn():
+    """Score files of every study and criterion on other draws of reference samples."""
+    return [f"{RESULTS}/{path}" for path in layout.redraws(resolved)]
+
+
 def boundaries():
     """Decision boundaries of the 2-D study."""
     return [

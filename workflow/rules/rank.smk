@@ -142,3 +142,39 @@ rule case_signals:
         "secateur --usage {params.usage} case --signals --config {params.config} --study {wildcards.study} "
         "--seed {wildcards.seed} --samples-per-class {wildcards.samples} --data {input.data} --units {input.units} "
         "--models {input.models} --samples {input.samples} --output {params.folder} 2>&1 | tee {log}"
+
+
+# Other draws of reference samples on one network, for the agreement of a criterion with itself.
+rule redraw:
+    input:
+        criterion=lambda wildcards: criterion_code(wildcards.criterion),
+        data=dataset_of,
+        models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
+    output:
+        f"{RESULTS}/redraws/{{study}}/{{criterion}}.safetensors",
+    log:
+        f"{RESULTS}/logs/redraw/{{study}}/{{criterion}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        config=CONFIG,
+        code=code(
+            "ranking",
+            "relevance",
+            "pruning",
+            "data/references.py",
+            "branches/ranking.py",
+            "branches/study.py",
+        ),
+        settings=lambda wildcards: criterion_settings(
+            wildcards.study, wildcards.criterion, "agreement"
+        )
+        | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
+        usage=f"{RESULTS}/usage/redraw/{{study}}-{{criterion}}.json",
+    shell:
+        "secateur --usage {params.usage} redraw --config {params.config} --study {wildcards.study} "
+        "--criterion {wildcards.criterion} --data {input.data} --models {input.models} "
+        "--output {output} 2>&1 | tee {log}"

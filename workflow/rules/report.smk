@@ -24,6 +24,7 @@ rule statistics:
         claims="config/claims.yaml",
         tables=rules.collect.output,
         rankings=ranked(),
+        redraws=redrawn(),
         published=published(),
     output:
         directory(f"{RESULTS}/statistics"),
@@ -33,7 +34,7 @@ rule statistics:
         "../../envs/conda.yaml"
     params:
         config=CONFIG,
-        code=code("analysis"),
+        code=code("analysis", "layout.py"),
         settings=settings(),
         usage=f"{RESULTS}/usage/statistics/all.json",
     shell:

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from secateur.analysis import shifts
-from secateur.analysis.paired import exact_interval, holm, interval, wilcoxon_p
+from secateur.analysis.claims import Claim
+from secateur.analysis.paired import exact_interval, holm, interval, permutation_p, wilcoxon_p
 from secateur.analysis.ranks import rank
-from secateur.analysis.verdicts import SUPPORTED, UNDECIDED, Bounds, decide
+from secateur.analysis.verdicts import SUPPORTED, UNDECIDED, judge, over
 from secateur.seeds import derive
 
 RIVALS = ("weight", "gradient", "taylor")
@@ -55,42 +56,83 @@ def simulated(generator: np.random.Generator, seeds: int, gain: float, criteria:
     return common + noise + gain * (np.arange(criteria) == 0)
 
 
-def verdict_of(generator: np.random.Generator, seeds: int, gain: float, limits: Bounds, alpha: float) -> str:
-    """The verdict on a simulated benchmark: criterion against three rivals."""
+def _claim(comparison: str, test: str = "wilcoxon") -> Claim:
+    margin = 0.0 if comparison == "at_most" else MARGIN
+    return Claim("simulated", "", "", comparison, "mean_accuracy_over_rate", margin=margin, limit=3.0, test=test)
+
+
+def rivals(generator: np.random.Generator, seeds: int, gain: float) -> dict[str, np.ndarray]:
+    """Differences of a criterion from its rivals, which share the criterion's own noise."""
     values = simulated(generator, seeds, gain, 1 + len(RIVALS))
-    differences = {rival: values[:, 0] - values[:, 1 + index] for index, rival in enumerate(RIVALS)}
-    return decide(differences, limits, alpha=alpha, test="wilcoxon").verdict
+    return {rival: values[:, 0] - values[:, 1 + index] for index, rival in enumerate(RIVALS)}
 
 
-BETTER, NOT_WORSE = Bounds(MARGIN, 0.0), Bounds(-MARGIN, -MARGIN)
-SITUATIONS: dict[str, tuple[Bounds, float]] = {
-    "“better” claimed, all criteria equal": (BETTER, 0.0),
-    "“better” claimed, better by exactly the margin": (BETTER, MARGIN),
-    "“not worse” claimed, worse by exactly the margin": (NOT_WORSE, -MARGIN),
+def losses(generator: np.random.Generator, seeds: int, gain: float) -> dict[str, np.ndarray]:
+    """Accuracy minus the unpruned network's at four rates of one curve, each `gain` on average."""
+    of_curve = generator.exponential(SPREAD, size=(seeds, 1)) - SPREAD
+    values = (of_curve + generator.normal(0.0, SPREAD / 2, size=(seeds, 4))) + gain
+    return {f"{rate:g}": values[:, index] for index, rate in enumerate((0.1, 0.2, 0.3, 0.4))}
+
+
+def ratios(generator: np.random.Generator, seeds: int, gain: float) -> dict[str, np.ndarray]:
+    """Logarithms of the limit divided by a cost, their median `gain`; costs are skewed, as running times are."""
+    return {"3": gain - 0.1 * (generator.exponential(size=seeds) - np.log(2))}
+
+
+Truth = tuple[Claim, float, Callable[[np.random.Generator, int, float], dict[str, np.ndarray]]]
+SITUATIONS: dict[str, Truth] = {
+    "“better” claimed, all criteria equal": (_claim("better_than"), 0.0, rivals),
+    "“better” claimed, better by exactly the margin": (_claim("better_than"), MARGIN, rivals),
+    "“better” claimed, all criteria equal, permutation test": (_claim("better_than", "permutation"), 0.0, rivals),
+    "“not worse” claimed, worse by exactly the margin": (_claim("not_worse_than"), -MARGIN, rivals),
+    "“keeps” claimed, below by exactly the margin at four rates": (_claim("keeps"), -MARGIN, losses),
+    "“at most” claimed, exactly at the limit": (_claim("at_most", "sign"), 0.0, ratios),
 }
-"""Words → (bounds of the claim, true advantage): each a truth for which supported and contradicted are both false."""
+"""Words → (claim, true advantage, how to draw): truths for which supported and contradicted are both false."""
 
 
 def false_verdicts(seeds: int, situation: str, simulations: int, alpha: float = 0.05) -> Share:
     """How often a verdict other than undecided is given where neither is true (see `SITUATIONS`)."""
-    limits, gain = SITUATIONS[situation]
+    claim, gain, draw = SITUATIONS[situation]
     stream = derive(0, "false verdicts", situation, seeds)
-    return share(lambda g: verdict_of(g, seeds, gain, limits, alpha) != UNDECIDED, simulations, stream)
+    return share(lambda g: judge(claim, draw(g, seeds, gain), alpha).verdict != UNDECIDED, simulations, stream)
+
+
+def false_over_studies(studies: int, simulations: int, seeds: int = 6, alpha: float = 0.05) -> Share:
+    """How often equal criteria get a verdict over studies: a criterion's advantage differs by study, 0 on average."""
+    claim = _claim("better_than")
+
+    def decided(generator: np.random.Generator) -> bool:
+        found = {}
+        for study in range(studies):
+            of_study = generator.normal(0.0, 2 * SPREAD, size=1 + len(RIVALS))
+            found[study] = {
+                rival: values + of_study[0] - of_study[1 + index]
+                for index, (rival, values) in enumerate(rivals(generator, seeds, 0.0).items())
+            }
+        each = {str(study): judge(claim, differences, alpha) for study, differences in found.items()}
+        return over(claim, list(found.values()), each, alpha)[0].verdict != UNDECIDED
+
+    return share(decided, simulations, derive(0, "false over studies", studies))
 
 
 def true_verdicts(seeds: int, beyond: float, simulations: int, alpha: float = 0.05) -> Share:
     """How often "better" is supported where the criterion is better than all by the margin and `beyond` more."""
     stream = derive(0, "true verdicts", seeds, round(1e6 * beyond))
-    return share(lambda g: verdict_of(g, seeds, MARGIN + beyond, BETTER, alpha) == SUPPORTED, simulations, stream)
+    claim = _claim("better_than")
+    return share(
+        lambda g: judge(claim, rivals(g, seeds, MARGIN + beyond), alpha).verdict == SUPPORTED, simulations, stream
+    )
 
 
-def false_pairs(seeds: int, criteria: int, simulations: int, alpha: float = 0.05) -> Share:
-    """How often any pair of equal criteria is called different by the signed-rank test after Holm's correction."""
+def false_pairs(seeds: int, criteria: int, simulations: int, alpha: float = 0.05, test: str = "wilcoxon") -> Share:
+    """How often any pair of equal criteria is called different by the `test` (or "permutation") after Holm."""
+    p_of = wilcoxon_p if test == "wilcoxon" else permutation_p
 
     def any_pair(generator: np.random.Generator) -> bool:
         values = simulated(generator, seeds, 0.0, criteria)
         pairs = [(one, two) for one in range(criteria) for two in range(one)]
-        return min(holm([wilcoxon_p(values[:, one] - values[:, two]) for one, two in pairs])) <= alpha
+        return min(holm([p_of(values[:, one] - values[:, two]) for one, two in pairs])) <= alpha
 
     return share(any_pair, simulations, derive(0, "pairs", seeds, criteria))
 

@@ -90,7 +90,7 @@ def _claim(path: str | Path, number: int, entry: Any) -> Claim:
     allowed: dict[str, Any] = {
         "measure": COST_MEASURES if comparison == "at_most" else tuple(MEASURES),
         "branch": ("fewshot", "retrain"),
-        "test": ("wilcoxon", "permutation"),
+        "test": ("wilcoxon", "permutation", "sign"),
     }
     for key, values in allowed.items():
         if key in entry and entry[key] not in values:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from secateur.analysis import trace
 from secateur.analysis.tables import CURVE
 
 KEPT = (0.95, 0.99)
@@ -36,6 +37,7 @@ MEASURES: dict[str, tuple[str, str, str]] = {
     "collapse_rate": ("higher", SHARE, "pruning rate at which the worst class falls to half of its start"),
     "accuracy_at_rate": ("higher", ACCURACY, "accuracy at a pruning rate"),
     "worst_class_at_rate": ("higher", ACCURACY, "accuracy of the worst class at a pruning rate"),
+    "loss_at_rate": ("lower", LOSS, "mean cross-entropy at a pruning rate"),
     "accuracy_at_macs_removed": ("higher", ACCURACY, "accuracy at a removed share of MACs"),
     "accuracy_at_params_removed": ("higher", ACCURACY, "accuracy at a removed share of parameters"),
 }
@@ -74,16 +76,21 @@ def first_below(x: np.ndarray, y: np.ndarray, threshold: float, until: float) ->
     return float(min(x[index - 1] + share * (x[index] - x[index - 1]), until))
 
 
+ORDER = ["study", "branch", "samples_per_class", "measure", "at", "criterion", "seed"]
+"""Rows are sorted so that what is compared stands together: seeds of a criterion, then criteria."""
+
+
 def measure_all(curves: pd.DataFrame) -> pd.DataFrame:
     """Every measure of every curve.
 
     Args:
-        curves: the table `curves` (see `tables.read`).
+        curves: the table `curves` (see `tables.read`); without its column `line`, sources are empty.
 
     Returns:
-        Columns `study dataset backbone branch samples_per_class criterion seed measure at value until`; `at` is the
-        rate or removed share that a measure "at" something is taken at (NaN for the others), `until` the end of the
-        common range it averages over. Curves of a single point say nothing and are left out.
+        Columns `study dataset backbone branch samples_per_class criterion seed measure at value until source`; `at` is
+        the rate or removed share that a measure "at" something is taken at (NaN for the others), `until` the end of the
+        common range it averages over, `source` the lines of the curve. Curves of a single point say nothing and are
+        left out.
     """
     rows: list[dict[str, Any]] = []
     for _, group in curves.groupby(["study", "branch", "samples_per_class"], sort=True):
@@ -95,9 +102,10 @@ def measure_all(curves: pd.DataFrame) -> pd.DataFrame:
         for piece in pieces:
             first = piece.iloc[0]
             key = {column: first[column] for column in [*CURVE, "dataset", "backbone"]}
+            key["source"] = trace.source(trace.CURVES, piece["line"]) if "line" in piece else ""
             rows.extend(key | row for row in _of_curve(piece, until, rates))
-    columns = ["study", "dataset", "backbone", *CURVE[1:], "measure", "at", "value", "until"]
-    return pd.DataFrame(rows, columns=columns).sort_values([*CURVE, "measure", "at"], kind="stable", ignore_index=True)
+    columns = ["study", "dataset", "backbone", *CURVE[1:], "measure", "at", "value", "until", "source"]
+    return pd.DataFrame(rows, columns=columns).sort_values(ORDER, kind="stable", ignore_index=True)
 
 
 def _axis(piece: pd.DataFrame, axis: str) -> np.ndarray:
@@ -107,8 +115,8 @@ def _axis(piece: pd.DataFrame, axis: str) -> np.ndarray:
 
 def _points(piece: pd.DataFrame, axis: str, column: str) -> tuple[np.ndarray, np.ndarray]:
     """A curve with strictly increasing x; points at the same x are averaged."""
-    means = pd.Series(piece[column].to_numpy(dtype=float)).groupby(_axis(piece, axis).round(12)).mean().sort_index()
-    return means.index.to_numpy(dtype=float), means.to_numpy(dtype=float)
+    x, place, count = np.unique(_axis(piece, axis).round(12), return_inverse=True, return_counts=True)
+    return x, np.bincount(place, weights=piece[column].to_numpy(dtype=float)) / count
 
 
 def _of_curve(piece: pd.DataFrame, until: dict[str, float], rates: list[float]) -> Iterator[dict[str, Any]]:
@@ -123,6 +131,7 @@ def _of_curve(piece: pd.DataFrame, until: dict[str, float], rates: list[float]) 
                 yield row(f"{name}_over_{axis}", averaged(*_points(piece, axis, column), until[axis]), until[axis])
     x, accuracy = _points(piece, "rate", "accuracy")
     _, worst = _points(piece, "rate", "worst_class_accuracy")
+    _, loss = _points(piece, "rate", "loss")
     yield row("unpruned_accuracy", float(accuracy[0]), 0.0)
     yield row("collapse_rate", first_below(x, worst, COLLAPSE * worst[0], until["rate"]), until["rate"])
     removed, by_macs = _points(piece, "macs", "accuracy")
@@ -135,10 +144,21 @@ def _of_curve(piece: pd.DataFrame, until: dict[str, float], rates: list[float]) 
     for rate in rates:
         yield row("accuracy_at_rate", float(np.interp(rate, x, accuracy)), until["rate"], rate)
         yield row("worst_class_at_rate", float(np.interp(rate, x, worst)), until["rate"], rate)
+        yield row("loss_at_rate", float(np.interp(rate, x, loss)), until["rate"], rate)
     for axis in ("macs", "params"):
         points = _points(piece, axis, "accuracy")
         for at in np.arange(STEP, until[axis] + 1e-9, STEP).round(6):
             yield row(f"accuracy_at_{axis}_removed", float(np.interp(at, *points)), until[axis], float(at))
+
+
+def limited(measures: pd.DataFrame) -> int:
+    """How many of these values of one measure are the end of the common range: bounds, not observed falls."""
+    measure, values, until = measures["measure"].iloc[0], measures["value"], measures["until"]
+    if measure in ("rate_keeping_95", "rate_keeping_99", "collapse_rate"):
+        return int((values >= until).sum())
+    if measure in ("macs_left_keeping_95", "macs_left_keeping_99"):
+        return int((values <= 1.0 - until).sum())
+    return 0
 
 
 def wide(measures: pd.DataFrame, measure: str, at: float | None = None) -> pd.DataFrame:

@@ -11,10 +11,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-EXACT = 14
-"""Up to so many differences every assignment of signs is gone through (2^14 of them)."""
+EXACT = 15
+"""Up to so many differences every assignment of signs is gone through (2^15 of them)."""
 RESAMPLES = 4_000
 """Bootstrap resamples of an interval."""
+MOST = 100
+"""Up to so many differences without ties the signed-rank test is exact."""
+BATCH = 64
+"""Samples that are resampled at once: 64 of 8 blocks take 16 MB."""
+PRIOR = 0.5
+"""Strength of the Bayesian test's prior: half an observation that there is no difference."""
 
 Alternative = Literal["two-sided", "greater", "less"]
 
@@ -36,8 +42,9 @@ def blocks_needed(alpha: float, alternative: Alternative = "two-sided", comparis
 def wilcoxon_p(differences: np.ndarray, alternative: Alternative = "two-sided") -> float:
     """P-value of the Wilcoxon signed-rank test (Wilcoxon 1945; Demšar 2006, section 3.1.3).
 
-    Zeros are dropped. Without ties `scipy.stats.wilcoxon` is exact (up to 50 differences); with ties, which get
-    mid-ranks, the null distribution is enumerated up to `EXACT` differences, and SciPy's normal form is used above.
+    Zeros are dropped. Without ties it is exact up to `MOST` differences (the p-value of `scipy.stats.wilcoxon`, from a
+    distribution that is kept); with ties, which get mid-ranks, the null distribution is enumerated up to `EXACT`
+    differences. Above, it is SciPy's normal form.
 
     Args:
         differences: shape (blocks,), finite.
@@ -51,26 +58,52 @@ def wilcoxon_p(differences: np.ndarray, alternative: Alternative = "two-sided") 
     if changed.size == 0:
         return 1.0
     sizes = np.abs(changed).round(12)
-    if changed.size > EXACT or np.unique(sizes).size == sizes.size:
-        return float(stats.wilcoxon(changed, alternative=alternative).pvalue)
+    tied = np.unique(sizes).size < sizes.size
+    if changed.size > (EXACT if tied else MOST):
+        return float(stats.wilcoxon(changed, alternative=alternative, method="asymptotic").pvalue)
+    if not tied:
+        tail = rank_sum_tail(changed.size)
+        positive = int((np.argsort(np.argsort(sizes)) + 1)[changed > 0].sum())
+        greater, less = float(tail[positive]), float(tail[tail.size - 1 - positive])
+        return {"greater": greater, "less": less, "two-sided": min(1.0, 2 * min(greater, less))}[alternative]
     return _flip_signs(np.sign(changed) * stats.rankdata(sizes), alternative)
+
+
+@functools.cache
+def rank_sum_tail(blocks: int) -> np.ndarray:
+    """P(W >= w) for every w from 0 to n (n + 1) / 2: W is the sum of the ranks 1 … n that get a positive sign by
+    chance, the null distribution of Wilcoxon's signed-rank statistic."""
+    ways = np.ones(1)  # ways[w]: assignments of signs with rank sum w
+    for size in range(1, blocks + 1):
+        ways = np.append(ways, np.zeros(size)) + np.append(np.zeros(size), ways)
+    return np.cumsum(ways[::-1])[::-1] / 2.0**blocks
 
 
 def permutation_p(differences: np.ndarray, alternative: Alternative = "two-sided", seed: int = 0) -> float:
     """P-value of the permutation test on the mean difference (Fisher 1935): signs are exchangeable if equal.
 
-    Exact up to `EXACT` blocks; above, 2^14 random assignments of signs drawn with `seed`, the observed one included.
+    Exact up to `EXACT` blocks; above, 2^15 random assignments of signs drawn with `seed`, the observed one included.
     """
     return _flip_signs(differences, alternative, seed) if np.any(differences != 0) else 1.0
 
 
+def sign_p(differences: np.ndarray, alternative: Alternative = "two-sided") -> float:
+    """P-value of the exact sign test (Demšar 2006, section 3.1.4), from `scipy.stats.binomtest`; zeros are dropped.
+
+    It is about the median and asks for no symmetry, so it also holds for values of one kind held against a constant,
+    such as running times, where nothing makes the differences symmetric.
+    """
+    from scipy import stats
+
+    positive, negative = int((differences > 0).sum()), int((differences < 0).sum())
+    if positive + negative == 0:
+        return 1.0
+    return float(stats.binomtest(positive, positive + negative, alternative=alternative).pvalue)
+
+
 def _flip_signs(values: np.ndarray, alternative: Alternative, seed: int = 0) -> float:
     """P-value of the sum of `values` when each could as well have had the other sign."""
-    if values.size <= EXACT:
-        signs = _all_signs(values.size)
-    else:
-        signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(2**EXACT, values.size))
-        signs[0] = 1.0  # the observed assignment is one of the possible ones
+    signs = _all_signs(values.size) if values.size <= EXACT else _some_signs(values.size, seed)
     sums, observed = signs @ values, values.sum()
     slack = 1e-9 * np.abs(values).sum()  # sums that differ by rounding alone count as equal
     greater, less = float((sums >= observed - slack).mean()), float((sums <= observed + slack).mean())
@@ -82,6 +115,14 @@ def _all_signs(count: int) -> np.ndarray:
     """Every assignment of signs to `count` values, shape (2^count, count)."""
     bits = np.arange(2**count)[:, None] >> np.arange(count)[None, :]
     return 1.0 - 2.0 * (bits & 1)
+
+
+@functools.lru_cache(maxsize=2)
+def _some_signs(count: int, seed: int) -> np.ndarray:
+    """2^EXACT random assignments of signs, the observed one among them."""
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(2**EXACT, count))
+    signs[0] = 1.0
+    return signs
 
 
 def rank_biserial(differences: np.ndarray) -> float:
@@ -113,15 +154,31 @@ def exact_interval(values: np.ndarray, confidence: float) -> tuple[float, float]
         (low, high); (NaN, NaN) where so few blocks have no such interval (fewer than six at 95 %).
     """
     n = values.size
-    ways = np.ones(1)  # ways[w]: assignments of signs with rank sum w
-    for size in range(1, n + 1):
-        ways = np.append(ways, np.zeros(size)) + np.append(np.zeros(size), ways)
-    cut = int(np.searchsorted(np.cumsum(ways) / 2.0**n, (1 - confidence) / 2 * (1 + 1e-12), side="right"))
+    at_most = rank_sum_tail(n)[::-1]  # P(W <= w), since the distribution is symmetric
+    cut = int(np.searchsorted(at_most, (1 - confidence) / 2 * (1 + 1e-12), side="right"))
     if cut == 0:
         return np.nan, np.nan
     one, two = np.triu_indices(n)
     walsh = np.sort((values[one] + values[two]) / 2)
     return float(walsh[cut - 1]), float(walsh[-cut])
+
+
+def median_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Interval of the median that inverts the exact sign test: two order statistics.
+
+    Args:
+        values: shape (blocks,), finite; confidence: in (0, 1).
+
+    Returns:
+        (low, high); (NaN, NaN) where so few blocks have no such interval (fewer than six at 95 %).
+    """
+    from scipy import stats
+
+    left_out = int(stats.binom.ppf((1 - confidence) / 2 * (1 + 1e-12), values.size, 0.5))
+    if left_out == 0:
+        return np.nan, np.nan
+    ordered = np.sort(values)
+    return float(ordered[left_out - 1]), float(ordered[-left_out])
 
 
 def interval(values: np.ndarray, confidence: float, seed: int) -> tuple[float, float]:
@@ -136,17 +193,26 @@ def interval(values: np.ndarray, confidence: float, seed: int) -> tuple[float, f
         (low, high); (NaN, NaN) for fewer than three blocks. With few blocks it is too narrow (docs/statistics.md has
         the measured coverage): for statements use `exact_interval`.
     """
+    return bootstrapped([values], confidence, seed)[0]
+
+
+def bootstrapped(samples: Sequence[np.ndarray], confidence: float, seed: int) -> list[tuple[float, float]]:
+    """`interval` of every sample; samples of one size share their resamples, which is many times faster."""
     from scipy import stats
 
-    if values.size < 3:
-        return np.nan, np.nan
-    if np.ptp(values) < 1e-12:
-        return float(values[0]), float(values[0])
-    result = stats.bootstrap(
-        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=confidence, method="BCa",
-        rng=np.random.default_rng(seed),
-    )  # fmt: skip
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    found = [(np.nan, np.nan) if values.size < 3 else (float(values[0]),) * 2 for values in samples]
+    varied = [index for index, values in enumerate(samples) if values.size >= 3 and np.ptp(values) >= 1e-12]
+    for size in sorted({samples[index].size for index in varied}):
+        alike = [index for index in varied if samples[index].size == size]
+        for start in range(0, len(alike), BATCH):
+            batch = alike[start : start + BATCH]
+            made = stats.bootstrap(
+                (np.stack([samples[index] for index in batch]),), np.mean, axis=-1, n_resamples=RESAMPLES,
+                confidence_level=confidence, method="BCa", rng=np.random.default_rng(seed),
+            ).confidence_interval  # fmt: skip
+            for index, low, high in zip(batch, made.low, made.high, strict=True):
+                found[index] = float(low), float(high)
+    return found
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -166,8 +232,9 @@ def bayesian_signed_rank(
 ) -> tuple[float, float, float]:
     """Bayesian signed-rank test with a region of practical equivalence (Benavoli et al. 2017, section 4.2.2).
 
-    A Dirichlet process prior of strength 1 with its pseudo-observation at 0; the posterior of the mean of two
-    random differences' sign relative to the region is sampled with Dirichlet weights over all pairs of observations.
+    A Dirichlet process prior of strength `PRIOR` with its pseudo-observation at 0, as in the authors' package baycomp;
+    the posterior of where the mean of two random differences lies relative to the region is sampled with Dirichlet
+    weights over all pairs of observations.
 
     Args:
         differences: shape (blocks,); rope: half-width of the region, in the units of the differences, at least 0.
@@ -177,7 +244,7 @@ def bayesian_signed_rank(
     """
     values = np.append(0.0, differences)
     middle = (values[:, None] + values[None, :]) / 2  # Walsh averages
-    weights = np.random.default_rng(seed).dirichlet(np.ones(values.size), size=draws)
+    weights = np.random.default_rng(seed).dirichlet(np.append(PRIOR, np.ones(differences.size)), size=draws)
     masses = np.stack(
         [np.einsum("di,ij,dj->d", weights, region.astype(float), weights)
          for region in (middle < -rope, np.abs(middle) <= rope, middle > rope)], axis=1,
@@ -191,18 +258,16 @@ def compare(differences: np.ndarray, *, alpha: float, rope: float, seed: int) ->
 
     Args:
         differences: shape (blocks,), turned so that positive = the criterion is better.
-        alpha: level in (0, 1); both intervals have confidence 1 - alpha.
+        alpha: level in (0, 1); the interval has confidence 1 - alpha.
         rope: half-width of the region of practical equivalence.
         seed: of the resampling streams.
 
     Returns:
-        `n n_differ mean_difference low high bca_low bca_high rank_biserial wilcoxon_p permutation_p p_worse
-        p_equal p_better note`.
+        `n n_differ mean_difference low high rank_biserial wilcoxon_p permutation_p p_worse p_equal p_better note`.
         A p-value is NaN, and `note` says why, when so few blocks could not reach alpha.
     """
     changed = int(np.count_nonzero(differences))
     low, high = exact_interval(differences, 1 - alpha)
-    bca_low, bca_high = interval(differences, 1 - alpha, seed)
     reachable = smallest_p(changed) <= alpha
     note = ""
     if not reachable and changed == differences.size:
@@ -212,7 +277,7 @@ def compare(differences: np.ndarray, *, alpha: float, rope: float, seed: int) ->
     worse, equal, better = bayesian_signed_rank(differences, rope, seed)
     return {
         "n": int(differences.size), "n_differ": changed, "mean_difference": float(differences.mean()),
-        "low": low, "high": high, "bca_low": bca_low, "bca_high": bca_high,
+        "low": low, "high": high,
         "rank_biserial": rank_biserial(differences),
         "wilcoxon_p": wilcoxon_p(differences) if reachable else np.nan,
         "permutation_p": permutation_p(differences, seed=seed) if reachable else np.nan,

@@ -36,7 +36,8 @@ def finding(claim: Claim, row: dict[str, Any], alpha: float) -> str:
     name, span, effect = row["criterion"], _interval(claim, row, alpha), row["effect"]
     if claim.comparison == "at_most":
         unit = "times a gradient pass" if claim.measure == "ratio_to_gradient" else row["unit"]
-        return f"Ranking with {name} took {effect:.2f} {unit} ({span}); the claim allows {claim.limit:g}."
+        took = "a median of " if claim.test == "sign" else ""
+        return f"Ranking with {name} took {took}{effect:.2f} {unit} ({span}); the claim allows {claim.limit:g}."
     side = "above" if effect >= 0 else "below"
     if claim.comparison == "keeps":
         return (
@@ -57,7 +58,7 @@ def verdict(claim: Claim, row: dict[str, Any], alpha: float, each: dict[str, str
 
     Args:
         claim: the claim; row: its row in verdicts.csv without the sentence; alpha: level of the verdict.
-        each: study → verdict, for an overall verdict; empty for a study's own.
+        each: study → verdict, for a verdict over studies (of a dataset, a backbone or all); empty for a study's own.
         absent: names of the comparisons without data.
     """
     what = "cost" if claim.comparison == "at_most" else f"{claim.branch} curves"
@@ -78,7 +79,8 @@ def verdict(claim: Claim, row: dict[str, Any], alpha: float, each: dict[str, str
     if row["blocks"] == "studies":
         return f"Over {row['n']} studies: {text}"
     if len(each) == 1:
-        return f"{text} One study was run, so this says nothing about other networks or images."
+        beyond = {"dataset": "other networks", "backbone": "other images"}.get(row["scope"], "other networks or images")
+        return f"{text} One study was run, so this says nothing about {beyond}."
     counted = ", ".join(
         f"{sum(found == kind for found in each.values())} {kind}"
         for kind in ("supported", "contradicted", "undecided")

@@ -5,21 +5,25 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from secateur.analysis import claims as claim_files
-from secateur.analysis import tables, toy
+from secateur.analysis import tables, toy, trace
 from secateur.analysis.agreement import agreement
-from secateur.analysis.measures import MEASURES, measure_all, wide
-from secateur.analysis.paired import compare, holm, interval, smallest_p
-from secateur.analysis.power import plan
+from secateur.analysis.measures import MEASURES, limited, measure_all
+from secateur.analysis.paired import bootstrapped, compare, exact_interval, holm, smallest_p
+from secateur.analysis.planning import plan
 from secateur.analysis.ranks import rank
+from secateur.analysis.variance import COLUMNS, components
 from secateur.analysis.verdicts import verdicts
 from secateur.files import replacing, write_json
 from secateur.seeds import derive
 
-TESTED = ("mean_accuracy_over_rate", "mean_accuracy_over_macs", "mean_worst_class_over_rate")
-"""The measures that all pairs of criteria are compared by."""
+TESTED = (
+    "mean_accuracy_over_rate", "mean_accuracy_over_params", "mean_accuracy_over_macs", "mean_worst_class_over_rate",
+)  # fmt: skip
+"""The measures that all pairs of criteria are compared by: at equal rate, parameters and MACs, and the worst class."""
 ROPE = 0.01
 """Differences of at most one percentage point count as practically equal."""
 PLANNED = 0.02
@@ -34,42 +38,50 @@ def run(
     claims_path: str | Path = "config/claims.yaml",
     published: str | Path = "report/published/toy_published.csv",
     rankings: Sequence[Path] = (),
+    redraws: Sequence[Path] = (),
 ) -> None:
     """Compute every statistic of a run.
 
     Args:
         tables_dir: folder with curves.parquet and, if made, cost.parquet.
-        output_dir: gets measures.csv, intervals.csv, tests.csv, ranks.csv, verdicts.csv, power.csv
+        output_dir: gets measures.csv, intervals.csv, tests.csv, ranks.csv, variance.csv, verdicts.csv, power.csv
             and metrics.json.
         config: the run's config; only `run_seed` (default 0) is used: it starts the bootstrap's streams.
         claims_path: the claims to judge.
         published: published figures of the 2-D study, compared with toy.parquet where there is one (see `toy.run`).
-        rankings: the run's score files; where given, agreement.csv says how much rankings agree.
+        rankings: the run's score files; where given, agreement.csv and agreement_layers.csv say how much rankings
+            agree.
+        redraws: score files of the first network on other draws of reference samples.
 
     Raises:
         SecateurError: an unreadable or inconsistent table, or a claims file that is not right.
     """
     claims = claim_files.read(claims_path)
-    curves = tables.read(tables_dir, "curves")
-    cost = tables.optional(tables_dir, "cost")
+    cost = tables.optional(tables_dir, "cost", numbered=True)
     seed = int(config.get("run_seed", 0))
-    measures = measure_all(curves)
+    measures = numbered(measure_all(tables.read(tables_dir, "curves", numbered=True)))
     found = {
-        "measures": measures,
+        "measures": measures.drop(columns="line"),
         "intervals": intervals(measures, claims.alpha, seed),
         "tests": pairwise_tests(measures, claims.alpha, seed),
         "ranks": friedman_ranks(measures, claims.alpha),
+        "variance": variances(measures),
         "verdicts": verdicts(measures, cost, claims),
         "power": plan(measures, claims, PLANNED),
     }
     if rankings:
-        found["agreement"] = agreement(rankings)
+        found["agreement"], found["agreement_layers"] = agreement(rankings, redraws)
     output = Path(output_dir)
     for name, table in found.items():
         write_csv(output / f"{name}.csv", table)
     if (Path(tables_dir) / "toy.parquet").exists():
         toy.run(tables_dir, output_dir, published)
     write_json(output / "metrics.json", metrics(found["intervals"], found["verdicts"]))
+
+
+def numbered(measures: pd.DataFrame) -> pd.DataFrame:
+    """`measures` with the column `line`: where each row will stand in measures.csv."""
+    return measures.assign(line=range(trace.FIRST, trace.FIRST + len(measures)))
 
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -79,46 +91,61 @@ def write_csv(path: Path, table: pd.DataFrame) -> None:
 
 
 def intervals(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
-    """Mean over seeds of every measure, with its spread and its BCa interval.
+    """Mean over seeds of every measure, with its spread and two intervals.
 
     Returns:
-        Columns `study branch samples_per_class criterion measure at n mean bca_low bca_high sd smallest largest
-        unit better`.
+        Columns `study branch samples_per_class criterion measure at n at_limit mean low high bca_low bca_high sd
+        smallest largest unit better source`; `low` and `high` are the exact interval, `at_limit` the number of seeds
+        whose value is the end of the common range: a bound, since the curve never fell below the threshold.
     """
-    rows = []
     keys = [*GROUP, "criterion", "measure", "at"]
-    for key, group in measures.groupby(keys, dropna=False, sort=True):
-        values = group["value"].to_numpy(dtype=float)
-        low, high = interval(values, 1 - alpha, derive(seed, "interval", *map(str, key)))
+    groups = [(key, group) for key, group in measures.groupby(keys, dropna=False, sort=True)]
+    values = [group["value"].to_numpy(dtype=float) for _, group in groups]
+    rows = []
+    for (key, group), of_seeds, (bca_low, bca_high) in zip(
+        groups, values, bootstrapped(values, 1 - alpha, derive(seed, "interval")), strict=True
+    ):
         better, unit, _ = MEASURES[str(key[4])]
+        low, high = exact_interval(of_seeds, 1 - alpha)
         rows.append(
             dict(zip(keys, key, strict=True))
-            | {"n": values.size, "mean": values.mean(), "bca_low": low, "bca_high": high,
-               "sd": values.std(ddof=1) if values.size > 1 else float("nan"),
-               "smallest": values.min(), "largest": values.max(), "unit": unit, "better": better}
+            | {"n": of_seeds.size, "at_limit": limited(group), "mean": of_seeds.mean(), "low": low, "high": high,
+               "bca_low": bca_low, "bca_high": bca_high,
+               "sd": of_seeds.std(ddof=1) if of_seeds.size > 1 else float("nan"),
+               "smallest": of_seeds.min(), "largest": of_seeds.max(), "unit": unit, "better": better,
+               "source": trace.source(trace.MEASURES, group["line"])}
         )  # fmt: skip
-    columns = [*keys, "n", "mean", "bca_low", "bca_high", "sd", "smallest", "largest", "unit", "better"]
+    columns = [*keys, "n", "at_limit", "mean", "low", "high", "bca_low", "bca_high", "sd", "smallest", "largest",
+               "unit", "better", "source"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
 def pairwise_tests(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
     """Every pair of criteria by every measure of `TESTED`: within each study (blocks are its seeds), and over the
-    studies (blocks are studies, each with its mean over seeds), per branch and sample count.
+    studies (blocks are studies, each with its mean difference over seeds), per branch and sample count.
 
     Returns:
-        One row a pair: `scope study branch samples_per_class measure criterion other`, what `paired.compare` gives, and
-        `wilcoxon_holm permutation_holm`, corrected over the pairs of the same group. Where even the smallest possible
-        p-value cannot reach alpha after the correction, the corrected ones are NaN and `note` says so.
+        One row a pair: `scope study branch samples_per_class measure criterion other`, what `paired.compare` gives,
+        the bootstrap interval `bca_low bca_high`, `wilcoxon_holm permutation_holm`, corrected over the pairs of the
+        same group, and `source`. Where even the
+        smallest possible p-value cannot reach alpha after the correction, the corrected ones are NaN and `note` says
+        so.
     """
     rows: list[dict[str, Any]] = []
-    for key, table in _block_tables(measures):
+    samples: list[np.ndarray] = []
+    for key, table, lines in _block_tables(measures):
         group: list[dict[str, Any]] = []
         for criterion, other in combinations(table.columns, 2):
-            differences = (table[criterion] - table[other]).dropna().to_numpy(dtype=float)
-            if differences.size:
-                stream = derive(seed, "pair", *key.values(), criterion, other)
-                found = compare(differences, alpha=alpha, rope=ROPE, seed=stream)
-                group.append(key | {"criterion": criterion, "other": other} | found)
+            pair = (table[criterion] - table[other]).dropna()
+            if pair.empty:
+                continue
+            differences = _blocks(key["scope"], pair).to_numpy(dtype=float)
+            stream = derive(seed, "pair", *key.values(), criterion, other)
+            found = compare(differences, alpha=alpha, rope=ROPE, seed=stream)
+            behind = lines.loc[pair.index, [criterion, other]].to_numpy().ravel()
+            names = {"criterion": criterion, "other": other, "source": trace.source(trace.MEASURES, behind)}
+            group.append(key | names | found)
+            samples.append(differences)
         blocks = max((row["n_differ"] for row in group), default=0)
         reachable = len(group) * smallest_p(blocks) <= alpha
         for test in ("wilcoxon", "permutation"):
@@ -130,53 +157,86 @@ def pairwise_tests(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFr
                     row["note"] or f"too few blocks for {len(group)} pairs to reach {alpha:g} after correction"
                 )
         rows.extend(group)
+    for row, (low, high) in zip(rows, bootstrapped(samples, 1 - alpha, derive(seed, "pairs")), strict=True):
+        row |= {"bca_low": low, "bca_high": high}
     columns = ["scope", *GROUP, "measure", "criterion", "other", "n", "n_differ", "mean_difference", "low", "high",
                "bca_low", "bca_high",
                "rank_biserial", "wilcoxon_p", "wilcoxon_holm", "permutation_p", "permutation_holm", "p_worse",
-               "p_equal", "p_better", "note"]  # fmt: skip
+               "p_equal", "p_better", "note", "source"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
-def friedman_ranks(measures: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    """Average ranks of the criteria in the same groups as `pairwise_tests`.
+def friedman_ranks(measures: pd.DataFrame, alpha: float, seed: int = 0) -> pd.DataFrame:
+    """Average ranks of the criteria in the same groups as `pairwise_tests`, over the blocks that all criteria have.
 
     Returns:
         One row a criterion: `scope study branch samples_per_class measure criterion average_rank blocks criteria
-        friedman_chi_square iman_davenport_f p critical_difference note`.
+        friedman_chi_square iman_davenport_f p critical_difference note source`; the source is the whole group's.
     """
     rows = []
-    for key, table in _block_tables(measures):
-        found = rank(table, alpha, derive(0, "friedman", *key.values()))
+    for key, table, lines in _block_tables(measures):
+        whole = table.dropna()
+        found = rank(_blocks(key["scope"], whole), alpha, derive(seed, "friedman", *key.values()))
+        source = trace.source(trace.MEASURES, lines.loc[whole.index].to_numpy().ravel())
         rows += [
             key | {"criterion": criterion, "average_rank": value, "blocks": found.blocks, "criteria": table.shape[1],
                    "friedman_chi_square": found.chi_square, "iman_davenport_f": found.f, "p": found.p,
-                   "critical_difference": found.critical_difference, "note": found.note}
+                   "critical_difference": found.critical_difference, "note": found.note, "source": source}
             for criterion, value in found.average.items()
         ]  # fmt: skip
     columns = ["scope", *GROUP, "measure", "criterion", "average_rank", "blocks", "criteria", "friedman_chi_square",
-               "iman_davenport_f", "p", "critical_difference", "note"]  # fmt: skip
+               "iman_davenport_f", "p", "critical_difference", "note", "source"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
-def _block_tables(measures: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Tables blocks × criteria, more is better: one per study, then, with two studies or more, one over studies."""
+def variances(measures: pd.DataFrame) -> pd.DataFrame:
+    """Variance components (see `variance`) in the same groups as `pairwise_tests`: within each study and over all.
+
+    Seeds that lack a criterion are left out, and over studies every study counts with the same number of seeds.
+
+    Returns:
+        One row a component: `scope study branch samples_per_class measure`, `variance.COLUMNS`, `source`.
+    """
+    rows = []
+    for key, table, lines in _block_tables(measures):
+        whole = table.dropna()
+        seeds = int(whole.groupby(level="study").size().min()) if len(whole) else 0
+        if seeds < 2 or table.shape[1] < 2:
+            continue
+        used = whole.groupby(level="study").head(seeds)
+        source = trace.source(trace.MEASURES, lines.loc[used.index].to_numpy().ravel())
+        values = used.to_numpy(dtype=float).reshape(-1, seeds, table.shape[1])
+        rows += [key | found | {"source": source} for found in components(values)]
+    return pd.DataFrame(rows, columns=["scope", *GROUP, "measure", *COLUMNS, "source"])
+
+
+def _block_tables(measures: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
+    """What is tested: key, values (more is better) and their lines in measures.csv, both (study, seed) × criteria.
+
+    For each measure, branch and sample count: a table for each study, then, with two or more, one of all.
+    """
     for measure in TESTED:
-        table = wide(measures, measure)
-        if MEASURES[measure][0] == "lower":
-            table = -table
-        levels = tables.in_order(table.index.get_level_values("samples_per_class"))
-        for branch in sorted(set(table.index.get_level_values("branch"))):
-            for samples in levels:
-                chosen = table[
-                    (table.index.get_level_values("branch") == branch)
-                    & (table.index.get_level_values("samples_per_class") == samples)
-                ].dropna(axis=1, how="all")
+        sign = 1.0 if MEASURES[measure][0] == "higher" else -1.0
+        chosen = measures[measures["measure"] == measure]
+        for branch in sorted(set(chosen["branch"])):
+            of_branch = chosen[chosen["branch"] == branch]
+            for samples in tables.in_order(of_branch["samples_per_class"]):
+                found = of_branch[of_branch["samples_per_class"] == samples]
                 key = {"branch": branch, "samples_per_class": samples, "measure": measure}
-                studies = chosen.groupby(level="study")
-                for study, blocks in studies:
-                    yield {"scope": "study", "study": study} | key, blocks.dropna(axis=1, how="all")
-                if studies.ngroups > 1:
-                    yield {"scope": "studies", "study": ""} | key, studies.mean()
+                groups = [({"scope": "study", "study": study}, group) for study, group in found.groupby("study")]
+                if len(groups) > 1:
+                    groups.append(({"scope": "studies", "study": ""}, found))
+                for where, group in groups:
+                    values, lines = (
+                        group.pivot(index=["study", "seed"], columns="criterion", values=column)
+                        for column in ("value", "line")
+                    )
+                    yield where | key, sign * values, lines
+
+
+def _blocks(scope: str, found: Any) -> Any:
+    """Blocks from rows (study, seed): the rows themselves within a study, their means over seeds over studies."""
+    return found if scope == "study" else found.groupby(level="study").mean()
 
 
 def metrics(intervals: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, Any]:

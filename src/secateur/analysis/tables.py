@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from secateur.analysis.trace import FIRST
 from secateur.errors import SecateurError
 
 CURVE = ["study", "branch", "samples_per_class", "criterion", "seed"]
@@ -41,12 +43,13 @@ COLUMNS = {
 SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "worst_class_accuracy"]
 
 
-def read(tables_dir: str | Path, name: str) -> pd.DataFrame:
+def read(tables_dir: str | Path, name: str, numbered: bool = False) -> pd.DataFrame:
     """The table `name` ("curves", "profiles", "grid", "units", "cost", "latency", "toy") of a run.
 
     Args:
         tables_dir: folder with `<name>.parquet`.
         name: which table; its columns are those of docs/architecture.md (more are allowed and ignored).
+        numbered: add the column `line`, where each row stands in `<name>.csv` (see `trace`).
 
     Returns:
         One row a measurement, sorted by its columns from left to right; `samples_per_class` is text.
@@ -70,6 +73,8 @@ def read(tables_dir: str | Path, name: str) -> pd.DataFrame:
         table["samples_per_class"] = table["samples_per_class"].astype(str)
     if name == "curves":
         _check_curves(table, path)
+    if numbered:
+        table["line"] = np.arange(FIRST, FIRST + len(table))
     return table.sort_values([column for column in COLUMNS[name] if column in _KEYS]).reset_index(drop=True)
 
 
@@ -93,11 +98,12 @@ def _check_curves(table: pd.DataFrame, path: Path) -> None:
         raise SecateurError(f"{path}: more than one row for {again}. Remove the curves and run again.")
 
 
-def optional(tables_dir: str | Path, name: str) -> pd.DataFrame:
+def optional(tables_dir: str | Path, name: str, numbered: bool = False) -> pd.DataFrame:
     """Like `read`, but an absent file is an empty table with the right columns (a run may leave the stage out)."""
     if not (Path(tables_dir) / f"{name}.parquet").exists():
-        return pd.DataFrame({column: pd.Series(dtype="object") for column in COLUMNS[name]})
-    return read(tables_dir, name)
+        columns = [*COLUMNS[name], *(["line"] if numbered else [])]
+        return pd.DataFrame({column: pd.Series(dtype="object") for column in columns})
+    return read(tables_dir, name, numbered)
 
 
 def in_order(samples_per_class: Iterable[str]) -> list[str]:

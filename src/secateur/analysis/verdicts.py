@@ -1,4 +1,4 @@
-"""Verdicts: is a claim supported, contradicted or undecided by the data, per study and overall?
+"""Verdicts: is a claim supported, contradicted or undecided by the data, per study, dataset, backbone and overall?
 
 A claim compares values with an upper and a lower bound. It is *supported* when every comparison lies above the upper
 bound (an intersection-union test: each must be significant, and no correction is needed), *contradicted* when at
@@ -6,22 +6,39 @@ least one lies below the lower bound (Holm over the comparisons). Each direction
 of either kind occurs in at most a share alpha of repetitions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from secateur.analysis import sentences
+from secateur.analysis import sentences, trace
 from secateur.analysis.claims import Claim, Claims
 from secateur.analysis.measures import MEASURES, wide
-from secateur.analysis.paired import blocks_needed, exact_interval, permutation_p, rank_biserial, wilcoxon_p
+from secateur.analysis.paired import (
+    blocks_needed,
+    exact_interval,
+    median_interval,
+    permutation_p,
+    rank_biserial,
+    sign_p,
+    wilcoxon_p,
+)
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 COLUMNS = [
-    "claim", "criterion", "scope", "study", "verdict", "reason", "test", "blocks", "n", "against", "effect", "low",
-    "high", "rank_biserial", "p", "at", "unit", "sentence",
+    "claim", "criterion", "scope", "where", "study", "verdict", "reason", "test", "blocks", "n", "against", "effect",
+    "low", "high", "rank_biserial", "p", "at", "unit", "studies", "sentence", "source",
 ]  # fmt: skip
+
+
+TESTS: dict[str, tuple[Callable[..., float], Callable[..., tuple[float, float]], Callable[..., Any]]] = {
+    "wilcoxon": (wilcoxon_p, exact_interval, np.mean),
+    "permutation": (permutation_p, exact_interval, np.mean),
+    "sign": (sign_p, median_interval, np.median),
+}
+"""Test of a claim → its p-value, the interval that belongs to it, and the effect that it is about."""
 
 
 class Bounds(NamedTuple):
@@ -73,7 +90,7 @@ def decide(
             not there; a comparison without any block is an empty array.
         limits: see `Bounds`.
         alpha: level of the whole decision.
-        test: "wilcoxon" or "permutation".
+        test: one of `TESTS`.
         exists: the claim is "for at least one comparison" instead of "for every comparison"; the comparisons are then
             tested in their order, each only after all before it have passed (a fixed sequence needs no correction).
 
@@ -81,7 +98,7 @@ def decide(
         The decision; effect, interval and p belong to the comparison that decides: the least favourable one, or with
         `exists` the last that passed (the first if none did). p is two-sided and corrected.
     """
-    p_of = wilcoxon_p if test == "wilcoxon" else permutation_p
+    p_of, interval_of, centre = TESTS[test]
     empty = tuple(name for name, values in differences.items() if values.size == 0)
     present = {name: values for name, values in differences.items() if values.size}
     if not present:
@@ -104,7 +121,7 @@ def decide(
         lowest = min(below, key=lambda name: below[name])
         corrected = min(1.0, below[lowest] * len(present))
         contradicted = corrected <= alpha / 2
-        against = lowest if contradicted else min(present, key=lambda name: present[name].mean())
+        against = lowest if contradicted else min(present, key=lambda name: float(centre(present[name])))
         p_pair = max(above.values()), corrected
     verdict, reason = UNDECIDED, ""
     if supported and not contradicted:
@@ -118,64 +135,103 @@ def decide(
     else:
         reason = "unclear"
     values = present[against]
-    low, high = exact_interval(values, 1 - alpha)
+    low, high = interval_of(values, 1 - alpha)
     return Decision(
-        verdict, reason, against, int(values.size), float(values.mean()), low, high, rank_biserial(values),
+        verdict, reason, against, int(values.size), float(centre(values)), low, high, rank_biserial(values),
         np.nan if reason == "few" else min(1.0, 2 * min(p_pair)), empty,
     )  # fmt: skip
 
 
 def verdicts(measures: pd.DataFrame, cost: pd.DataFrame, claims: Claims) -> pd.DataFrame:
-    """The verdict on every claim, for every criterion it is tested for, per study and overall.
+    """The verdict on every claim, for every criterion it is tested for, at every scope.
 
     Args:
-        measures: from `measures.measure_all`; may lack criteria, branches or studies.
+        measures: from `measures.measure_all`; may lack criteria, branches or studies. Its column `line`, and that of
+            `cost`, where they have one, become the sources.
         cost: the table `cost`, possibly empty.
         claims: from `claims.read`.
 
     Returns:
-        Columns `COLUMNS`; `scope` is "study" or "overall", `p` is NaN where too few blocks could not reach alpha.
+        Columns `COLUMNS`. `scope` is "study", "dataset", "backbone" or "overall", `where` the name of the one that the
+        verdict is about ("" overall; `study` repeats it for studies), `studies` how many stand behind it, `p` is NaN
+        where too few blocks could not reach alpha.
     """
-    studies = sorted(set(measures["study"]) | set(cost["study"]))
+    scopes = _scopes(measures, cost)
     rows: list[dict[str, Any]] = []
     for claim in claims.claims:
         for criterion in claims.criteria:
-            per_study: dict[str, dict[str, np.ndarray]] = {
-                study: _differences(claim, criterion, measures, cost, study) for study in studies
+            behind = {
+                study: evidence(claim, criterion, cost if claim.comparison == "at_most" else measures, study)
+                for study in scopes["study"]
             }
-            decided = {}
-            for study, differences in per_study.items():
-                decided[study] = _decide(claim, differences, claims.alpha)
-                rows.append(_row(claim, criterion, "study", study, decided[study], claims.alpha))
-            overall, blocks = _overall(claim, per_study, decided, claims.alpha)
-            rows.append(_row(claim, criterion, "overall", blocks, overall, claims.alpha, decided))
+            found = {study: _differences(claim, criterion, evidence) for study, evidence in behind.items()}
+            decided = {study: judge(claim, differences, claims.alpha) for study, differences in found.items()}
+            for scope, places in scopes.items():
+                for where, studies in places.items():
+                    if scope == "study":
+                        decision, blocks, each = decided[where], "", {}
+                    else:
+                        each = {study: decided[study] for study in studies}
+                        decision, blocks = over(claim, [found[study] for study in studies], each, claims.alpha)
+                    row = _row(claim, criterion, scope, where, blocks, decision, claims.alpha, each)
+                    rows.append(row | {"studies": len(studies), "source": _source(claim, behind, studies)})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _decide(claim: Claim, differences: dict[str, np.ndarray], alpha: float) -> Decision:
+def _scopes(measures: pd.DataFrame, cost: pd.DataFrame) -> dict[str, dict[str, list[str]]]:
+    """Scope → the places that it has → their studies; one that has a cost alone is of no known dataset or backbone."""
+    studies = sorted(set(measures["study"]) | set(cost["study"]))
+    found: dict[str, dict[str, list[str]]] = {"study": {study: [study] for study in studies}}
+    for scope in ("dataset", "backbone"):
+        of_study = measures.groupby("study")[scope].first()
+        found[scope] = {
+            str(place): sorted(of_study[of_study == place].index) for place in sorted(of_study.unique(), key=str)
+        }
+    return found | {"overall": {"": studies}}
+
+
+def judge(claim: Claim, differences: dict[str, np.ndarray], alpha: float) -> Decision:
+    """`decide` as the claim says."""
     return decide(differences, bounds(claim), alpha=alpha, test=claim.test, exists=claim.comparison == "keeps")
 
 
-def _differences(
-    claim: Claim, criterion: str, measures: pd.DataFrame, cost: pd.DataFrame, study: str
-) -> dict[str, np.ndarray]:
-    """Comparison → one difference a block of this study, positive in favour of the claim."""
-    if claim.comparison == "at_most":  # on a logarithm: twice and half the limit are equally far from it
-        chosen = cost[(cost["study"] == study) & (cost["criterion"] == criterion)]
-        return {f"{claim.limit:g}": np.log(claim.limit) - np.log(chosen[claim.measure].to_numpy(dtype=float))}
-    chosen = measures[(measures["study"] == study) & (measures["branch"] == claim.branch)]
-    if claim.samples_at_most is not None:
-        counts = {text for text in chosen["samples_per_class"] if text.isdigit() and int(text) <= claim.samples_at_most}
-        chosen = chosen[chosen["samples_per_class"].isin(counts)]
+def evidence(claim: Claim, criterion: str, table: pd.DataFrame, study: str) -> pd.DataFrame:
+    """The rows of one study that the claim is decided by; `table` holds the measures, for `at_most` the cost."""
+    if claim.comparison == "at_most":
+        return table[(table["study"] == study) & (table["criterion"] == criterion)]
+    wanted = [claim.measure] + ["unpruned_accuracy"] * (claim.comparison == "keeps")
+    chosen = table[
+        (table["study"] == study)
+        & (table["branch"] == claim.branch)
+        & table["measure"].isin(wanted)
+        & table["criterion"].isin([criterion, *claim.rivals])
+    ]
     if claim.comparison == "keeps":
-        start = _by_seed(chosen, "unpruned_accuracy")
-        rates = chosen.loc[chosen["measure"] == claim.measure, "at"]
-        found = {}
-        for rate in sorted(rate for rate in set(rates) if rate >= claim.from_rate - 1e-9):
-            found[f"{rate:g}"] = _minus(_by_seed(chosen, claim.measure, rate), criterion, start, criterion)
+        chosen = chosen[~(chosen["at"] < claim.from_rate - 1e-9)]
+    if claim.samples_at_most is None:
+        return chosen
+    counts = {text for text in chosen["samples_per_class"] if text.isdigit() and int(text) <= claim.samples_at_most}
+    return chosen[chosen["samples_per_class"].isin(counts)]
+
+
+def _source(claim: Claim, behind: dict[str, pd.DataFrame], studies: list[str]) -> str:
+    file = trace.COST if claim.comparison == "at_most" else trace.MEASURES
+    return trace.source(file, [line for study in studies for line in behind[study].get("line", [])])
+
+
+def _differences(claim: Claim, criterion: str, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Comparison → one difference a block of a study, positive in favour of the claim; rows from `evidence`."""
+    if claim.comparison == "at_most":  # on a logarithm: twice and half the limit are equally far from it
+        return {f"{claim.limit:g}": np.log(claim.limit) - np.log(rows[claim.measure].to_numpy(dtype=float))}
+    if claim.comparison == "keeps":
+        start = _by_seed(rows, "unpruned_accuracy")
+        found = {
+            f"{rate:g}": _minus(_by_seed(rows, claim.measure, rate), criterion, start, criterion)
+            for rate in sorted(set(rows.loc[rows["measure"] == claim.measure, "at"]))
+        }
         return found or {f"{claim.from_rate:g}": np.empty(0)}
     sign = 1.0 if MEASURES[claim.measure][0] == "higher" else -1.0
-    values = _by_seed(chosen, claim.measure)
+    values = _by_seed(rows, claim.measure)
     return {rival: sign * _minus(values, criterion, values, rival) for rival in claim.rivals if rival != criterion}
 
 
@@ -192,15 +248,22 @@ def _minus(left: pd.DataFrame, one: str, right: pd.DataFrame, other: str) -> np.
     return (left[one] - right[other]).dropna().to_numpy(dtype=float)
 
 
-def _overall(
-    claim: Claim, per_study: dict[str, dict[str, np.ndarray]], decided: dict[str, Decision], alpha: float
+def over(
+    claim: Claim, found: list[dict[str, np.ndarray]], decided: dict[str, Decision], alpha: float
 ) -> tuple[Decision, str]:
-    """Over studies: a test with studies as blocks where there are enough, else what all studies say alike."""
-    names = [name for name in next(iter(per_study.values()), {}) if all(name in found for found in per_study.values())]
-    means = {name: np.array([found[name].mean() for found in per_study.values() if found[name].size]) for name in names}
+    """The decision over studies: a test with studies as blocks where there are enough, else what all say alike.
+
+    Args:
+        claim: the claim; found: the differences of each study; decided: study → its own decision; alpha: the level.
+
+    Returns:
+        The decision, and what its blocks are in words.
+    """
+    names = [name for name in next(iter(found), {}) if all(name in one for one in found)]
+    means = {name: np.array([one[name].mean() for one in found if one[name].size]) for name in names}
     fewest = min((values.size for values in means.values()), default=0)
     if fewest >= blocks_needed(alpha / 2, "greater"):
-        return _decide(claim, means, alpha), "studies"
+        return judge(claim, means, alpha), "studies"
     verdict_set = {decision.verdict for decision in decided.values()}
     reasons = {decision.reason for decision in decided.values() if decision.reason}
     worst = min(decided.values(), key=lambda decision: np.inf if np.isnan(decision.effect) else decision.effect,
@@ -212,13 +275,14 @@ def _overall(
 
 
 def _row(
-    claim: Claim, criterion: str, scope: str, where: str, decision: Decision, alpha: float,
-    decided: dict[str, Decision] | None = None,
+    claim: Claim, criterion: str, scope: str, where: str, blocks: str, decision: Decision, alpha: float,
+    decided: dict[str, Decision],
 ) -> dict[str, Any]:  # fmt: skip
     row: dict[str, Any] = {
-        "claim": claim.id, "criterion": criterion, "scope": scope, "study": where if scope == "study" else "",
+        "claim": claim.id, "criterion": criterion, "scope": scope, "where": where,
+        "study": where if scope == "study" else "",
         "verdict": decision.verdict, "reason": decision.reason, "test": claim.test,
-        "blocks": where if scope == "overall" else ("repeats" if claim.comparison == "at_most" else "seeds"),
+        "blocks": blocks or ("repeats" if claim.comparison == "at_most" else "seeds"),
         "n": decision.n, "against": decision.against, "effect": decision.effect, "low": decision.low,
         "high": decision.high, "rank_biserial": decision.rank_biserial, "p": decision.p,
         "at": float(decision.against) if claim.comparison == "keeps" and decision.n else np.nan, "unit": "accuracy",
@@ -231,5 +295,5 @@ def _row(
         }  # fmt: skip
     elif claim.comparison != "keeps":
         row["unit"] = MEASURES[claim.measure][1]
-    each = {study: one.verdict for study, one in (decided or {}).items()}
+    each = {study: one.verdict for study, one in decided.items()}
     return row | {"sentence": sentences.verdict(claim, row, alpha, each, decision.absent)}

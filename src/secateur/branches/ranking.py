@@ -1,10 +1,11 @@
-"""The ranking stage: one criterion's scores of every unit, for each seed and each number of reference samples.
+"""The ranking stages: one criterion's scores of every unit, for each seed, number and draw of reference samples.
 
 A criterion that is a Snakemake rule ranks in two steps: a case is written for each of them, its answers are gathered.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from secateur import seeds as streams
 from secateur.branches.study import Study
+from secateur.data import references
 from secateur.errors import SecateurError
 from secateur.progress import track
 from secateur.pruning.scores import unit_scores
@@ -87,6 +89,37 @@ def gather(study: Study, criterion: str, seeds: Sequence[int], cases: Path, outp
     scorefile.write(output, scores)
 
 
+def rank_redraws(study: Study, criterion: str, output: Path) -> None:
+    """Rank the units of seed 0's unpruned network on other draws of reference samples, and write the score file.
+
+    One network and one criterion, so that rankings differ by the draw alone: how far a criterion agrees with itself.
+    The number of draws is the config's `agreement.draws`; each has the few-shot branch's numbers of samples, smaller
+    sets being prefixes of larger ones. The score file has the draw's number in place of the seed's.
+
+    Args:
+        study: what to rank.
+        criterion: name in the config.
+        output: the score file.
+    """
+    counts = [str(n) for n in study.config["fewshot"]["samples_per_class"] if n != references.ALL]
+    model, groups, draws = study.model(0), study.groups, range(study.config["agreement"]["draws"])
+    scores: scorefile.Scores = {}
+    with TemporaryDirectory() as folder:
+        samples, most = Path(folder, "samples.csv"), references.largest(counts)
+        references.write(samples, {
+            draw: references.draw(
+                study.dataset.train_labels, most, streams.derive(study.config["run_seed"], "redraw", study.name, draw)
+            )
+            for draw in draws
+        })  # fmt: skip
+        for draw in track(draws, len(draws), f"redraw {study.name} {criterion}"):
+            for samples_per_class in counts:
+                scores[draw, samples_per_class] = rank_as_configured(
+                    study, criterion, model, groups, samples, ("redraw", draw, samples_per_class)
+                )
+    scorefile.write(output, scores)
+
+
 def rank_as_configured(
     study: Study,
     criterion: str,
@@ -97,8 +130,8 @@ def rank_as_configured(
 ) -> dict[str, Tensor]:
     """Scores of `groups` of `model`, the study's as it is now, by the config's entry for `criterion`.
 
-    `samples`: the reference samples, which are read only if the criterion needs any. `case`: branch, seed, samples per
-    class and, in the branch with retraining, the round; it names the draw, should the criterion make one.
+    `samples`: the reference samples, which are read only if the criterion needs any. `case`: branch (or "redraw"), seed
+    (or draw), samples per class and, in the branch with retraining, the round; it names the criterion's own stream.
     """
     entry = entry_of(study, criterion)
     try:

@@ -2,7 +2,14 @@
 
 import sys
 
-from secateur.cli import datasets, experiments, reporting, reviewing, tools  # noqa: F401 (each registers its subcommands)
+from secateur.cli import (  # noqa: F401 (each registers its subcommands)
+    datasets,
+    experiments,
+    planning,
+    reporting,
+    reviewing,
+    tools,
+)
 from secateur.cli.application import app
 from secateur.errors import SecateurError
 

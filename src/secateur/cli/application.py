@@ -17,7 +17,7 @@ app = typer.Typer(
     help="Which filters can this network lose? A benchmark of pruning criteria. "
     "The whole benchmark runs with `snakemake --cores all`; each stage can also be run by hand. "
     "Stages in order: data fetch, data make, data prepare, backbone, units, transfer, rank (or case and gather), "
-    "fewshot, grid, retrain, toy, cost, latency, collect, statistics, figures, report.",
+    "redraw, fewshot, grid, retrain, toy, cost, latency, collect, statistics, figures, report.",
 )
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The run's config, e.g. config/demo.yaml.")]

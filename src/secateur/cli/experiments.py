@@ -153,6 +153,26 @@ def gather(
 
 
 @app.command()
+def redraw(
+    config: ConfigOption,
+    study: StudyOption,
+    criterion: CriterionOption,
+    data: DataOption,
+    models: ModelsOption,
+    output: Annotated[Path, typer.Option(help="Score file to write (safetensors).")],
+) -> None:
+    """Score the units of seed 0's model on other draws of reference samples: does a criterion agree with itself?"""
+    from secateur.branches.ranking import rank_redraws
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
+        rank_redraws(opened_study, known(resolved, "criteria", criterion), output)
+    said(f"wrote {output}")
+
+
+@app.command()
 def fewshot(
     config: ConfigOption,
     study: StudyOption,

@@ -38,12 +38,14 @@ def statistics(
     """Test the differences, compare the rankings in results/<run>/ and judge the claims."""
     from secateur.analysis import statistics as stage
     from secateur.config import read
-    from secateur.layout import rankings
+    from secateur.layout import rankings, redraws
 
     resolved = read(config)
+    results = Path("results", resolved["run"])
     with usage.work():
-        scores = [Path("results", resolved["run"], path) for path in rankings(resolved)]
-        stage.run(tables, output, resolved, rankings=scores)
+        scores = [results / path for path in rankings(resolved)]
+        redrawn = [results / path for path in redraws(resolved)]
+        stage.run(tables, output, resolved, rankings=scores, redraws=redrawn)
     said(f"wrote {output}")
 
 
@@ -94,7 +96,7 @@ def partial(config: ConfigOption) -> None:
     from secateur.analysis import collect as tables
     from secateur.analysis import statistics
     from secateur.config import read
-    from secateur.layout import rankings
+    from secateur.layout import rankings, redraws
     from secateur.provenance import gather
     from secateur.report import figures, page
 
@@ -105,8 +107,11 @@ def partial(config: ConfigOption) -> None:
     if not (folder / "tables" / "curves.parquet").exists():
         said("no curve is complete yet: there is nothing to report on.")
         return
-    scores = [results / path for path in rankings(resolved) if (results / path).exists()]
-    statistics.run(folder / "tables", folder / "statistics", resolved, rankings=scores)
+    scores, redrawn = (
+        [results / path for path in paths if (results / path).exists()]
+        for paths in (rankings(resolved), redraws(resolved))
+    )
+    statistics.run(folder / "tables", folder / "statistics", resolved, rankings=scores, redraws=redrawn)
     figures.run(folder / "tables", folder / "statistics", folder / "figures", toy_dir=results / "toy")
     facts = gather(resolved, results)
     page.run(

@@ -1,4 +1,4 @@
-"""Subcommands beside the pipeline: what criteria there are, and pruning a network of one's own."""
+"""Subcommands beside the pipeline: what criteria there are, what a number rests on, and pruning a network."""
 
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +61,18 @@ def check(
         return
     scores = outside.read_scores(file, network or file.with_name(outside.NETWORK))
     print(f"{file}: {sum(map(len, scores.values()))} scores in {len(scores)} layers")
+
+
+@app.command()
+def trace(
+    table: Annotated[Path, typer.Argument(help="A statistics table of a run, e.g. results/demo/statistics/tests.csv.")],
+    line: Annotated[int, typer.Argument(help="Line of the row in it; the header is line 1.")],
+) -> None:
+    """Print the rows that a row of a statistics table was computed from, with their file and lines."""
+    from secateur.analysis import trace as sources
+
+    for file, rows in sources.behind(table, line).items():
+        print(f"{file}\n{rows.to_csv(lineterminator=chr(10))}")
 
 
 @app.command()

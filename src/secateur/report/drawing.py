@@ -31,7 +31,10 @@ def samples_title(samples: str) -> str:
     return f"{samples} reference image{'' if samples == '1' else 's'} per class" if samples.isdigit() else samples
 
 
-TEXTS = ("scope", "study", "branch", "samples_per_class", "note", "sentence", "reason", "against", "ordering", "pair")
+TEXTS = (
+    "scope", "study", "where", "branch", "samples_per_class", "component", "note", "sentence", "reason", "against",
+    "ordering", "pair", "source",
+)  # fmt: skip
 
 
 def read_statistics(folder: Path, name: str) -> pd.DataFrame:

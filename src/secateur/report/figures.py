@@ -184,11 +184,17 @@ def _agreement(statistics: Path, look: style.Style) -> Iterator[Drawing]:
         return
     for study, group in read_statistics(statistics, "agreement").groupby("study"):
         samples = tables.in_order(group.loc[group["kind"] == "criteria", "samples_per_class"])
-        itself = group[group["kind"] == "samples"]
+        itself = group[group["kind"] == "draws"]
         same = ""
-        if len(itself):
-            few, many = itself["samples_per_class"].iloc[0], itself["other_samples_per_class"].iloc[0]
-            same = f" On the diagonal: the criterion with itself, from {few} and from {many} images per class."
+        if samples and samples[-1] in set(itself["samples_per_class"]):
+            group = group[group["kind"] != "samples"]
+            same = " On the diagonal: the criterion with itself, on two draws of as many images, one network."
+        elif (group["kind"] == "samples").any():
+            first = group[group["kind"] == "samples"].iloc[0]
+            same = (
+                f" On the diagonal: the criterion with itself, from {first['samples_per_class']} and from "
+                f"{first['other_samples_per_class']} images per class."
+            )
         if samples:
             yield Drawing(
                 "agreement", (str(study),), samples_title(samples[-1]),

@@ -42,11 +42,11 @@ def write(path: str | Path, intervals: pd.DataFrame, verdicts: pd.DataFrame) -> 
         intervals, verdicts: the tables of the same names that the stage `statistics` wrote.
     """
     rows = [
-        [row["claim"], escape(row["criterion"]), escape(row["study"] or "overall"), row["verdict"],
+        [row["claim"], escape(row["criterion"]), escape(row["where"] or "overall"), row["verdict"],
          _number(row["effect"]), f"[{_number(row['low'])}, {_number(row['high'])}]", _number(row["p"]), str(row["n"])]
         for row in records(verdicts)
     ]  # fmt: skip
-    head = ["claim", "criterion", "study", "verdict", "effect", r"95\,\% interval", "$p$", "$n$"]
+    head = ["claim", "criterion", "about", "verdict", "effect", r"95\,\% interval", "$p$", "$n$"]
     parts = [table(head, rows, "llllrrrr", "Verdicts. Accuracy as a share, cost in gradient passes.")]
     chosen = intervals[intervals["measure"].isin(list(MEASURES))]
     for (study, branch, samples), group in chosen.groupby(["study", "branch", "samples_per_class"]):

@@ -53,7 +53,8 @@ def run(
     claims = claim_files.read(claims_path)
     curves = tables.read(tables_dir, "curves")
     cost = tables.optional(tables_dir, "cost")
-    found = {name: read_statistics(Path(statistics_dir), name) for name in ("intervals", "tests", "verdicts", "power")}
+    names = ("intervals", "tests", "variance", "verdicts", "power")
+    found = {name: read_statistics(Path(statistics_dir), name) for name in names}
     described = {str(key): str(value) for key, value in (provenance.get("criteria") or {}).items()}
     look = style.read(Path(assets) / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
     run_name = str(config.get("run") or (curves["run"].iloc[0] if len(curves) else "run"))
@@ -62,6 +63,7 @@ def run(
     shown = [
         page_tables.glance(found["intervals"]), page_tables.by_rate(found["intervals"]),
         page_tables.pairwise(found["tests"]), page_tables.verdict_table(found["verdicts"]),
+        page_tables.variance_table(found["variance"]),
         page_tables.cost_table(cost), page_tables.latency_table(tables.optional(tables_dir, "latency")),
         page_tables.units_table(tables.optional(tables_dir, "units")),
         *published.toy_tables(Path(statistics_dir)),

@@ -142,44 +142,45 @@ def pairwise(tests: pd.DataFrame) -> Table:
             "rank_biserial": ("rank-biserial", plain), "wilcoxon_p": ("Wilcoxon p", p_value),
             "wilcoxon_holm": ("… Holm", p_value), "permutation_p": ("permutation p", p_value),
             "permutation_holm": ("… Holm", p_value), "p_better": ("P(better)", plain), "p_equal": ("P(≈)", plain),
-            "n": ("n", plain), "note": ("note", str),
+            "n": ("n", plain), "note": ("note", str), "source": ("from", str),
         }, "statistics/tests.csv",
     )  # fmt: skip
 
 
 def verdict_table(verdicts: pd.DataFrame) -> Table:
     """Every verdict with the numbers behind it."""
-    frame = verdicts.copy()
-    frame["study"] = frame["study"].where(frame["scope"] == "study", "overall")
+    frame = verdicts.assign(where=verdicts["where"].where(verdicts["scope"] != "overall", "all"))
     return build(
         "verdicts-table", "Every verdict, with its numbers",
         "Effect, interval and p belong to the comparison that decides. Accuracy is a share (0.01 is one percentage "
         "point); cost is in gradient passes. p is two-sided; a dash: too few blocks to test.",
         frame, {
-            "claim": ("claim", str), "criterion": ("criterion", str), "study": ("study", str),
+            "claim": ("claim", str), "criterion": ("criterion", str), "scope": ("about", str), "where": ("which", str),
             "verdict": ("verdict", str), "against": ("against / at", str), "effect": ("effect", plain),
             "low": ("from", plain), "high": ("to", plain), "rank_biserial": ("rank-biserial", plain),
-            "p": ("p", p_value), "n": ("n", plain), "blocks": ("blocks", str), "test": ("test", str),
-            "unit": ("unit", str),
+            "p": ("p", p_value), "n": ("n", plain), "blocks": ("blocks", str), "studies": ("studies", plain),
+            "test": ("test", str), "unit": ("unit", str), "source": ("from", str),
         }, "statistics/verdicts.csv",
     )  # fmt: skip
 
 
 def agreement_table(agreement: pd.DataFrame) -> Table:
-    """How much the rankings of two criteria, or of one criterion on fewer and more images, agree: means over seeds."""
-    keys = ["study", "criterion", "samples_per_class", "other", "other_samples_per_class"]
+    """How much the rankings of two criteria agree, or those of one on other or on more images."""
+    keys = ["study", "kind", "criterion", "samples_per_class", "other", "other_samples_per_class"]
     measures = ["spearman", "kendall", "spearman_in_layer", "overlap_half"]
-    frame = agreement.groupby(keys)[measures].mean().join(agreement.groupby(keys)["seed"].nunique().rename("n"))
+    frame = agreement.groupby(keys)[measures].mean().join(agreement.groupby(keys).size().rename("n"))
     return build(
         "agreement-table", "Agreement of rankings",
         "Rank correlations over all filters of a network, and within layers; the last: share that the lower halves of "
-        "both rankings have in common (50 % by chance). Means over seeds.",
+        "both rankings have in common (50 % by chance). Means over n comparisons on one network each: seeds, or for "
+        "“draws” pairs of draws of reference images on the first seed's network. Layer by layer: "
+        "statistics/agreement_layers.csv.",
         frame.reset_index(), {
-            "criterion": ("criterion", str), "samples_per_class": ("images per class", str), "other": ("and", str),
-            "other_samples_per_class": ("images per class", str), "study": ("study", str),
+            "kind": ("between", str), "criterion": ("criterion", str), "samples_per_class": ("images per class", str),
+            "other": ("and", str), "other_samples_per_class": ("images per class", str), "study": ("study", str),
             "spearman": ("Spearman", plain), "kendall": ("Kendall", plain),
             "spearman_in_layer": ("Spearman in layers", plain), "overlap_half": ("lower half in common", percent),
-            "n": ("seeds", plain),
+            "n": ("n", plain),
         }, "statistics/agreement.csv",
     )  # fmt: skip
 
@@ -192,6 +193,24 @@ def units_table(units: pd.DataFrame) -> Table:
             "study": ("study", str), "layer": ("layer", str), "group": ("group", str), "kind": ("kind", str),
             "units": ("units", str), "residual": ("tied by an addition", _yes), "left_out": ("why not", str),
         }, "tables/units.csv",
+    )  # fmt: skip
+
+
+def variance_table(variance: pd.DataFrame) -> Table:
+    """What the main measure varies by: within each study, and between them."""
+    frame = variance[variance["measure"] == MAIN].copy()
+    frame["study"] = frame["study"].where(frame["scope"] == "study", "all studies")
+    return build(
+        "variance-table", "What varies",
+        "Variance components of the mean accuracy over rates, as standard deviations. A seed shifts all criteria "
+        "alike; paired differences within a study contain “criterion × seed” alone, over studies “criterion × study” "
+        "too. Seeds of one study are never counted as studies.",
+        frame, {
+            "study": ("study", str), "branch": ("retraining", branch_words),
+            "samples_per_class": ("images per class", str), "component": ("between", str), "sd": ("sd", percent),
+            "share": ("share of variance", percent), "degrees_of_freedom": ("degrees of freedom", plain),
+            "source": ("from", str),
+        }, "statistics/variance.csv",
     )  # fmt: skip
 
 

@@ -198,7 +198,7 @@ def profile(profiles: pd.DataFrame, style: Style, *, title: str) -> Any:
 
 
 def agreement(table: pd.DataFrame, samples: str, style: Style, *, title: str) -> Any:
-    """Matrix of Spearman's correlations between criteria, mean over seeds; diagonal: with itself on fewer images.
+    """Matrix of Spearman's correlations between criteria, mean over seeds; diagonal: with itself on other images.
 
     Args:
         table: rows of one study of agreement.csv; samples: the sample count of the comparisons between criteria.

@@ -102,7 +102,8 @@ def verdicts(first: Path, second: Path) -> list[Verdict]:
     if not all(path.exists() for path in paths):
         return []
     tables = [_csv(path) for path in paths]
-    keys = ["claim", "criterion", "scope", "study"]
+    tables = [table if "where" in table else table.assign(where=table["study"]) for table in tables]  # earlier runs
+    keys = ["claim", "criterion", "scope", "where"]
     found = [
         {tuple("" if pd.isna(value) else str(value) for value in row[:4]): row[4]
          for row in table[[*keys, "verdict"]].itertuples(index=False)} for table in tables

@@ -1,0 +1,140 @@
+"""`secateur plan`: how many seeds a config needs, from the spread of a pilot run, and what they would cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from secateur.cli.application import app
+from secateur.errors import SecateurError
+
+if TYPE_CHECKING:  # pandas takes half a second to import, which no other command should pay
+    import pandas as pd
+
+MAIN = "mean_accuracy_over_rate"
+CHECKS = 200
+"""Simulated runs that each planned verdict is checked by."""
+
+
+@app.command()
+def plan(
+    effect: Annotated[float, typer.Option(help="True difference that must be found, beyond what a claim requires.")],
+    power: Annotated[float, typer.Option(help="How often it must be found, between 0 and 1.")] = 0.8,
+    config: Annotated[Path, typer.Option(help="The config to plan.")] = Path("config/demo.yaml"),
+    run: Annotated[str, typer.Option(help="The pilot: a run's name or folder; else the config's own run.")] = "",
+    claims: Annotated[Path, typer.Option(help="The claims to plan for.")] = Path("config/claims.yaml"),
+) -> None:
+    """Say how many seeds a config needs to find a difference, from a pilot run's variance.
+
+    A pilot is any run of the same studies and criteria with three seeds or more. `--effect` is in the unit of the
+    claim's measure: 0.02 of accuracy is two percentage points.
+    """
+    from secateur.analysis import claims as claim_files
+    from secateur.analysis import effort, planning
+    from secateur.analysis.power import MOST_SEEDS
+    from secateur.config import read
+
+    resolved, held, folder = read(config), claim_files.read(claims), pilot(run, config)
+    measures = _measures(folder, resolved, config)
+    planned = planning.plan(measures, held, effect, power)
+    verdicts = planned[planned["rival"] == planning.ALL].reset_index(drop=True)
+    sure = verdicts[verdicts["seeds_needed"].notna()]
+    pairs = planning.pairs(measures, MAIN, held.alpha, effect, power)
+    seeds = measures.groupby("study")["seed"].nunique()
+
+    print(f"Pilot: {folder}, seeds: {', '.join(f'{name} {count}' for name, count in seeds.items())}.")
+    print(f"To be found: a true difference of {effect:g} beyond what a claim requires, with power {power:g}.")
+    print(f"Every test at alpha {held.alpha:g}, two-sided.")
+    absent = [study for study in resolved["studies"] if study not in seeds]
+    if absent:
+        print(f"Not in the pilot, so not planned: {', '.join(absent)}.")
+    _show("What varies, as standard deviations of the mean accuracy over rates", _varying(measures))
+    verdicts["found"] = "–"
+    for row, share in zip(sure.index, planning.checked(sure, measures, held, effect, CHECKS), strict=True):
+        low, high = share.interval
+        verdicts.loc[row, "found"] = f"{share.value:.2f} ({low:.2f}–{high:.2f})"
+    columns = ["claim", "criterion", "study", "branch", "spread", "seeds_needed", "seeds_needed_upper", "found"]
+    _show("Claims that are true by so much: seeds until the verdict is “supported”", verdicts[columns])
+    _show(
+        "Pairs of criteria: seeds until Wilcoxon's test finds the difference after Holm, for the pair that varies most",
+        pairs.drop(columns=["measure", "seeds", "unit", "spread_upper"]),
+    )
+    print(
+        "\nspread: standard deviation of the paired differences. seeds_needed_upper: should the true spread be the\n"
+        f"upper {planning.UPPER:.0%} bound of the pilot's. found: share of {CHECKS} simulated runs with so many seeds "
+        "and the\npilot's spread in which the verdict was given. fewest_seeds: with fewer no corrected test can reach "
+        f"its\nlevel, whatever the data. >{MOST_SEEDS}: more are not looked for. Claims without rivals are not planned."
+    )
+    most = max((int(number) for number in sure["seeds_needed"]), default=0)
+    found = f"{most} find {'all' if len(sure) == len(verdicts) else f'{len(sure)} of the'} {len(verdicts)} claims above"
+    print(f"\n{config} has {resolved['seeds']} seeds; {found if most else f'no claim is found by {MOST_SEEDS}'}.")
+    counts = sorted({resolved["seeds"], most} - {0})
+    jobs = effort.measured(folder)
+    if jobs.empty:
+        print(f"Its cost is not known: {folder}/usage has no times of the pilot's jobs.")
+    for count in counts if len(jobs) else []:
+        _show(f"Cost with {count} seeds, on the pilot's device", effort.estimated(jobs, resolved, count))
+
+
+def pilot(run: str, config: Path) -> Path:
+    """The folder of the pilot: the run called `run` (a name under results/, or a folder), or the config's own.
+
+    Raises:
+        SecateurError: there is no such run with tables.
+    """
+    from secateur.config import read
+
+    name = run or read(config)["run"]
+    for folder in (Path(name), Path("results", name)):
+        if (folder / "tables" / "curves.parquet").exists():
+            return folder
+    raise SecateurError(
+        f"no pilot run '{name}': results/{name}/tables/curves.parquet is not there. Run a few seeds first "
+        f"(snakemake --cores all --configfile {config}, with `seeds: 6`), or name another run with --run."
+    )
+
+
+def _measures(folder: Path, config: dict[str, Any], path: Path) -> pd.DataFrame:
+    """The pilot's measures of the config's studies and criteria."""
+    from secateur.analysis import planning, tables
+    from secateur.analysis.measures import measure_all
+
+    measures = measure_all(tables.read(folder / "tables", "curves"))
+    names = [item["name"] for item in config["criteria"]]
+    measures = measures[measures["study"].isin(list(config["studies"])) & measures["criterion"].isin(names)]
+    seeds = measures.groupby("study")["seed"].nunique()
+    if seeds.empty or seeds.max() < planning.FEWEST:
+        raise SecateurError(
+            f"{folder}: no pilot for {path}: it has {int(seeds.max()) if len(seeds) else 'no'} seed(s) of the studies "
+            f"{', '.join(config['studies']) or '(none)'}; at least {planning.FEWEST} are needed. Run those, or name "
+            "another run with --run."
+        )
+    return measures
+
+
+def _varying(measures: pd.DataFrame) -> pd.DataFrame:
+    from secateur.analysis import statistics
+
+    found = statistics.variances(statistics.numbered(measures))
+    found = found[found["measure"] == MAIN].assign(component="sd of " + found["component"])
+    found["study"] = found["study"].where(found["scope"] == "study", "all studies")
+    keys = ["study", "branch", "samples_per_class"]
+    return found.pivot_table(index=keys, columns="component", values="sd", sort=False).reset_index()
+
+
+def _show(title: str, table: pd.DataFrame) -> None:
+    import pandas as pd
+
+    shown = pd.DataFrame({name: [_text(str(name), value) for value in table[name]] for name in table})
+    print(f"\n{title}\n{shown.to_string(index=False)}")
+
+
+def _text(column: str, value: Any) -> str:
+    """A cell: numbers with three digits, and what no number of seeds finds as such."""
+    from secateur.analysis.power import MOST_SEEDS
+
+    if str(value) in ("nan", "<NA>"):
+        return f">{MOST_SEEDS}" if column.startswith("seeds_needed") else "–"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
