@@ -57,6 +57,15 @@ def test_figures_of_an_earlier_run_are_removed(tmp_path):
     assert {entry["section"] for entry in captions(tmp_path)} == {"curve", "macs", "worst", "effects", "pairs"}
 
 
+def test_a_run_without_any_criterion_of_the_claims_is_drawn(tmp_path):
+    criteria = {"weight": 0.0, "random": -0.1}
+    curves = synthetic.curves(criteria, samples=("1",), seeds=2, branches=("fewshot",))
+    tables = synthetic.write(tmp_path, curves=curves)
+    statistics.run(tables, tmp_path / "statistics", {})
+    figures.run(tables, tmp_path / "statistics", tmp_path / "figures")
+    assert "effects" in {entry["section"] for entry in captions(tmp_path)}
+
+
 def test_a_criterion_has_one_colour_in_every_figure(run):
     colour = style.read("report/style.yaml", ["lrp", "weight"]).colours["lrp"].lower()
     for entry in captions(run):

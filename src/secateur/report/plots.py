@@ -134,12 +134,14 @@ def effects(tests: pd.DataFrame, criteria: list[str], margin: float, style: Styl
 
     Args:
         tests: the rows of one group of tests.csv.
+        criteria: whose differences are drawn; where a run has none of them, those of its first criterion.
         margin: half-width of the shaded band of practically equal accuracies.
     """
     import matplotlib.pyplot as plt
 
-    shown = [name for name in criteria if name in {*tests["criterion"], *tests["other"]}]
-    others = [name for name in style.colours if name in {*tests["criterion"], *tests["other"]} - {*shown[:1]}]
+    tested = [name for name in style.colours if name in {*tests["criterion"], *tests["other"]}]
+    shown = [name for name in criteria if name in tested] or tested[:1]
+    others = [name for name in tested if name not in shown[:1]]
     side = 0.36 * len(others) + 1.4
     figure, axes = plt.subplots(figsize=(WIDTH, side))
     axes.axvline(0, color=style.ink, linewidth=0.9)
