@@ -74,6 +74,7 @@ rule report:
                 "methods.html.j2",
                 "page.css",
                 "page.js",
+                "explorer.js",
                 "style.yaml",
             )
         ],

@@ -8,6 +8,12 @@ import pandas as pd
 from secateur.errors import SecateurError
 
 BRANCHES = {"fewshot": "no retraining", "retrain": "with retraining"}
+AXES = {
+    "rate": ("rate", "filters"),
+    "macs": ("macs_share", "computation (multiply–adds, MACs)"),
+    "params": ("params_share", "parameters"),
+}
+"""What curves are drawn against → (column of the curves table, what is removed in words)."""
 
 
 class Drawing(NamedTuple):

@@ -10,12 +10,13 @@ from secateur.analysis import tables
 from secateur.analysis import toy as toy_study
 from secateur.analysis.measures import wide
 from secateur.analysis.statistics import ROPE
-from secateur.files import write_json
-from secateur.report import grid, plots, style, toy, toy_figures
-from secateur.report.drawing import BRANCHES, Drawing, read_statistics, samples_title
+from secateur.files import write_json, write_text
+from secateur.report import explorer, grid, plots, style, toy, toy_figures
+from secateur.report.drawing import AXES, BRANCHES, Drawing, read_statistics, samples_title
 
 MAIN = "mean_accuracy_over_rate"
 KEYS = ["scope", "study", "branch", "samples_per_class"]
+EXPLORER = "explorer.json"
 PROFILE_RATE = 0.5
 """The per-layer picture shows the measured rate nearest to this one."""
 
@@ -34,7 +35,8 @@ def run(
         tables_dir: folder of the tidy tables; profiles, grid, cost and toy may be absent.
         statistics_dir: what the stage `statistics` wrote.
         output_dir: gets `*.svg` and captions.json: a list, in the order of the page, of
-            `{file, section, panel, title, caption, study, branch, samples}`. Older *.svg files there are removed.
+            `{file, section, panel, title, caption, study, branch, samples}`; and explorer.json, the interactive curves
+            (see explorer.describe). Older *.svg files there are removed.
         toy_dir: the toy branch's folder; a `<dataset>.npz` there is drawn as decision boundaries.
         assets: folder with style.yaml.
         claims_path: gives alpha, the criteria that effects are shown for, and the limit on cost.
@@ -70,6 +72,7 @@ def run(
                 entry = drawing._asdict() | {"file": file}
                 entries.append({key: entry[key] for key in (
                     "file", "section", "panel", "title", "caption", "study", "branch", "samples")})  # fmt: skip
+    write_text(output / EXPLORER, explorer.embedded(explorer.describe(curves, look)))
     write_json(output / "captions.json", entries)
 
 
@@ -82,29 +85,30 @@ def _groups(curves: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]
 
 
 def _curves(curves: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
+    measured = "accuracy on test images"
     kinds = (
-        ("curve", "rate", "accuracy", "accuracy on test images"),
-        ("macs", "macs", "accuracy", "accuracy on test images"),
-        ("worst", "rate", "worst_class_accuracy", "accuracy of the worst class"),
-    )
-    for section, axis, column, y_label in kinds:
+        ("curve", "rate", "accuracy", measured,
+         "The longer a curve stays up, the more filters that criterion can remove before the network forgets."),
+        ("macs", "macs", "accuracy", measured,
+         "The same networks, compared at equal computation instead of equal number of filters."),
+        ("params", "params", "accuracy", measured,
+         "The same networks, compared at equal number of parameters: what has to be stored."),
+        ("worst", "rate", "worst_class_accuracy", "accuracy of the worst class",
+         "The class that the network gets wrong most often: averages can hide that a class is lost."),
+    )  # fmt: skip
+    for section, axis, column, y_label, see in kinds:
+        share, removed = AXES[axis]
         for study, branch, samples, group in _groups(curves):
             if not (group["rate"] > 0).any():
                 continue
-            data = group.assign(x=group["rate"]) if axis == "rate" else plots.over_grid(group, column)
+            data = group.assign(x=group["rate"]) if axis == "rate" else plots.over_grid(group, column, share)
             seeds, images = group["seed"].nunique(), int(group["test_samples"].max())
-            x_label = "filters removed" if axis == "rate" else "multiply–adds (MACs) removed"
-            see = {
-                "curve": "The longer a curve stays up, the more filters that criterion can remove before the network "
-                         "forgets.",
-                "macs": "The same networks, compared at equal computation instead of equal number of filters.",
-                "worst": "The class that the network gets wrong most often: averages can hide that a class is lost.",
-            }[section]  # fmt: skip
             yield Drawing(
                 section, (study, branch, samples), samples_title(samples),
                 f"{see} Lines: mean over {seeds} seed{'' if seeds == 1 else 's'}; bands: smallest to largest seed; "
                 f"each point is measured on {images:,} test images of {study}, {BRANCHES.get(branch, branch)}.",
-                plots.curve(data, column, look, title=samples_title(samples), x_label=x_label, y_label=y_label),
+                plots.curve(data, column, look, title=samples_title(samples), x_label=f"{removed} removed",
+                            y_label=y_label),
                 study, branch, samples, _panel(curves, study, branch),
             )  # fmt: skip
 

@@ -11,11 +11,12 @@ from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_text
-from secateur.report import content, inline, latex, page_tables, published, style
+from secateur.report import content, explorer, inline, latex, page_tables, published, style
 from secateur.report.drawing import read_statistics
+from secateur.report.figures import EXPLORER
 
 SECTIONS = (
-    "curve", "macs", "worst", "ranks", "effects", "pairs", "profile", "grid", "agreement", "cost", "boundary", "toy",
+    "curve", "macs", "params", "worst", "ranks", "effects", "pairs", "profile", "grid", "agreement", "cost", "boundary", "toy",
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def run(
             `versions` (name → version), `criteria` (name → description); others are shown under their own name.
         missing: what the run should have had and has not, in words; shown at the top.
         toy_dir: a folder whose *.png and *.svg pictures are shown in the section on the 2-D study, if there are any.
-        assets: folder with page.html.j2, page.css, page.js and style.yaml.
+        assets: folder with page.html.j2, methods.html.j2, page.css, page.js, explorer.js and style.yaml.
         claims_path: the claims that the verdicts are about.
         command: what makes the figures again; default: the workflow's target for this run.
 
@@ -59,7 +60,11 @@ def run(
     look = style.read(Path(assets) / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
     run_name = str(config.get("run") or (curves["run"].iloc[0] if len(curves) else "run"))
     badges = content.badges(found["verdicts"], claims)
-    script = _asset(assets, "page.js")
+    chart = _explorer(Path(figures_dir) / EXPLORER)
+    scripts = [_asset(assets, "page.js")]
+    if chart:
+        scripts.append(_asset(assets, "explorer.js"))
+    library = explorer.library() if chart else ""
     shown = [
         page_tables.glance(found["intervals"]), page_tables.by_rate(found["intervals"]),
         page_tables.pairwise(found["tests"]), page_tables.verdict_table(found["verdicts"]),
@@ -82,11 +87,27 @@ def run(
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
         "deviations": [str(item) for item in config.get("deviations") or []],
         "command": command or f"snakemake --cores 2 --configfile config/{run_name}.yaml",
-        "css": _asset(assets, "page.css"), "script": script, "script_hash": inline.source_hash(script),
+        "css": _asset(assets, "page.css"), "scripts": scripts, "library": library,
+        "script_hashes": [inline.source_hash(script) for script in (*scripts, library) if script],
+        "explorer": chart,
         "percent": page_tables.percent,
     }  # fmt: skip
     write_text(output, _render(Path(assets), context))
     latex.write(Path(output).with_name("tables.tex"), found["intervals"], found["verdicts"])
+
+
+def _explorer(path: Path) -> dict[str, Any] | None:
+    """What the template needs of the interactive curves; None where the stage `figures` found nothing to draw."""
+    found = read_json(path)
+    if found is None:
+        return None
+    samples = dict.fromkeys(n for branches in found["settings"].values() for several in branches.values() for n in several)
+    return {
+        "data": explorer.embedded(found),
+        "studies": [(name, name) for name in found["settings"]],
+        "samples": [(n, n) for n in tables.in_order(pd.Series(list(samples)))],
+        **{key: list(found[key].items()) for key in ("branches", "axes", "measures")},
+    }
 
 
 def _asset(assets: str | Path, name: str) -> str:

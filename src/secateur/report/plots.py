@@ -10,22 +10,28 @@ from secateur.report.style import Style
 
 WIDTH, HEIGHT = 5.6, 3.7
 """Inches of a single panel."""
-GRID = 41
-"""Points of the common grid over removed MACs."""
+GRID = 31
+"""Points of the common grid over removed MACs or params."""
 
 
-def over_grid(curves: pd.DataFrame, column: str) -> pd.DataFrame:
-    """`column` of every curve, interpolated on a common grid over the removed share of MACs.
+def over_grid(curves: pd.DataFrame, column: str, left: str = "macs_share", points: int = GRID) -> pd.DataFrame:
+    """`column` of every curve, interpolated on a common grid over the removed share of MACs or params.
+
+    Args:
+        curves: rows of one study, branch and sample count.
+        column: what is interpolated.
+        left: "macs_share" or "params_share": the share that is left.
+        points: of the grid.
 
     Returns:
         Columns `criterion seed x <column>`; the grid ends where the shortest curve ends.
     """
-    pieces = [piece.sort_values("macs_share", ascending=False) for _, piece in curves.groupby(CURVE) if len(piece) > 1]
-    end = min(1 - piece["macs_share"].min() for piece in pieces)
-    grid = np.linspace(0, end, GRID)
+    pieces = [piece.sort_values(left, ascending=False) for _, piece in curves.groupby(CURVE) if len(piece) > 1]
+    end = min(1 - piece[left].min() for piece in pieces)
+    grid = np.linspace(0, end, points)
     rows = []
     for piece in pieces:
-        values = np.interp(grid, 1 - piece["macs_share"], piece[column])
+        values = np.interp(grid, 1 - piece[left], piece[column])
         first = piece.iloc[0]
         rows.append(pd.DataFrame({"criterion": first["criterion"], "seed": first["seed"], "x": grid, column: values}))
     return pd.concat(rows, ignore_index=True)
