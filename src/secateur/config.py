@@ -215,6 +215,8 @@ def _check(config: Config) -> None:
     _check_rising(config["latency"]["rates"], "latency.rates")
     if "grid" in config["fewshot"]:
         _check_grid(config["fewshot"]["grid"], config["fewshot"]["samples_per_class"])
+    if "samples_per_class" in config["gallery"]:
+        _check_ranked(config["gallery"]["samples_per_class"], "gallery", config["fewshot"]["samples_per_class"])
     for name in config.get("toy", {}).get("datasets", []):
         _check_dataset(name, "toy.datasets", "points", config)
     for name in config.get("toy", {}).get("criteria", []):
@@ -233,9 +235,13 @@ def _check_rising(rates: list[float], key: str) -> None:
 def _check_grid(grid: dict[str, Any], ranked: list[int | str]) -> None:
     for name in ("filter_rates", "neuron_rates"):
         _check_rising(grid[name], f"fewshot.grid.{name}")
-    if grid["samples_per_class"] not in ranked:
+    _check_ranked(grid["samples_per_class"], "fewshot.grid", ranked)
+
+
+def _check_ranked(samples: int | str, key: str, ranked: list[int | str]) -> None:
+    if samples not in ranked:
         raise SecateurError(
-            f"fewshot.grid.samples_per_class: nothing is ranked on {grid['samples_per_class']} reference samples of "
+            f"{key}.samples_per_class: nothing is ranked on {samples} reference samples of "
             f"each class; allowed are those of fewshot.samples_per_class: {', '.join(map(str, ranked))}."
         )
 

@@ -59,6 +59,11 @@ def redraws(config: dict[str, Any]) -> list[Path]:
     ]
 
 
+def galleries(config: dict[str, Any]) -> list[Path]:
+    """Archives of pictures, one a study, relative to results/<run>/."""
+    return [Path("gallery", f"{study}.npz") for study in config["studies"]]
+
+
 def _jobs(config: dict[str, Any]) -> list[str]:
     return [
         f"{study}/{item['name']}/{part}"

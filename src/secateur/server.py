@@ -23,6 +23,7 @@ from pathlib import Path
 VARIABLE = "SECATEUR_SERVER"
 PRELOADED = [f"secateur.branches.{name}" for name in ("study", "ranking", "fewshot", "grid", "retrain", "cost", "toy")]
 PRELOADED += [
+    "secateur.branches.gallery",
     "secateur.data.preparation",
     "timm.data",
     "secateur.models.transfer",

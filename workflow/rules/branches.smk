@@ -1,4 +1,4 @@
-# The two branches over every study and criterion, the grid of filter and neuron rates, and what each criterion costs.
+# The two branches, the grid of filter and neuron rates, cost and latency, and pictures for the report.
 
 
 rule fewshot:
@@ -159,4 +159,52 @@ rule latency:
     shell:
         "secateur --usage {params.usage} latency --config {params.config} --study {wildcards.study} "
         "--data {input.data} --units {input.units} --models {input.models} --output {output} "
+        "{input.rankings} 2>&1 | tee {log}"
+
+
+rule gallery:
+    input:
+        criteria=[criterion_code(criterion) for criterion in CRITERIA],
+        data=dataset_of,
+        units=units_of,
+        models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
+        samples=f"{RESULTS}/samples/{{study}}/{next(iter(PARTS))}.csv",
+        rankings=[
+            f"{RESULTS}/rankings/{{study}}/{criterion}/{next(iter(PARTS))}.safetensors"
+            for criterion in CRITERIA
+        ],
+    output:
+        f"{RESULTS}/gallery/{{study}}.npz",
+    log:
+        f"{RESULTS}/logs/gallery/{{study}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        config=CONFIG,
+        code=code(
+            "ranking",
+            "relevance",
+            "pruning",
+            "models",
+            "branches/gallery.py",
+            "branches/study.py",
+        ),
+        settings=lambda wildcards: study_settings(
+            wildcards.study,
+            "criteria",
+            "gallery",
+            "scope",
+            "scheme",
+            "budget",
+            "min_units",
+            "batch_size",
+        )
+        | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
+        usage=f"{RESULTS}/usage/gallery/{{study}}.json",
+    shell:
+        "secateur --usage {params.usage} gallery --config {params.config} --study {wildcards.study} "
+        "--data {input.data} --units {input.units} --models {input.models} --samples {input.samples} --output {output} "
         "{input.rankings} 2>&1 | tee {log}"

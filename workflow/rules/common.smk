@@ -235,6 +235,11 @@ def redrawn():
     return [f"{RESULTS}/{path}" for path in layout.redraws(resolved)]
 
 
+def galleries():
+    """Pictures of every study."""
+    return [f"{RESULTS}/{path}" for path in layout.galleries(resolved)]
+
+
 def boundaries():
     """Decision boundaries of the 2-D study."""
     return [
@@ -246,6 +251,11 @@ def boundaries():
 def toy_folder(wildcards):
     """Where the 2-D study's files lie."""
     return f"{RESULTS}/toy"
+
+
+def gallery_folder(wildcards):
+    """Where the pictures lie."""
+    return f"{RESULTS}/gallery"
 
 
 def published():

@@ -50,6 +50,7 @@ rule figures:
         tables=rules.collect.output,
         statistics=rules.statistics.output,
         toy=boundaries(),
+        gallery=galleries(),
     output:
         directory(f"{RESULTS}/figures"),
     log:
@@ -58,11 +59,12 @@ rule figures:
         "../../envs/conda.yaml"
     params:
         toy=toy_folder,
+        gallery=gallery_folder,
         code=code("report", "analysis"),
         usage=f"{RESULTS}/usage/figures/all.json",
     shell:
         "secateur --usage {params.usage} figures --tables {input.tables} --statistics {input.statistics} "
-        "--toy {params.toy} --output {output} 2>&1 | tee {log}"
+        "--toy {params.toy} --gallery {params.gallery} --output {output} 2>&1 | tee {log}"
 
 
 rule report:

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
@@ -71,8 +72,12 @@ class Study:
 
     def references(self, samples: Path, seed: int, samples_per_class: str) -> tuple[Images, Tensor]:
         """Reference images and labels of one seed; `samples` is the CSV that the transfer stage wrote."""
-        index = references.read(samples, seed, samples_per_class, self.dataset.train_labels)
+        index = self.references_index(samples, seed, samples_per_class)
         return self.train_inputs.subset(index), self.train_labels[index]
+
+    def references_index(self, samples: Path, seed: int, samples_per_class: str) -> np.ndarray:
+        """Where in the training split the reference samples of one seed are."""
+        return references.read(samples, seed, samples_per_class, self.dataset.train_labels)
 
     @property
     def selecting(self) -> dict[str, Any]:

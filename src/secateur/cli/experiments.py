@@ -277,16 +277,45 @@ def latency(
     from secateur.branches.study import open_study
 
     resolved = opened(config)
-    names = [item["name"] for item in resolved["criteria"]]
+    by_criterion = _by_criterion(resolved, rankings)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
+        stage(opened_study, 0, by_criterion, output)
+    said(f"wrote {output}")
+
+
+@app.command()
+def gallery(
+    config: ConfigOption,
+    study: StudyOption,
+    data: DataOption,
+    models: ModelsOption,
+    samples: SamplesOption,
+    rankings: Annotated[list[Path], typer.Argument(help="A score file of each criterion, in the config's order.")],
+    output: Annotated[Path, typer.Option(help="Archive of pictures to write (npz).")],
+    units: UnitsOption = None,
+) -> None:
+    """Relevance maps of reference images, and what each criterion's pruned network gets wrong, for seed 0."""
+    from secateur.branches.gallery import gallery as stage
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    by_criterion = _by_criterion(resolved, rankings)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
+        stage(opened_study, 0, samples, by_criterion, output)
+    said(f"wrote {output}")
+
+
+def _by_criterion(config: Mapping[str, Any], rankings: list[Path]) -> dict[str, Path]:
+    """Criterion → its score file."""
+    names = [item["name"] for item in config["criteria"]]
     if len(rankings) != len(names):
         raise SecateurError(
             f"{len(rankings)} score files for {len(names)} criteria: give one of each, in this order: "
             f"{', '.join(names)}."
         )
-    with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        stage(opened_study, 0, dict(zip(names, rankings, strict=True)), output)
-    said(f"wrote {output}")
+    return dict(zip(names, rankings, strict=True))
 
 
 @app.command()

@@ -54,13 +54,14 @@ def figures(
     tables: TablesOption,
     statistics: StatisticsOption,
     toy: Annotated[Path, typer.Option(help="Folder of the 2-D study's files, for its decision boundaries.")],
+    gallery: Annotated[Path, typer.Option(help="Folder of the pictures, as `secateur gallery` writes them.")],
     output: Annotated[Path, typer.Option(help="Folder of the figures to write (SVG).")],
 ) -> None:
     """Draw the figures."""
     from secateur.report import figures as stage
 
     with usage.work():
-        stage.run(tables, statistics, output, toy_dir=toy)
+        stage.run(tables, statistics, output, toy_dir=toy, gallery_dir=gallery)
     said(f"wrote {output}")
 
 

@@ -11,7 +11,7 @@ from secateur.analysis import toy as toy_study
 from secateur.analysis.measures import wide
 from secateur.analysis.statistics import ROPE
 from secateur.files import write_json, write_text
-from secateur.report import explorer, grid, plots, style, toy, toy_figures
+from secateur.report import explorer, gallery, grid, plots, style, toy, toy_figures
 from secateur.report.drawing import AXES, BRANCHES, Drawing, read_statistics, samples_title
 
 MAIN = "mean_accuracy_over_rate"
@@ -26,6 +26,7 @@ def run(
     statistics_dir: str | Path,
     output_dir: str | Path,
     toy_dir: str | Path | None = None,
+    gallery_dir: str | Path | None = None,
     assets: str | Path = "report",
     claims_path: str | Path = "config/claims.yaml",
 ) -> None:
@@ -38,6 +39,7 @@ def run(
             `{file, section, panel, title, caption, study, branch, samples}`; and explorer.json, the interactive curves
             (see explorer.describe). Older *.svg files there are removed.
         toy_dir: the toy branch's folder; a `<dataset>.npz` there is drawn as decision boundaries.
+        gallery_dir: the gallery's folder; a `<study>.npz` there is drawn as relevance maps and mistakes.
         assets: folder with style.yaml.
         claims_path: gives alpha, the criteria that effects are shown for, and the limit on cost.
 
@@ -56,6 +58,7 @@ def run(
     entries: list[dict[str, str]] = []
     parts = [
         lambda: _curves(curves, look),
+        lambda: gallery.drawings(gallery_dir, look),
         lambda: _comparisons(Path(statistics_dir), curves, claims, look),
         lambda: _profiles(others["profiles"], look),
         lambda: grid.drawings(others["grid"], look),

@@ -16,7 +16,7 @@ from secateur.report.drawing import read_statistics
 from secateur.report.figures import EXPLORER
 
 SECTIONS = (
-    "curve", "macs", "params", "worst", "ranks", "effects", "pairs", "profile", "grid", "agreement", "cost", "boundary", "toy",
+    "curve", "macs", "params", "worst", "maps", "wrong", "ranks", "effects", "pairs", "profile", "grid", "agreement", "cost", "boundary", "toy",
 )  # fmt: skip
 
 
@@ -101,7 +101,9 @@ def _explorer(path: Path) -> dict[str, Any] | None:
     found = read_json(path)
     if found is None:
         return None
-    samples = dict.fromkeys(n for branches in found["settings"].values() for several in branches.values() for n in several)
+    samples = dict.fromkeys(
+        n for branches in found["settings"].values() for several in branches.values() for n in several
+    )
     return {
         "data": explorer.embedded(found),
         "studies": [(name, name) for name in found["settings"]],
