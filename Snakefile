@@ -20,6 +20,7 @@ include: "workflow/rules/common.smk"
 RUN = resolved["run"]
 RESULTS = f"results/{RUN}"
 CONFIG = f"{RESULTS}/config.json"
+WORKFLOW = f"{RESULTS}/{running.FILE}"
 CRITERIA = [item["name"] for item in resolved["criteria"]]
 
 
@@ -60,14 +61,17 @@ include: "workflow/rules/report.smk"
 
 onstart:
     write_config(CONFIG)
+    running.plan(WORKFLOW, workflow.dag)
     open_server()
 
 
 onsuccess:
     close_server()
+    running.end(WORKFLOW, "done")
 
 
 onerror:
     close_server()
+    running.end(WORKFLOW, "failed")
     # What did complete is worth reading; it is never mistaken for a whole report.
-    shell(f"secateur partial --config {CONFIG} || true")
+    shell(f"secateur report partial --config {CONFIG} || true")

@@ -12,6 +12,7 @@ from secateur.files import read_json
 from secateur.layout import prepared
 from secateur.machine import processor
 from secateur.ranking.registry import describe
+from secateur.running import FILE, busy_seconds, times
 
 PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "snakemake", "dvc", "numpy", "scipy", "pandas")
 
@@ -28,7 +29,9 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
         "commit": commit(),
         "config_hash": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
         "hardware": f"{processor()}, {platform.system()}, device {config['device']}, {config['threads']} thread a job",
+        "wall_seconds": busy_seconds([(job["started"], job["ended"]) for job in usage if "started" in job]) or None,
         "processor_time": f"{sum(job['cpu_seconds'] for job in usage) / 60:.0f} min in {len(usage)} jobs",
+        "rules": rule_times(results / FILE),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
         "datasets": _datasets(config),
@@ -61,6 +64,14 @@ def origin(about: dict[str, Any]) -> str:
     place = about.get("repository") or about["file"]
     revision = f" at {about['revision'][:12]}" if about.get("revision") else ""
     return f"{about['architecture']} from {place}{revision} (SHA-256 {about['sha256'][:16]})"
+
+
+def rule_times(plan: Path) -> dict[str, dict[str, float]]:
+    """Rule → its jobs and their times, slowest first (see running.times); {} for a run without a plan."""
+    if not plan.exists():
+        return {}
+    found = {name: row for name, row in times(read_json(plan), Path()).items() if name != "all"}
+    return dict(sorted(found.items(), key=lambda item: -item[1]["wall_seconds"]))
 
 
 def commit() -> str:

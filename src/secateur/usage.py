@@ -1,4 +1,4 @@
-"""How much of a job's processor time was the experiment, and how much starting up: one small JSON file a job."""
+"""How much of a job's time was the experiment, and how much starting up: one small JSON file a job."""
 
 import contextlib
 import time
@@ -21,11 +21,16 @@ def work() -> Iterator[None]:
         _work["wall_seconds"] += time.perf_counter() - wall
 
 
-def write(path: str | Path) -> None:
-    """Write this process's processor seconds so far, and those spent in `work`, to `path`."""
+def write(path: str | Path, started: float) -> None:
+    """Write this process's processor seconds so far, those spent in `work`, and from when to when it ran, to `path`.
+
+    `started` is in seconds since 1970: a process that was forked from a warm one cannot know it by itself.
+    """
     write_json(
         path,
         {
+            "started": round(started, 3),
+            "ended": round(time.time(), 3),
             "cpu_seconds": round(time.process_time(), 3),
             "work_cpu_seconds": round(_work["cpu_seconds"], 3),
             "work_wall_seconds": round(_work["wall_seconds"], 3),

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from secateur.files import write_json
+
 CRITERIA = {"lrp": 0.06, "lrp_epsilon": 0.05, "taylor": 0.02, "gradient": 0.01, "weight": 0.03, "random": -0.08}
 """Criterion → how much accuracy it keeps at rate 0.5 beyond the middle."""
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
@@ -152,6 +154,53 @@ def boundaries(folder: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(target / "moons.npz", **arrays)
     return target
+
+
+def gallery(folder: Path, labels: tuple[str, ...] = ("bedroom", "street", "forest"), side: int = 24) -> Path:
+    """The gallery's archive of one study, as `<folder>/gallery/scene15-resnet18.npz`; returns its folder.
+
+    Criterion number i of CRITERIA gets 10 i of 2,000 test images wrong; the maps of both LRP criteria are ramps.
+    """
+    generator = np.random.default_rng(7)
+    ramp = np.linspace(-1, 1, side * side, dtype=np.float32).reshape(side, side)
+    arrays: dict[str, np.ndarray] = {
+        "seed": np.array(0), "rate": np.array(0.4), "samples_per_class": np.array("1"), "test_samples": np.array(2000),
+        "reference/images": generator.integers(0, 256, (len(labels), side, side, 3), dtype=np.uint8),
+        "reference/labels": np.array(labels), "map/lrp": np.stack([ramp] * len(labels)),
+        "map/lrp_epsilon": np.stack([-ramp] * len(labels)),
+    }  # fmt: skip
+    for number, criterion in enumerate(CRITERIA):
+        shown = min(10 * number, 4)
+        arrays |= {
+            f"wrong/{criterion}/count": np.array(10 * number),
+            f"wrong/{criterion}/images": generator.integers(0, 256, (shown, side, side, 3), dtype=np.uint8),
+            f"wrong/{criterion}/labels": np.array([labels[0]] * shown, dtype=np.str_),
+            f"wrong/{criterion}/predictions": np.array([labels[1]] * shown, dtype=np.str_),
+        }
+    target = folder / "gallery"
+    target.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(target / "scene15-resnet18.npz", **arrays)
+    return target
+
+
+def plan(folder: Path) -> Path:
+    """A finished run's plan, as `<folder>/results/synthetic/workflow.json`, with the times of its jobs."""
+    run = Path("results/synthetic")
+    stages = ["transfer", "rank_lrp", "rank_weight", "fewshot", "report"]
+    jobs = [
+        {"rule": rule, "outputs": [str(run / f"{rule}{number}")], "log": str(run / f"{rule}{number}.log"),
+         "usage": str(run / f"usage/{rule}/{number}.json"), "planned": True}
+        for rule in stages for number in range(1 if rule in ("transfer", "report") else 2)
+    ]  # fmt: skip
+    edges = [["transfer", "rank_lrp"], ["transfer", "rank_weight"], ["rank_lrp", "fewshot"], ["rank_weight", "fewshot"],
+             ["transfer", "fewshot"], ["fewshot", "report"]]  # fmt: skip
+    path = folder / run / "workflow.json"
+    write_json(path, {"state": "done", "pid": 1, "started": 1000.0, "ended": 1100.0, "edges": edges, "jobs": jobs})
+    for job in jobs:
+        if job["rule"] != "report":
+            write_json(folder / job["usage"], {"started": 1000.0, "ended": 1010.0, "cpu_seconds": 9.0,
+                                               "work_cpu_seconds": 8.0, "work_wall_seconds": 8.5})  # fmt: skip
+    return path
 
 
 def write(folder: Path, **tables: pd.DataFrame) -> Path:

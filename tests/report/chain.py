@@ -9,14 +9,24 @@ from secateur.report import figures, page
 HOSTILE = "<script>alert(1)</script>&\"'$x$"
 """A name that must come out as text wherever it is shown."""
 
+PROVENANCE = {
+    "commit": "abc1234", "criteria": {"lrp": "Relevance of a filter"}, "wall_seconds": 200.0,
+    "rules": {"fewshot": {"jobs": 2, "wall_seconds": 20.0, "cpu_seconds": 18.0}},
+}  # fmt: skip
 
-def build(folder: Path, *, missing=(), config=None, provenance=None, **tables) -> Path:
+
+def build(
+    folder: Path, *, missing=(), config=None, provenance=None, labels=("bedroom", "street", "forest"), **tables
+) -> Path:
     """Make the whole chain in `folder` and return the path of its page."""
     made = synthetic.write(folder, **tables)
     statistics.run(made, folder / "statistics", {"run_seed": 1}, rankings=() if tables else synthetic.rankings(folder))
-    figures.run(made, folder / "statistics", folder / "figures", synthetic.boundaries(folder))
+    figures.run(
+        made, folder / "statistics", folder / "figures", synthetic.boundaries(folder),
+        synthetic.gallery(folder, labels), synthetic.plan(folder),
+    )  # fmt: skip
     page.run(
         made, folder / "statistics", folder / "figures", folder / "report.html", config or {"run": "synthetic"},
-        provenance or {"commit": "abc1234", "criteria": {"lrp": "Relevance of a filter"}}, missing,
+        provenance or PROVENANCE, missing,
     )  # fmt: skip
     return folder / "report.html"

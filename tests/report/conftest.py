@@ -29,7 +29,7 @@ def hostile(tmp_path_factory) -> Path:
     curves = curves.assign(study=HOSTILE, dataset=HOSTILE, backbone=HOSTILE)
     profiles, cost = synthetic.profiles(criteria, HOSTILE, 1), synthetic.cost(criteria, HOSTILE, 2)
     build(
-        folder, curves=curves, profiles=profiles, cost=cost, missing=[HOSTILE],
+        folder, curves=curves, profiles=profiles, cost=cost, missing=[HOSTILE], labels=(HOSTILE, HOSTILE),
         config={"run": HOSTILE, "deviations": [HOSTILE]},
         provenance={"commit": HOSTILE, HOSTILE: {HOSTILE: HOSTILE}, "criteria": {HOSTILE: HOSTILE}},
     )  # fmt: skip

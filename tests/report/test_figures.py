@@ -22,8 +22,9 @@ def test_every_section_is_drawn_and_nothing_else_lies_there(run):
     entries = captions(run)
     assert {entry["file"] for entry in entries} == {path.name for path in (run / "figures").glob("*.svg")}
     count = collections.Counter(entry["section"] for entry in entries)
-    three = dict.fromkeys(("curve", "macs", "worst", "effects", "pairs", "ranks"), 3)
-    assert count == three | {"profile": 1, "grid": 1, "agreement": 1, "cost": 1, "boundary": 1, "toy": 8}
+    three = dict.fromkeys(("curve", "macs", "params", "worst", "effects", "pairs", "ranks"), 3)
+    assert count == three | {"profile": 1, "grid": 1, "agreement": 1, "cost": 1, "boundary": 1, "toy": 8,
+                             "maps": 1, "wrong": 1, "workflow": 1}  # fmt: skip
 
 
 def test_captions_say_n_and_what_the_bands_are(run):
@@ -32,7 +33,7 @@ def test_captions_say_n_and_what_the_bands_are(run):
         if entry["section"] == "toy" and entry["title"] not in ("moons", "circles", "spirals"):
             continue  # several sets at once: n stands beside each set's own figure
         assert re.search(r"n = \d|over \d+ seed|over \d+ seeds", words), entry["file"]
-        if entry["section"] in ("curve", "macs", "worst"):
+        if entry["section"] in ("curve", "macs", "params", "worst"):
             assert "bands: smallest to largest seed" in words and "2,000 test images" in words
         if entry["section"] == "effects":
             assert "exact 95 % interval" in words
@@ -41,7 +42,8 @@ def test_captions_say_n_and_what_the_bands_are(run):
 @pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes_in_another_process(run, tmp_path):
     code = "import sys; from secateur.report import figures; figures.run(*sys.argv[1:])"
-    arguments = [str(run / "tables"), str(run / "statistics"), str(tmp_path / "again"), str(run / "toy")]
+    arguments = [str(run / "tables"), str(run / "statistics"), str(tmp_path / "again"), str(run / "toy"),
+                 str(run / "gallery"), str(run / "results/synthetic/workflow.json")]  # fmt: skip
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, timeout=120)
     for path in (run / "figures").iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
@@ -54,7 +56,14 @@ def test_figures_of_an_earlier_run_are_removed(tmp_path):
     statistics.run(tables, tmp_path / "statistics", {})
     figures.run(tables, tmp_path / "statistics", tmp_path / "figures")
     assert not (tmp_path / "figures/old.svg").exists()
-    assert {entry["section"] for entry in captions(tmp_path)} == {"curve", "macs", "worst", "effects", "pairs"}
+    assert {entry["section"] for entry in captions(tmp_path)} == {
+        "curve",
+        "macs",
+        "params",
+        "worst",
+        "effects",
+        "pairs",
+    }
 
 
 def test_a_run_without_any_criterion_of_the_claims_is_drawn(tmp_path):

@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 import pytest
 
 import synthetic
-from chain import HOSTILE, build
+from chain import HOSTILE, PROVENANCE, build
 from secateur.errors import SecateurError
 from secateur.report import inline, page
 
@@ -42,7 +42,7 @@ def html(run) -> str:
 def test_the_page_is_small_and_the_same_every_time(run, html, tmp_path):
     assert len(html) < 6e6
     arguments = (run / "tables", run / "statistics", run / "figures", tmp_path / "again.html", {"run": "synthetic"})
-    page.run(*arguments, {"commit": "abc1234", "criteria": {"lrp": "Relevance of a filter"}})
+    page.run(*arguments, PROVENANCE)
     assert (tmp_path / "again.html").read_text() == html
 
 
@@ -81,8 +81,11 @@ def test_ids_are_unique_and_every_link_has_its_target(html):
 def test_the_policy_allows_the_pages_own_script_only(html):
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html)[1].replace("&#39;", "'")
     scripts = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
-    assert len(scripts) == 1 and "default-src 'none'" in policy
-    assert base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode() in policy
+    library = re.search(r'<script type="text/plain" id="vega">(.*?)</script>', html, flags=re.DOTALL)[1]
+    assert len(scripts) == 2 and "default-src 'none'" in policy and "unsafe-eval" not in policy
+    allowed = re.search(r"script-src ([^;]+);", policy)[1].split()
+    hashed = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (*scripts, library)]
+    assert allowed == [f"'sha256-{found}'" for found in hashed]
 
 
 def test_every_table_is_a_csv_download_with_the_same_rows(html):
@@ -90,7 +93,7 @@ def test_every_table_is_a_csv_download_with_the_same_rows(html):
     links = {attributes["download"]: attributes["href"] for tag, attributes in tags if "download" in attributes}
     assert set(links) == {f"synthetic_{name}.csv" for name in
                           ("glance", "by-rate", "pairs-table", "variance-table", "verdicts-table", "cost-table",
-                           "toy-published", "toy-ordering", "agreement-table")}  # fmt: skip
+                           "toy-published", "toy-ordering", "agreement-table", "times-table")}  # fmt: skip
     for name, uri in links.items():
         rows = list(csv.reader(io.StringIO(base64.b64decode(uri.partition(",")[2]).decode())))
         shown = re.search(rf'id="{name[10:-4]}".*?<tbody>(.*?)</tbody>', html, flags=re.DOTALL)[1]
@@ -101,7 +104,7 @@ def test_every_table_is_a_csv_download_with_the_same_rows(html):
 def test_hostile_names_come_out_as_text(hostile):
     html = (hostile / "report.html").read_text()
     tags = Reader(html).tags
-    assert sum(tag == "script" for tag, _ in tags) == 1
+    assert sum(tag == "script" for tag, _ in tags) == 4
     assert not any(name.startswith("on") for _, attributes in tags for name in attributes)
     assert "<script>alert" not in html.replace('<script>"use strict"', "")
     assert HOSTILE in Reader(html).text

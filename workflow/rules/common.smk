@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from secateur import config as configuration
-from secateur import layout, server
+from secateur import layout, running, server
 from secateur.files import md5, write_json
 from secateur.ranking import registry
 

@@ -60,11 +60,13 @@ rule figures:
     params:
         toy=toy_folder,
         gallery=gallery_folder,
+        workflow=WORKFLOW,
         code=code("report", "analysis"),
         usage=f"{RESULTS}/usage/figures/all.json",
     shell:
         "secateur --usage {params.usage} figures --tables {input.tables} --statistics {input.statistics} "
-        "--toy {params.toy} --gallery {params.gallery} --output {output} 2>&1 | tee {log}"
+        "--toy {params.toy} --gallery {params.gallery} "
+        "--workflow {params.workflow} --output {output} 2>&1 | tee {log}"
 
 
 rule report:
@@ -98,5 +100,5 @@ rule report:
         resolved=resolved,
         usage=f"{RESULTS}/usage/report/all.json",
     shell:
-        "secateur --usage {params.usage} report --config {params.config} --tables {input.tables} "
+        "secateur --usage {params.usage} report make --config {params.config} --tables {input.tables} "
         "--statistics {input.statistics} --figures {input.figures} --output {output.page} 2>&1 | tee {log}"

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,12 +37,13 @@ SamplesOption = Annotated[Path, typer.Option(help="Reference samples (CSV), as `
 def options(
     context: typer.Context,
     usage_file: Annotated[
-        Path | None, typer.Option("--usage", help="Write the processor time of this command to this file.")
+        Path | None, typer.Option("--usage", help="Write the times of this command to this file.")
     ] = None,
 ) -> None:
     """Options of every subcommand; they stand before it."""
     if usage_file is not None:
-        context.call_on_close(lambda: usage.write(usage_file))
+        started = time.time()
+        context.call_on_close(lambda: usage.write(usage_file, started))
 
 
 def said(text: str) -> None:

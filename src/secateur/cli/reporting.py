@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 
-from secateur import usage
+from secateur import running, usage
 from secateur.cli.application import ConfigOption, app, said
 from secateur.files import write_json
 
 TablesOption = Annotated[Path, typer.Option(help="Folder of the tables, as `secateur collect` writes them.")]
 StatisticsOption = Annotated[Path, typer.Option(help="Folder of the statistics, as `secateur statistics` writes them.")]
 PARTIAL = "report.partial.html"
+
+report = typer.Typer(no_args_is_help=True, help="The page that a run ends in: make it, or look at runs in a browser.")
+app.add_typer(report, name="report")
 
 
 @app.command()
@@ -55,18 +58,19 @@ def figures(
     statistics: StatisticsOption,
     toy: Annotated[Path, typer.Option(help="Folder of the 2-D study's files, for its decision boundaries.")],
     gallery: Annotated[Path, typer.Option(help="Folder of the pictures, as `secateur gallery` writes them.")],
+    workflow: Annotated[Path, typer.Option(help="The run's plan, results/<run>/workflow.json; drawn if it is there.")],
     output: Annotated[Path, typer.Option(help="Folder of the figures to write (SVG).")],
 ) -> None:
     """Draw the figures."""
     from secateur.report import figures as stage
 
     with usage.work():
-        stage.run(tables, statistics, output, toy_dir=toy, gallery_dir=gallery)
+        stage.run(tables, statistics, output, toy, gallery, workflow)
     said(f"wrote {output}")
 
 
-@app.command()
-def report(
+@report.command()
+def make(
     config: ConfigOption,
     tables: TablesOption,
     statistics: StatisticsOption,
@@ -88,7 +92,7 @@ def report(
     said(f"wrote {output}")
 
 
-@app.command()
+@report.command()
 def partial(config: ConfigOption) -> None:
     """Report on what a failed run did complete, and say what is missing: results/<run>/report.partial.html.
 
@@ -97,7 +101,7 @@ def partial(config: ConfigOption) -> None:
     from secateur.analysis import collect as tables
     from secateur.analysis import statistics
     from secateur.config import read
-    from secateur.layout import rankings, redraws
+    from secateur.layout import galleries, rankings, redraws
     from secateur.provenance import gather
     from secateur.report import figures, page
 
@@ -113,9 +117,29 @@ def partial(config: ConfigOption) -> None:
         for paths in (rankings(resolved), redraws(resolved))
     )
     statistics.run(folder / "tables", folder / "statistics", resolved, rankings=scores, redraws=redrawn)
-    figures.run(folder / "tables", folder / "statistics", folder / "figures", toy_dir=results / "toy")
+    missing += [str(path) for path in galleries(resolved) if not (results / path).exists()]
+    figures.run(
+        folder / "tables", folder / "statistics", folder / "figures", results / "toy", results / "gallery",
+        results / running.FILE,
+    )  # fmt: skip
     facts = gather(resolved, results)
     page.run(
         folder / "tables", folder / "statistics", folder / "figures", results / PARTIAL, resolved, facts, missing
     )  # fmt: skip
     said(f"wrote {results / PARTIAL}: {len(missing)} measurements are missing")
+
+
+@report.command()
+def serve(
+    results: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("results"),
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+) -> None:
+    """List the runs and show how far a running one is, for a browser on this machine (127.0.0.1) alone."""
+    from secateur.report.serve import open_server
+
+    server = open_server(results, port)
+    said(f"runs under {results}: http://127.0.0.1:{server.server_port}/ (end it with Ctrl-C)")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()

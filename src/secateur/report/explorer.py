@@ -1,4 +1,4 @@
-"""The interactive curves: one Vega-Lite chart (by Altair) whose parameters the page's controls set (report/explorer.js)."""
+"""The interactive curves: one Vega-Lite chart, made by Altair, whose parameters report/explorer.js sets."""
 
 import json
 from typing import Any
@@ -39,7 +39,9 @@ def rows(curves: pd.DataFrame) -> list[dict[str, Any]]:
                 found_here = data.groupby(["criterion", "x"])[measure].agg(["mean", "min", "max", "size"])
                 pieces.append(found_here.set_axis([prefix, f"{prefix}l", f"{prefix}h", "m"], axis=1))
             joined = pieces[0].join(pieces[1].drop(columns="m")).round(4).reset_index().round({"x": 4})
-            joined = joined.rename(columns={"criterion": "c"}).assign(s=study, b=branch, n=samples, k=kind)
+            joined = joined.rename(columns={"criterion": "c"}).assign(
+                s=str(study), b=str(branch), n=str(samples), k=kind
+            )
             found += tables.records(joined)
     return found
 
@@ -63,7 +65,7 @@ def chart(data: list[dict[str, Any]], look: Style) -> Any:
     # Dashes as the static figures have them; Vega counts them in pixels.
     dashes = [[4 * part for part in look.dashes[name]] if look.dashes[name] else [1, 0] for name in names]
     dash = alt.StrokeDash("c:N", legend=None).scale(domain=names, range=dashes)
-    share = {"format": ".0%", "title": None}
+    share: Any = {"format": ".0%", "title": None}
     across = alt.X("x:Q").axis(**share, tickCount=6, grid=False).scale(nice=False, zero=True)
     up = alt.Y("y:Q").axis(**share, tickCount=5).scale(domain=[0, 1])
     base = alt.Chart()
@@ -135,4 +137,4 @@ def library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script without any request (about 0.9 MB)."""
     import vl_convert
 
-    return vl_convert.javascript_bundle()
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")

@@ -11,7 +11,7 @@ from secateur.analysis import toy as toy_study
 from secateur.analysis.measures import wide
 from secateur.analysis.statistics import ROPE
 from secateur.files import write_json, write_text
-from secateur.report import explorer, gallery, grid, plots, style, toy, toy_figures
+from secateur.report import explorer, gallery, grid, plots, style, toy, toy_figures, workflow
 from secateur.report.drawing import AXES, BRANCHES, Drawing, read_statistics, samples_title
 
 MAIN = "mean_accuracy_over_rate"
@@ -27,6 +27,7 @@ def run(
     output_dir: str | Path,
     toy_dir: str | Path | None = None,
     gallery_dir: str | Path | None = None,
+    workflow_path: str | Path | None = None,
     assets: str | Path = "report",
     claims_path: str | Path = "config/claims.yaml",
 ) -> None:
@@ -40,6 +41,7 @@ def run(
             (see explorer.describe). Older *.svg files there are removed.
         toy_dir: the toy branch's folder; a `<dataset>.npz` there is drawn as decision boundaries.
         gallery_dir: the gallery's folder; a `<study>.npz` there is drawn as relevance maps and mistakes.
+        workflow_path: the file of the run's plan, workflow.json, from which the workflow is drawn.
         assets: folder with style.yaml.
         claims_path: gives alpha, the criteria that effects are shown for, and the limit on cost.
 
@@ -66,6 +68,7 @@ def run(
         lambda: _cost(others["cost"], claims, look),
         lambda: toy.drawings(others["toy"], Path(statistics_dir), toy_dir, look),
         lambda: _further_toy(Path(tables_dir), Path(statistics_dir), look),
+        lambda: workflow.drawings(workflow_path, look),
     ]
     for part in parts:
         with style.theme(look, "secateur"):

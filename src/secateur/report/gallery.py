@@ -42,8 +42,9 @@ def _of_study(study: str, arrays: dict[str, np.ndarray], look: Style) -> Iterato
         yield Drawing(
             "maps", (study,), "What LRP sees",
             f"Reference images of {study} and, below each, which pixels speak for its class (orange) or against it "
-            "(blue) in the unpruned network, by the rule of each LRP criterion; each map has its own scale, on which its strongest pixels (3 %) have full colour. The same "
-            "relevance, summed over a filter instead of a pixel, is what the criterion ranks by. "
+            "(blue) in the unpruned network, by the rule of each LRP criterion; each map has its own scale, on which "
+            "its strongest pixels (3 %) have full colour. The same relevance, summed over a filter instead of a "
+            "pixel, is what the criterion ranks by. "
             f"n = 1 network (seed {seed}), one image a class.",
             relevance(arrays, maps), study, "fewshot", samples, study,
         )  # fmt: skip
@@ -137,5 +138,6 @@ def _label(place: Any, text: str) -> None:
     lines = text.split("\n")
     for number, line in enumerate(lines):  # each by itself, so that a browser with another font aligns it too
         offset = (-9, 13 * ((len(lines) - 1) / 2 - number))
+        face: Any = {"fontsize": 9} if number else {"fontsize": 10, "fontweight": "bold"}
         place.annotate(line, (0, 0.5), offset, xycoords="axes fraction", textcoords="offset points", ha="right",
-                       va="center", fontsize=9 if number else 10, fontweight="normal" if number else "bold")  # fmt: skip
+                       va="center", **face)  # fmt: skip

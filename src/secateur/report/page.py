@@ -11,12 +11,13 @@ from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_text
-from secateur.report import content, explorer, inline, latex, page_tables, published, style
+from secateur.report import content, explorer, inline, latex, page_tables, published, style, workflow
 from secateur.report.drawing import read_statistics
 from secateur.report.figures import EXPLORER
 
 SECTIONS = (
-    "curve", "macs", "params", "worst", "maps", "wrong", "ranks", "effects", "pairs", "profile", "grid", "agreement", "cost", "boundary", "toy",
+    "curve", "macs", "params", "worst", "maps", "wrong", "ranks", "effects", "pairs", "profile", "grid", "agreement",
+    "cost", "boundary", "toy", "workflow",
 )  # fmt: skip
 
 
@@ -41,7 +42,8 @@ def run(
         config: the run's config, shown as it is; `run` is its name, `deviations` (a list of sentences) is added to
             the methods.
         provenance: what was run where; every key is optional: `commit`, `config_hash`, `hardware`, `wall_seconds`,
-            `versions` (name → version), `criteria` (name → description); others are shown under their own name.
+            `versions` (name → version), `criteria` (name → description), `rules` (rule → times, see
+            running.times); others are shown under their own name.
         missing: what the run should have had and has not, in words; shown at the top.
         toy_dir: a folder whose *.png and *.svg pictures are shown in the section on the 2-D study, if there are any.
         assets: folder with page.html.j2, methods.html.j2, page.css, page.js, explorer.js and style.yaml.
@@ -71,7 +73,7 @@ def run(
         page_tables.variance_table(found["variance"]),
         page_tables.cost_table(cost), page_tables.latency_table(tables.optional(tables_dir, "latency")),
         page_tables.units_table(tables.optional(tables_dir, "units")),
-        *published.toy_tables(Path(statistics_dir)),
+        *published.toy_tables(Path(statistics_dir)), page_tables.times_table(provenance.get("rules") or {}),
     ]  # fmt: skip
     if (Path(statistics_dir) / "agreement.csv").exists():
         shown.append(page_tables.agreement_table(read_statistics(Path(statistics_dir), "agreement")))
@@ -101,13 +103,11 @@ def _explorer(path: Path) -> dict[str, Any] | None:
     found = read_json(path)
     if found is None:
         return None
-    samples = dict.fromkeys(
-        n for branches in found["settings"].values() for several in branches.values() for n in several
-    )
+    every = [n for branches in found["settings"].values() for samples in branches.values() for n in samples]
     return {
         "data": explorer.embedded(found),
         "studies": [(name, name) for name in found["settings"]],
-        "samples": [(n, n) for n in tables.in_order(pd.Series(list(samples)))],
+        "samples": [(n, n) for n in tables.in_order(pd.Series(every))],
         **{key: list(found[key].items()) for key in ("branches", "axes", "measures")},
     }
 
@@ -167,11 +167,10 @@ def _pictures(folder: str | Path | None) -> list[dict[str, str]]:
 def _provenance(provenance: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for key, value in provenance.items():
-        if key == "criteria" or value in (None, "", {}, []):
+        if key in ("criteria", "rules") or value in (None, "", {}, []):
             continue
         if key == "wall_seconds":
-            seconds = round(float(value))
-            rows.append(("wall time", f"{seconds // 3600} h {seconds % 3600 // 60} min {seconds % 60} s"))
+            rows.append(("wall time", workflow.duration(float(value))))
         elif isinstance(value, dict):
             rows.append((key.replace("_", " "), ", ".join(f"{name} {number}" for name, number in value.items())))
         elif isinstance(value, list | tuple):

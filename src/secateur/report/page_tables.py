@@ -249,6 +249,19 @@ def latency_table(latency: pd.DataFrame) -> Table:
     )  # fmt: skip
 
 
+def times_table(rules: dict[str, dict[str, float]]) -> Table:
+    """How many jobs each rule of the workflow had and how long they took; see running.times."""
+    frame = pd.DataFrame.from_dict(rules, orient="index", columns=["jobs", "wall_seconds", "cpu_seconds"])
+    return build(
+        "times-table", "Run times", "Summed over the jobs of a rule; jobs that write no times, and the one that makes "
+        "this page, count as 0.",
+        frame.rename_axis("rule").reset_index(), {
+            "rule": ("rule", str), "jobs": ("jobs", plain), "wall_seconds": ("seconds", _seconds),
+            "cpu_seconds": ("processor seconds", _seconds),
+        }, "usage/",
+    )  # fmt: skip
+
+
 def branch_words(name: str) -> str:
     """A branch in words for readers."""
     return BRANCHES.get(name, name)
@@ -256,6 +269,10 @@ def branch_words(name: str) -> str:
 
 def _yes(value: bool) -> str:
     return "yes" if value else ""
+
+
+def _seconds(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:,.1f}"
 
 
 def _bytes(value: float) -> str:

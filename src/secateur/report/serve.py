@@ -1,0 +1,172 @@
+"""`secateur report serve`: the runs of a folder and how far each is, for a browser on this machine.
+
+It answers GET alone, on 127.0.0.1 alone, to requests that name this machine (so that no page elsewhere can reach it by
+a name of its own), and sends only files on a fixed list of a run's folder.
+"""
+
+import datetime
+import http.server
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from secateur import running
+from secateur.errors import SecateurError
+from secateur.files import read_json
+from secateur.report.workflow import duration
+
+FILES = {
+    "report.html": "text/html; charset=utf-8",
+    "report.partial.html": "text/html; charset=utf-8",
+    "tables.tex": "text/plain; charset=utf-8",
+    "config.json": "application/json",
+}
+"""What is sent of a run's folder."""
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+SECONDS_BETWEEN_LOOKS = 2
+LAST_LINES = 2000
+"""Bytes at the end of a log in which its last line is looked for."""
+
+
+def open_server(
+    results: str | Path, port: int = 8000, assets: str | Path = "report"
+) -> http.server.ThreadingHTTPServer:
+    """A server for the runs under `results`, on 127.0.0.1; call `serve_forever`.
+
+    Args:
+        results: folder of the runs.
+        port: 0 takes a free one; it is the server's `server_port`.
+        assets: folder with serve.html.j2.
+
+    Raises:
+        SecateurError: no such folder, or the port is taken.
+    """
+    folder = Path(results).resolve()
+    if not folder.is_dir():
+        raise SecateurError(f"{results}: no such folder. Run `snakemake` first, or name the folder with --results.")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(assets), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+
+    class Handler(RunHandler):
+        results = folder
+        template = environment.get_template("serve.html.j2")
+
+    try:
+        return http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        raise SecateurError(f"port {port}: cannot be opened ({error}). Choose another one with --port.") from None
+
+
+class RunHandler(http.server.BaseHTTPRequestHandler):
+    """Answers `/`, `/<run>/` and `/<run>/<file>`."""
+
+    results: Path
+    template: jinja2.Template
+    server_version, sys_version = "secateur", ""
+
+    def do_GET(self) -> None:
+        """Send a page or a file, or say that there is none."""
+        host = (self.headers.get("Host") or "").rpartition(":")[0]
+        if host not in ("127.0.0.1", "localhost"):
+            return self._send(403, b"This server answers to 127.0.0.1 only.\n", "text/plain")
+        parts = [urllib.parse.unquote(part) for part in urllib.parse.urlsplit(self.path).path.split("/")[1:]]
+        match parts:
+            case [""]:
+                runs = [progress(path) for path in run_folders(self.results)]
+                return self._page(runs=runs, run=None)
+            case [name, ""] if folder := self._run(name):
+                return self._page(runs=[], run=progress(folder))
+            case [name, file] if (folder := self._run(name)) and file in FILES and (folder / file).is_file():
+                return self._send(200, (folder / file).read_bytes(), FILES[file], own_policy=file.endswith(".html"))
+        return self._send(404, b"There is no such page. The runs are at /\n", "text/plain")
+
+    def _run(self, name: str) -> Path | None:
+        """The folder of the run called `name`: one of those listed, whatever the name holds."""
+        return next((path for path in run_folders(self.results) if path.name == name), None)
+
+    def _page(self, **context: Any) -> None:
+        html = self.template.render(**context, wait=SECONDS_BETWEEN_LOOKS, duration=duration)
+        self._send(200, html.encode(), "text/html; charset=utf-8")
+
+    def _send(self, status: int, content: bytes, kind: str, own_policy: bool = False) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-store")
+        if not own_policy:  # a report has its own
+            self.send_header("Content-Security-Policy", POLICY)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing of each request."""
+
+
+def run_folders(results: Path) -> list[Path]:
+    """Folders of runs, the one that was started last first."""
+    found = [path for path in results.iterdir() if (path / "config.json").is_file() and not path.is_symlink()]
+    return sorted(
+        found, key=lambda path: -((path / running.FILE) if (path / running.FILE).exists() else path).stat().st_mtime
+    )
+
+
+def progress(folder: Path) -> dict[str, Any]:
+    """How far a run is, as the page shows it.
+
+    Returns:
+        `name`; `state` (see running.state; "unknown" for a run without a plan); `started` in words; `seconds` since
+        then, or until the end; `done` and `total` jobs of this start; `rules`: dictionaries `name done total`; `jobs`:
+        those that run, dictionaries `rule log line` with the last line of the log; `files`: what can be opened.
+    """
+    about: dict[str, Any] = {
+        "name": folder.name, "state": "unknown", "started": "", "seconds": 0.0, "done": 0, "total": 0, "rules": [],
+        "jobs": [], "files": [name for name in FILES if (folder / name).is_file()],
+    }  # fmt: skip
+    try:
+        plan = read_json(folder / running.FILE)
+    except SecateurError:
+        return about
+    base = folder.parent.parent  # the plan's paths are relative to where Snakemake ran
+    rules: dict[str, dict[str, Any]] = {}
+    for job in plan["jobs"]:
+        if job["rule"] == "all":
+            continue
+        row = rules.setdefault(job["rule"], {"name": job["rule"], "done": 0, "total": 0})
+        row["total"] += 1
+        row["done"] += _done(job, plan["started"], base)
+        if plan["state"] == "running" and job["planned"] and _open(job, plan["started"], base):
+            about["jobs"].append({"rule": job["rule"], "log": job["log"], "line": last_line(base / job["log"])})
+    state = running.state(plan)
+    until = plan["ended"] or datetime.datetime.now().timestamp()
+    return about | {
+        "state": state, "rules": list(rules.values()), "jobs": about["jobs"] if state == "running" else [],
+        "started": f"{datetime.datetime.fromtimestamp(plan['started']):%Y-%m-%d %H:%M}",
+        "seconds": until - plan["started"] if state != "stopped" else 0.0,
+        "done": sum(row["done"] for row in rules.values()), "total": sum(row["total"] for row in rules.values()),
+    }  # fmt: skip
+
+
+def _done(job: dict[str, Any], started: float, base: Path) -> bool:
+    """Whether all that the job makes is there, and made by this start where it was to run."""
+    after = started if job["planned"] else 0.0
+    return all((base / name).exists() and (base / name).stat().st_mtime >= after for name in job["outputs"])
+
+
+def _open(job: dict[str, Any], started: float, base: Path) -> bool:
+    """Whether the job has begun to write its log, and not yet all that it makes."""
+    log = base / job["log"]
+    return bool(job["log"]) and log.is_file() and log.stat().st_mtime >= started and not _done(job, started, base)
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log that is not empty."""
+    with path.open("rb") as opened:
+        opened.seek(0, 2)
+        opened.seek(max(0, opened.tell() - LAST_LINES))
+        lines = opened.read().decode(errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,50 @@
+"""The gallery's figures: every criterion with its number of mistakes, fewest first; relevance in two colours."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import synthetic
+from secateur.errors import SecateurError
+from secateur.report import gallery, style
+
+
+def test_mistakes_are_counted_and_the_best_criterion_comes_first(run):
+    svg = (run / "figures/wrong_scene15-resnet18.svg").read_text()
+    words = re.findall(r">([^<]+)</text>", svg)
+    names = [word for word in words if word in synthetic.CRITERIA]
+    assert names == list(synthetic.CRITERIA)  # criterion number i gets 10 i wrong
+    counts = [word for word in words if word.endswith(" wrong")]
+    assert counts == [f"{10 * number} wrong" for number in range(len(names))] and "2.5 %" in words
+    assert svg.count("<image") == 4 * (len(names) - 1) and "bedr… → stre…" in words
+
+
+def test_every_reference_image_has_a_map_of_each_lrp_criterion(run):
+    svg = (run / "figures/maps_scene15-resnet18.svg").read_text()
+    assert svg.count("<image") == 3 * 3 and ">lrp_epsilon<" in svg and ">forest<" in svg
+    entries = json.loads((run / "figures/captions.json").read_text())
+    (caption,) = (entry["caption"] for entry in entries if entry["section"] == "maps")
+    assert "n = 1 network (seed 0)" in caption
+
+
+def test_relevance_is_orange_for_and_blue_against_over_the_faded_image():
+    image = np.zeros((1, 4, 4, 1), np.uint8)
+    maps = np.zeros((1, 2, 2), np.float32)
+    maps[0, 0] = 1, -1
+    drawn = gallery.overlaid(image, maps)
+    assert drawn.shape == (1, 2, 2, 3)
+    assert tuple(drawn[0, 0, 0]) == gallery.FOR and tuple(drawn[0, 0, 1]) == gallery.AGAINST
+    assert tuple(drawn[0, 1, 1]) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(("name", "most", "expected"), [("street", 12, "street"), ("a long name", 6, "a lon…")])
+def test_names_are_cut_to_their_place(name, most, expected):
+    assert gallery.short(name, most) == expected
+
+
+def test_an_archive_of_something_else_is_an_error(tmp_path):
+    np.savez(tmp_path / "study.npz", nothing=np.zeros(1))
+    with pytest.raises(SecateurError, match=r"study\.npz: not an archive of pictures"):
+        list(gallery.drawings(tmp_path, style.read("report/style.yaml", ["lrp"])))
