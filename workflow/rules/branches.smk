@@ -164,7 +164,11 @@ rule latency:
 
 rule gallery:
     input:
-        criteria=[criterion_code(criterion) for criterion in CRITERIA],
+        criteria=[
+            criterion_code(criterion)
+            for criterion in CRITERIA
+            if entry_of(criterion)["criterion"] not in RULES
+        ],
         data=dataset_of,
         units=units_of,
         models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",

@@ -27,7 +27,13 @@ rule statistics:
         redraws=redrawn(),
         published=published(),
     output:
-        directory(f"{RESULTS}/statistics"),
+        report(
+            directory(f"{RESULTS}/statistics"),
+            patterns=["{table}.csv"],
+            caption="../../report/captions/statistics.rst",
+            category="Statistics",
+            labels={"table": "{table}"},
+        ),
     log:
         f"{RESULTS}/logs/statistics.log",
     conda:
@@ -52,7 +58,14 @@ rule figures:
         toy=boundaries(),
         gallery=galleries(),
     output:
-        directory(f"{RESULTS}/figures"),
+        report(
+            directory(f"{RESULTS}/figures"),
+            patterns=["{section}_{figure}.svg"],
+            caption="../../report/captions/figure.rst",
+            category="Figures",
+            subcategory="{section}",
+            labels={"figure": "{figure}"},
+        ),
     log:
         f"{RESULTS}/logs/figures.log",
     conda:
@@ -61,7 +74,7 @@ rule figures:
         toy=toy_folder,
         gallery=gallery_folder,
         workflow=WORKFLOW,
-        code=code("report", "analysis"),
+        code=code("report", "analysis", "running.py"),
         usage=f"{RESULTS}/usage/figures/all.json",
     shell:
         "secateur --usage {params.usage} figures --tables {input.tables} --statistics {input.statistics} "
@@ -87,8 +100,18 @@ rule report:
         statistics=rules.statistics.output,
         figures=rules.figures.output,
     output:
-        page=f"{RESULTS}/report.html",
-        latex=f"{RESULTS}/tables.tex",
+        page=report(
+            f"{RESULTS}/report.html",
+            caption="../../report/captions/page.rst",
+            category="Report",
+            labels={"file": "the page"},
+        ),
+        latex=report(
+            f"{RESULTS}/tables.tex",
+            caption="../../report/captions/latex.rst",
+            category="Report",
+            labels={"file": "tables for LaTeX"},
+        ),
         provenance=f"{RESULTS}/provenance.json",
     log:
         f"{RESULTS}/logs/report.log",
@@ -96,7 +119,7 @@ rule report:
         "../../envs/conda.yaml"
     params:
         config=CONFIG,
-        code=code("report", "analysis", "provenance.py"),
+        code=code("report", "analysis", "provenance.py", "running.py"),
         resolved=resolved,
         usage=f"{RESULTS}/usage/report/all.json",
     shell:

@@ -55,10 +55,7 @@ def cost(study: Study, seed: int, output: Path) -> None:
         return lambda: criterion.score(network(), **options)
 
     # A Snakemake rule is not timed: what it costs is mostly the start of another program.
-    folders = study.config["criteria_path"]
-    entries = [
-        entry for entry in study.config["criteria"] if registry.source_of(entry["criterion"], folders).kind != "rule"
-    ]
+    entries = registry.in_process(study.config["criteria"], study.config["criteria_path"])
     criteria = {entry["name"]: scoring(entry) for entry in entries}
     peaks = {name: peak_bytes(work, on) for name, work in criteria.items()}
     gradient_peak = peak_bytes(gradient, on)

@@ -89,9 +89,12 @@ def _maps(study: Study, model: nn.Module, stored: np.ndarray, images: Tensor, la
         "reference/images": reduced(stored, LARGEST["reference"]),
         "reference/labels": _names(study, labels),
     }
-    for entry in study.config["criteria"]:
-        criterion = registry.load(entry["criterion"], study.config["criteria_path"])
-        network = Recorder(model, layers, images, labels, batch_size=study.config["batch_size"])
+    folders = study.config["criteria_path"]
+    for entry in registry.in_process(study.config["criteria"], folders):
+        criterion = registry.load(entry["criterion"], folders)
+        if "gradients" not in criterion.needs:  # relevance is carried by the same way back
+            continue
+        network = Recorder(model, layers, images, labels, batch_size=study.config["batch_size"], groups=study.groups)
         criterion.score(network, **registry.with_options(criterion, entry["options"]))
         if network.asked:
             relevance = torch.cat(list(network.input_relevance(**network.asked[0]))).sum(1, keepdim=True)

@@ -110,6 +110,11 @@ def describe(name: str, folders: Iterable[str | Path] = ()) -> str:
     return docstring.partition("\n")[0]
 
 
+def in_process(entries: Iterable[dict[str, Any]], folders: Iterable[str | Path] = ()) -> list[dict[str, Any]]:
+    """The config's entries whose criterion is a Python function; a Snakemake rule can only be run by the workflow."""
+    return [entry for entry in entries if source_of(entry["criterion"], folders).kind != "rule"]
+
+
 def load(name: str, folders: Iterable[str | Path] = ()) -> Criterion:
     """Import criterion `name` and check what it defines; a rule's `score` runs the rule.
 
