@@ -26,7 +26,7 @@
     const at = places[slider.value], here = points().filter(row => row.x === at), letter = value("measure");
     const axis = about.axes[value("axis")];
     slider.setAttribute("aria-valuetext", percent(at) + " of " + axis + " removed");
-    place.querySelector(".at").textContent = at === 0 ? "Unpruned" : percent(at) + " of " + axis.replace(/ \(.*/, "") + " removed";
+    place.querySelector(".at").textContent = at === 0 ? "Unpruned" : percent(at) + " of " + axis + " removed";
     for (const entry of entries) {
       const row = here.find(row => row.c === entry.dataset.criterion);
       entry.querySelector("output").textContent = row ? percent(row[letter]) : "–";

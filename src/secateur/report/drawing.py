@@ -10,7 +10,7 @@ from secateur.errors import SecateurError
 BRANCHES = {"fewshot": "no retraining", "retrain": "with retraining"}
 AXES = {
     "rate": ("rate", "filters"),
-    "macs": ("macs_share", "computation (multiply–adds, MACs)"),
+    "macs": ("macs_share", "multiply–adds (MACs)"),
     "params": ("params_share", "parameters"),
 }
 """What curves are drawn against → (column of the curves table, what is removed in words)."""

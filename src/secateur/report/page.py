@@ -88,7 +88,7 @@ def run(
         "provenance": _provenance(provenance), "missing": [str(item) for item in missing],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
         "deviations": [str(item) for item in config.get("deviations") or []],
-        "command": command or f"snakemake --cores 2 --configfile config/{run_name}.yaml",
+        "command": command or f"snakemake --cores all --configfile results/{run_name}/config.json",
         "css": _asset(assets, "page.css"), "scripts": scripts, "library": library,
         "script_hashes": [inline.source_hash(script) for script in (*scripts, library) if script],
         "explorer": chart,
