@@ -30,7 +30,7 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
         "config_hash": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
         "hardware": f"{processor()}, {platform.system()}, device {config['device']}, {config['threads']} thread a job",
         "wall_seconds": busy_seconds([(job["started"], job["ended"]) for job in usage if "started" in job]) or None,
-        "processor_time": f"{sum(job['cpu_seconds'] for job in usage) / 60:.0f} min in {len(usage)} jobs",
+        "processor_time": f"{sum(job['cpu_seconds'] for job in usage) / 60:.1f} min in {len(usage)} jobs",
         "rules": rule_times(results / FILE),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},

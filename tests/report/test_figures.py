@@ -118,5 +118,5 @@ def test_file_names_are_safe(parts, expected):
 
 def test_a_broken_style_is_an_error(tmp_path):
     (tmp_path / "style.yaml").write_text("criteria: {}")
-    with pytest.raises(SecateurError, match="needs the keys criteria, others, ink and line"):
+    with pytest.raises(SecateurError, match="needs the keys criteria, others, ink, line and card"):
         style.read(tmp_path / "style.yaml", ["lrp"])

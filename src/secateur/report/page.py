@@ -139,7 +139,7 @@ def _render(assets: Path, context: dict[str, Any]) -> str:
 def _figures(folder: Path, look: style.Style) -> dict[str, list[dict[str, Any]]]:
     """Section → panels (one a study and branch) → figures with their SVG."""
     sections: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
-    colours = {look.ink: "var(--ink)", look.line: "var(--line)"}
+    colours = {look.ink: "var(--ink)", look.line: "var(--line)", look.card: "var(--card)"}
     for number, entry in enumerate(read_json(folder / "captions.json")):
         panels = sections.setdefault(entry["section"], [])
         panel = next((panel for panel in panels if panel["title"] == entry["panel"]), None)

@@ -23,6 +23,7 @@ class Style:
     dashes: dict[str, Any]
     ink: str
     line: str
+    card: str
 
 
 def read(path: str | Path, criteria: Iterable[str]) -> Style:
@@ -33,9 +34,10 @@ def read(path: str | Path, criteria: Iterable[str]) -> Style:
     """
     try:
         found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        known, others, ink, line = found["criteria"], found["others"], found["ink"], found["line"]
+        known, others = found["criteria"], found["others"]
+        ink, line, card = found["ink"], found["line"], found["card"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise SecateurError(f"{path}: needs the keys criteria, others, ink and line ({error!r}).") from None
+        raise SecateurError(f"{path}: needs the keys criteria, others, ink, line and card ({error!r}).") from None
     names = sorted(set(criteria))
     ordered = [name for name in known if name in names] + [name for name in names if name not in known]
     colours, dashes = {}, {}
@@ -47,7 +49,7 @@ def read(path: str | Path, criteria: Iterable[str]) -> Style:
             colours[name] = others[extra % len(others)]
             dashes[name] = DASHES[1 + extra // len(others) % (len(DASHES) - 1)]
             extra += 1
-    return Style(colours, dashes, ink, line)
+    return Style(colours, dashes, ink, line, card)
 
 
 @contextlib.contextmanager

@@ -9,8 +9,10 @@ from secateur.report.drawing import Drawing
 from secateur.report.style import Style
 from secateur.running import times
 
-WIDTH, HEIGHT = 1.55, 0.52
+WIDTH, HEIGHT = 1.68, 0.56
 """Inches of a rule's place: across for a column of rules, down for a row."""
+BOX = (1.36, 0.42)
+"""Inches of a rule's box."""
 
 
 def drawings(path: str | Path | None, look: Style) -> Iterator[Drawing]:
@@ -54,17 +56,17 @@ def graph(rules: dict[str, dict[str, float]], edges: list[tuple[str, str]], look
     figure, axes = plt.subplots(figsize=(WIDTH * len(columns), HEIGHT * tallest + 0.2))
     axes.set_axis_off()
     axes.set(xlim=(-WIDTH / 2, (len(columns) - 0.5) * WIDTH), ylim=(-HEIGHT * tallest / 2, HEIGHT * tallest / 2))
+    half, tall = BOX[0] / 2, BOX[1]
     for one, other in sorted(plan.edges):
         (left, low), (right, high) = place[one], place[other]
-        axes.annotate("", (right - 0.57, high), (left + 0.57, low), arrowprops={
+        axes.annotate("", (right - half, high), (left + half, low), zorder=1, arrowprops={
             "arrowstyle": "-|>", "color": look.line, "linewidth": 1.1, "shrinkA": 0, "shrinkB": 0,
         })  # fmt: skip
     for name, (across, up) in place.items():
-        row = rules[name]
-        box = plt.Rectangle((across - 0.57, up - 0.19), 1.14, 0.38, facecolor="none", edgecolor=look.ink, linewidth=0.9)
-        axes.add_patch(box)
-        axes.annotate(name, (across, up + 0.075), ha="center", va="center", fontsize=8.5, fontweight="bold")
-        axes.annotate(words(row), (across, up - 0.085), ha="center", va="center", fontsize=7.5)
+        corner = (across - half, up - tall / 2)
+        axes.add_patch(plt.Rectangle(corner, *BOX, facecolor=look.card, edgecolor=look.ink, linewidth=0.9, zorder=2))
+        axes.annotate(name, (across, up + 0.085), ha="center", va="center", fontsize=9, fontweight="bold")
+        axes.annotate(words(rules[name]), (across, up - 0.09), ha="center", va="center", fontsize=8)
     return figure
 
 

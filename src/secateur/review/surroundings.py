@@ -69,7 +69,9 @@ def environments(first: Path, second: Path) -> tuple[list[Difference], list[str]
                               if one is None)  # fmt: skip
         return [], [f"{absent}: not there, so commit, machine and versions are not compared."]
     criteria = tuple(key for one in found if one for key in one if key.startswith("criteria."))
-    return _differences(found[0], found[1], ignored=("config_hash", "processor_time", "wall_seconds", "rules", *criteria)), []
+    return _differences(
+        found[0], found[1], ignored=("config_hash", "processor_time", "wall_seconds", "rules", *criteria)
+    ), []
 
 
 def statistics_files(first: Path, second: Path, same_numbers: bool, tolerance: float) -> dict[str, str]:
