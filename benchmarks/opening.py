@@ -15,7 +15,8 @@ from playwright.sync_api import sync_playwright
 MEASURE = """() => {
   const page = performance.getEntriesByType("navigation")[0];
   const paint = performance.getEntriesByName("first-contentful-paint")[0];
-  return {"first paint": paint.startTime, "read to the end": page.domContentLoadedEventEnd, "loaded": page.loadEventEnd};
+  const read = page.domContentLoadedEventEnd;
+  return {"first paint": paint.startTime, "read to the end": read, "loaded": page.loadEventEnd};
 }"""
 
 

@@ -93,7 +93,8 @@ def test_every_table_is_a_csv_download_with_the_same_rows(html):
     links = {attributes["download"]: attributes["href"] for tag, attributes in tags if "download" in attributes}
     assert set(links) == {f"synthetic_{name}.csv" for name in
                           ("glance", "by-rate", "pairs-table", "variance-table", "verdicts-table", "cost-table",
-                           "toy-published", "toy-ordering", "agreement-table", "times-table")}  # fmt: skip
+                           "toy-published", "toy-ordering", "agreement-table", "times-table",
+                           "studies-table")}  # fmt: skip
     for name, uri in links.items():
         rows = list(csv.reader(io.StringIO(base64.b64decode(uri.partition(",")[2]).decode())))
         shown = re.search(rf'id="{name[10:-4]}".*?<tbody>(.*?)</tbody>', html, flags=re.DOTALL)[1]

@@ -67,9 +67,28 @@ def test_editing_a_criterion_reruns_that_criterion_alone(house):
     path.write_text(original, encoding="utf-8")
     assert (
         planned
-        == {"rank_random": 1, "redraw": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1, "latency": 1}
+        == {"rank_random": 1, "redraw": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1, "latency": 1, "gallery": 1}
         | AFTER_A_CURVE
     )
+
+
+def test_the_plan_says_that_the_run_is_done_and_the_report_draws_it(house):
+    plan = json.loads((house.folder / RESULTS / "workflow.json").read_text())
+    assert plan["state"] == "done" and ["transfer", "fewshot"] in plan["edges"]
+    outputs = [house.folder / name for job in plan["jobs"] for name in job["outputs"]]
+    assert outputs and all(path.exists() for path in outputs)
+    page = (house.folder / RESULTS / "report.html").read_text(encoding="utf-8")
+    assert "The workflow of this run" in page and "wall time" in page
+    for section in ("maps", "wrong"):  # the gallery's pictures reach the page
+        assert f'id="{section}_digits-vgg"' in page
+
+
+def test_snakemakes_own_report_has_the_captions(house):
+    done = house.run("snakemake", "--report", "snakemake.html", "--configfile", TINY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (house.folder / "snakemake.html").read_text(encoding="utf-8")
+    for words in ("The whole report of the run", "Drawn from", "A table of the stage", "ready to"):
+        assert words in page
 
 
 def test_snakemake_lint_has_nothing_to_say(house):
@@ -90,7 +109,7 @@ def test_readme_criterion_joins_both_branches_statistics_and_report(house):
     planned = house.planned("more.yaml")
     assert (
         planned
-        == {f"rank_{name}": 1, "redraw": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1, "latency": 1}
+        == {f"rank_{name}": 1, "redraw": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1, "latency": 1, "gallery": 1}
         | AFTER_A_CURVE
     )
     done = house.snakemake(config="more.yaml")

@@ -67,7 +67,9 @@ def run(
     if chart:
         scripts.append(_asset(assets, "explorer.js"))
     library = explorer.library() if chart else ""
+    facts = content.facts(curves)
     shown = [
+        page_tables.studies_table(facts["studies"]),
         page_tables.glance(found["intervals"]), page_tables.by_rate(found["intervals"]),
         page_tables.pairwise(found["tests"]), page_tables.verdict_table(found["verdicts"]),
         page_tables.variance_table(found["variance"]),
@@ -82,7 +84,7 @@ def run(
         "pictures": _pictures(toy_dir), "toy": published.toy_sentences(Path(statistics_dir)),
         "sensitivity": content.sensitivity(found["power"]),
         "leaders": content.leaders(found["intervals"]),
-        "facts": content.facts(curves), "described": described, "look": look,
+        "facts": facts, "described": described, "look": look,
         "figures": _figures(Path(figures_dir), look),
         "tables": {table.id: table for table in shown if table.rows},
         "provenance": _provenance(provenance), "missing": [str(item) for item in missing],

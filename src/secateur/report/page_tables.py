@@ -249,6 +249,18 @@ def latency_table(latency: pd.DataFrame) -> Table:
     )  # fmt: skip
 
 
+def studies_table(studies: list[dict[str, Any]]) -> Table:
+    """The studies as the tables show them; see content.facts."""
+    frame = pd.DataFrame(studies).rename(columns={"study": "name"})  # shown also where there is only one
+    return build(
+        "studies-table", "Studies", "Accuracy: mean over seeds of the unpruned network.", frame, {
+            "name": ("study", str), "dataset": ("dataset", str), "backbone": ("network", str),
+            "units": ("removable filters", _whole), "accuracy": ("unpruned accuracy", percent),
+            "test_samples": ("test images", _whole), "seeds": ("seeds", plain),
+        }, "tables/curves.csv",
+    )  # fmt: skip
+
+
 def times_table(rules: dict[str, dict[str, float]]) -> Table:
     """How many jobs each rule of the workflow had and how long they took; see running.times."""
     frame = pd.DataFrame.from_dict(rules, orient="index", columns=["jobs", "wall_seconds", "cpu_seconds"])
@@ -269,6 +281,10 @@ def branch_words(name: str) -> str:
 
 def _yes(value: bool) -> str:
     return "yes" if value else ""
+
+
+def _whole(value: int) -> str:
+    return f"{value:,}"
 
 
 def _seconds(value: float) -> str:
