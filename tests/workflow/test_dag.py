@@ -1,6 +1,7 @@
 """The real DAG: one command makes the report, a second makes nothing, and an edit reruns what depends on it."""
 
 import hashlib
+import json
 import re
 import shutil
 
