@@ -74,6 +74,7 @@ def test_ids_are_unique_and_every_link_has_its_target(html):
     tags = Reader(html).tags
     ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
     assert len(ids) == len(set(ids))
+    html = re.sub(r'<script type="text/plain" id="vega">.*?</script>', "", html, flags=re.DOTALL)  # it makes its own
     for target in re.findall(r'href="#([^"]+)"', html) + re.findall(r"url\(#([^)]+)\)", html):
         assert target in ids
 
