@@ -80,7 +80,7 @@ def datasets(config: Config | None = None) -> dict[str, dict[str, Any]]:
 
 def toy_criteria(config: Config) -> list[dict[str, Any]]:
     """Entries of the criteria that the 2-D study compares."""
-    every = [item["name"] for item in config["criteria"] if not is_rule(config, item)]
+    every = [item["name"] for item in config["criteria"] if not is_rule(config, item) and "tune" not in item]
     chosen = config["toy"].get("criteria", every)
     return [item for item in config["criteria"] if item["name"] in chosen]
 
@@ -157,8 +157,10 @@ def _sentence(error: Any) -> str:
 
 
 def _criterion(item: str | dict[str, Any]) -> dict[str, Any]:
-    given = {"name": item} if isinstance(item, str) else item
+    given: dict[str, Any] = {"name": item} if isinstance(item, str) else item
     defaults: dict[str, Any] = {"criterion": given["name"], "options": {}, "ranking": "every-round"}
+    if "tune" in given:
+        given = given | {"tune": {"trials": 20, "images_per_class": 10, "rates": [0.3, 0.5]} | given["tune"]}
     return defaults | given
 
 
@@ -190,8 +192,10 @@ def _check(config: Config) -> None:
             raise SecateurError(f"criteria: the name '{name}' is there twice; give each entry a name of its own.")
     for item in config["criteria"]:
         source_of(item["criterion"], config["criteria_path"])
-        if is_rule(config, item) and item["options"]:
+        if is_rule(config, item) and (item["options"] or "tune" in item):
             raise SecateurError(f"criteria.{item['name']}.options: a Snakemake rule has none; write them in the rule.")
+        if "tune" in item:
+            _check_tuning(config, item)
         describe(item["criterion"], config["criteria_path"])
     _check_own_datasets(config)
     for name, backbone in config["backbones"].items():
@@ -224,6 +228,23 @@ def _check(config: Config) -> None:
             raise SecateurError(f"toy.criteria: '{name}' is none of this run's criteria: {', '.join(names)}.")
         if is_rule(config, config["criteria"][names.index(name)]):
             raise SecateurError(f"toy.criteria: '{name}' is a Snakemake rule, too slow for thousands of rankings.")
+
+
+def _check_tuning(config: Config, entry: dict[str, Any]) -> None:
+    """There must be training images beside the reference samples to tune on."""
+    key, wanted = f"criteria.{entry['name']}.tune", entry["tune"]["images_per_class"]
+    _check_rising(entry["tune"]["rates"], f"{key}.rates")
+    counts = config["fewshot"]["samples_per_class"] + config["retrain"]["samples_per_class"]
+    if ALL in counts:
+        raise SecateurError(f"{key}: no image is left to tune on where samples_per_class is '{ALL}'.")
+    for name, study in config["studies"].items():
+        smallest = smallest_class(study["dataset"], config)
+        if smallest is not None and wanted + largest(counts) > smallest:
+            raise SecateurError(
+                f"{key}.images_per_class: {wanted} images asked for beside {largest(counts)} reference samples, but "
+                f"the smallest class of {study['dataset']} (studies.{name}) has {smallest} training samples; allowed "
+                f"are 1 to {smallest - largest(counts)}."
+            )
 
 
 def _check_rising(rates: list[float], key: str) -> None:

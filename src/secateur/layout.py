@@ -10,17 +10,19 @@ from secateur.data.references import ALL
 def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
     """Table name → its files, relative to results/<run>/, in a fixed order.
 
-    `curves` (both branches) and `profiles` have a file for every study, criterion and part, and so has `grid` where the
-    config has `fewshot.grid`; `units`, `cost` and `latency` have one for every study, `toy` and `toy_stability`
-    one for every 2-D set.
+    `curves` (both branches) and `profiles` have a file for every study, criterion and part, and so have `grid` where
+    the config has `fewshot.grid` and `tuning` for the criteria that are tuned; `units`, `cost` and `latency` have one
+    for every study, `toy` and `toy_stability` one for every 2-D set.
     """
     jobs = [f"{job}.parquet" for job in _jobs(config)]
+    tuned = [item["name"] for item in config["criteria"] if "tune" in item]
     points = config.get("toy", {}).get("datasets", [])
     return {
         "curves": [Path("curves", branch, job) for branch in ("fewshot", "retrain") for job in jobs],
         "profiles": [Path("profiles", job) for job in jobs],
         "grid": [Path("grid", job) for job in jobs] if "grid" in config["fewshot"] else [],
         "units": [Path("units", f"{study}.parquet") for study in config["studies"]],
+        "tuning": [Path("tuning", job) for job in jobs if job.split("/")[1] in tuned],
         "cost": [Path("cost", f"{study}.parquet") for study in config["studies"]],
         "latency": [Path("latency", f"{study}.parquet") for study in config["studies"]],
         "toy": [Path("toy", f"{name}.parquet") for name in points],
@@ -46,7 +48,7 @@ def redraws(config: dict[str, Any]) -> list[Path]:
     """Score files of every study and criterion on other draws of reference samples, relative to results/<run>/.
 
     None where there are fewer than two draws, where only the whole training split is looked at, or for a criterion
-    that is a Snakemake rule (a case of its own for each of them would be as much work as the study).
+    that is a Snakemake rule or tuned (a case or a search of its own for each would be as much work as the study).
     """
     counts = [n for n in config["fewshot"]["samples_per_class"] if n != ALL]
     if config["agreement"]["draws"] < 2 or not counts:
@@ -55,7 +57,7 @@ def redraws(config: dict[str, Any]) -> list[Path]:
         Path("redraws", study, f"{item['name']}.safetensors")
         for study in config["studies"]
         for item in config["criteria"]
-        if not is_rule(config, item)
+        if not is_rule(config, item) and "tune" not in item
     ]
 
 

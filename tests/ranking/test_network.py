@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from secateur.criteria import activation_mean, apoz, fpgm, taylor, taylor_gate, weight, weight_l2
 from secateur.errors import SecateurError
 from secateur.ranking.network import Network
 
@@ -155,6 +156,21 @@ def test_a_cached_network_runs_each_pass_once_and_takes_subsets(model, inputs):
     assert subset.generator.initial_seed() == 3
     assert subset.subset([1]).samples == 1
     assert torch.equal(next(subset.subset([1]).outputs())["head"], outputs["head"][1:])
+
+
+def test_criteria_that_look_at_the_same_signals_share_one_pass(model, inputs):
+    calls = []
+    hook = model.register_forward_hook(lambda *_: calls.append(1))
+    cached = Network(model, LAYERS, inputs, LABELS).cached()
+    calls.clear()
+    for criterion in (taylor, taylor_gate, activation_mean, apoz):
+        criterion.score(cached)
+        criterion.score(cached.subset([0, 3]))
+    assert len(calls) == 1
+    for criterion in (weight, weight_l2, fpgm):
+        criterion.score(cached)
+    hook.remove()
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,9 @@ TINY = "tests/workflow/tiny.yaml"
 class House:
     """A copy of the repository and the commands that a user types in it."""
 
+    packages: tuple[Path, ...] = ()
+    """Folders with packages installed beside the environment's own."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
@@ -36,7 +39,8 @@ class House:
         `variables` are set in its environment.
         """
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        environment = os.environ | {"PYTHONPATH": str(self.folder / "src"), "PATH": path} | variables
+        places = os.pathsep.join(map(str, [self.folder / "src", *self.packages]))
+        environment = os.environ | {"PYTHONPATH": places, "PATH": path} | variables
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 
     def snakemake(self, *options: str, config: str = TINY, cores: int = 2) -> subprocess.CompletedProcess[str]:

@@ -63,6 +63,7 @@ rule grid:
 rule retrain:
     input:
         criterion=retrain_code,
+        tuned=tuned_of_round,
         data=dataset_of,
         units=units_of,
         models=rules.transfer.output.models,
@@ -91,12 +92,13 @@ rule retrain:
             wildcards.study, wildcards.criterion, "run", "retrain"
         )
         | {"validation": resolved["training"]["validation"]},
+        tuned=tuned_option,
         state=f"{RESULTS}/state/retrain/{{study}}/{{criterion}}/{{part}}",
         usage=f"{RESULTS}/usage/retrain/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} retrain --config {params.config} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
-        "--models {input.models} --samples {input.samples} --state {params.state} "
+        "--models {input.models} --samples {input.samples} --state {params.state} {params.tuned} "
         "--output {output} 2>&1 | tee {log}"
 
 

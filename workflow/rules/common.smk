@@ -118,6 +118,22 @@ def in_cases(file):
     return found
 
 
+def tuned_of(criterion):
+    """The options that were tuned for a study and part, where the criterion has any to tune."""
+    path = f"{RESULTS}/tuning/{{study}}/{criterion}/{{part}}.parquet"
+    return [path] if "tune" in entry_of(criterion) else []
+
+
+def tuned_of_round(wildcards):
+    """The same, for a rule of all criteria."""
+    return [path.format(**wildcards) for path in tuned_of(wildcards.criterion)]
+
+
+def tuned_option(wildcards, input):
+    """The command line's option for them."""
+    return f"--tuned {input.tuned}" if input.tuned else ""
+
+
 def retrain_code(wildcards):
     """What a round of retraining ranks by: the criterion's file; of a rule also its scores, which say when it changed."""
     name = wildcards.criterion

@@ -18,6 +18,7 @@ for criterion in [
             f"rank_{criterion}"
         input:
             criterion=criterion_code(criterion),
+            tuned=tuned_of(criterion),
             data=dataset_of,
             units=units_of,
             models=rules.transfer.output.models,
@@ -45,9 +46,53 @@ for criterion in [
                 wildcards.study, criterion
             )
             | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
+            tuned=tuned_option,
             usage=f"{RESULTS}/usage/rank/{{study}}-{criterion}-{{part}}.json",
         shell:
             "secateur --usage {params.usage} rank --config {params.config} --study {wildcards.study} "
+            "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
+            "--models {input.models} --samples {input.samples} {params.tuned} --output {output} 2>&1 | tee {log}"
+
+
+for criterion in [name for name in CRITERIA if "tune" in entry_of(name)]:
+
+    rule:
+        name:
+            f"tune_{criterion}"
+        input:
+            criterion=criterion_code(criterion),
+            data=dataset_of,
+            units=units_of,
+            models=rules.transfer.output.models,
+            samples=rules.transfer.output.samples,
+        output:
+            f"{RESULTS}/tuning/{{study}}/{criterion}/{{part}}.parquet",
+        log:
+            f"{RESULTS}/logs/tune/{{study}}/{criterion}/{{part}}.log",
+        conda:
+            "../../envs/conda.yaml"
+        threads: resolved["threads"]
+        resources:
+            gpu=GPU,
+        params:
+            config=CONFIG,
+            code=code(
+                "ranking",
+                "relevance",
+                "pruning",
+                "models",
+                "branches/tuning.py",
+                "branches/ranking.py",
+                "branches/study.py",
+            ),
+            criterion=criterion,
+            settings=lambda wildcards, criterion=criterion: criterion_settings(
+                wildcards.study, criterion
+            )
+            | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
+            usage=f"{RESULTS}/usage/tune/{{study}}-{criterion}-{{part}}.json",
+        shell:
+            "secateur --usage {params.usage} tune --config {params.config} --study {wildcards.study} "
             "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
             "--models {input.models} --samples {input.samples} --output {output} 2>&1 | tee {log}"
 

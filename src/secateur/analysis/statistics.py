@@ -11,7 +11,9 @@ import pandas as pd
 from secateur.analysis import claims as claim_files
 from secateur.analysis import tables, toy, trace
 from secateur.analysis.agreement import agreement
+from secateur.analysis.choices import compare_choices, variants
 from secateur.analysis.measures import MEASURES, limited, measure_all
+from secateur.analysis.oracle import agreement_with_oracle, oracle_names
 from secateur.analysis.paired import bootstrapped, compare, exact_interval, holm, smallest_p
 from secateur.analysis.planning import plan
 from secateur.analysis.ranks import rank
@@ -46,7 +48,8 @@ def run(
         tables_dir: folder with curves.parquet and, if made, cost.parquet.
         output_dir: gets measures.csv, intervals.csv, tests.csv, ranks.csv, variance.csv, verdicts.csv, power.csv
             and metrics.json.
-        config: the run's config; only `run_seed` (default 0) is used: it starts the bootstrap's streams.
+        config: the run's config: `run_seed` (default 0) starts the bootstrap's streams; `criteria` says which entries
+            are variants of a criterion (choices.csv) and which is the oracle (oracle.csv).
         claims_path: the claims to judge.
         published: published figures of the 2-D study, compared with toy.parquet where there is one (see `toy.run`).
         rankings: the run's score files; where given, agreement.csv and agreement_layers.csv say how much rankings
@@ -69,8 +72,13 @@ def run(
         "verdicts": verdicts(measures, cost, claims),
         "power": plan(measures, claims, PLANNED),
     }
+    entries = config.get("criteria", [])
+    if variants(entries):
+        found["choices"] = compare_choices(measures, entries, claims.alpha, seed)
     if rankings:
         found["agreement"], found["agreement_layers"] = agreement(rankings, redraws)
+        if oracles := oracle_names(entries):
+            found["oracle"] = agreement_with_oracle(found["agreement"], oracles)
     output = Path(output_dir)
     for name, table in found.items():
         write_csv(output / f"{name}.csv", table)

@@ -26,6 +26,9 @@ COLUMNS = {
         "macs_share", "accuracy", "loss", "worst_class", "worst_class_accuracy", "test_samples",
     ],
     "units": ["study", "layer", "group", "kind", "units", "residual", "left_out"],
+    "tuning": [
+        "study", "criterion", "seed", "options", "validation_accuracy", "trials", "evaluations", "images",
+    ],
     "cost": [
         "study", "criterion", "repeat", "seconds", "forward_seconds", "gradient_seconds", "ratio_to_gradient",
         "peak_bytes", "gradient_peak_bytes", "device", "samples", "input_size",

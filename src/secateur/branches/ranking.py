@@ -3,11 +3,13 @@
 A criterion that is a Snakemake rule ranks in two steps: a case is written for each of them, its answers are gathered.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +25,9 @@ from secateur.ranking.network import Network
 from secateur.ranking.rank import rank
 
 
-def rank_study(study: Study, criterion: str, seeds: Sequence[int], samples: Path, output: Path) -> None:
+def rank_study(
+    study: Study, criterion: str, seeds: Sequence[int], samples: Path, output: Path, tuned: Path | None = None
+) -> None:
     """Rank the units of the study's unpruned models for the few-shot branch and write the score file.
 
     Args:
@@ -32,6 +36,7 @@ def rank_study(study: Study, criterion: str, seeds: Sequence[int], samples: Path
         seeds: the seeds of this job.
         samples: reference samples, CSV of the transfer stage.
         output: the score file.
+        tuned: options chosen by the tuning stage, where the criterion has any.
     """
     scores: scorefile.Scores = {}
     for seed in track(seeds, len(seeds), f"rank {study.name} {criterion}"):
@@ -39,7 +44,7 @@ def rank_study(study: Study, criterion: str, seeds: Sequence[int], samples: Path
         groups = study.groups
         for samples_per_class in map(str, study.config["fewshot"]["samples_per_class"]):
             scores[seed, samples_per_class] = rank_as_configured(
-                study, criterion, model, groups, samples, ("fewshot", seed, samples_per_class)
+                study, criterion, model, groups, samples, ("fewshot", seed, samples_per_class), options_of(tuned, seed)
             )
     scorefile.write(output, scores)
 
@@ -127,11 +132,13 @@ def rank_as_configured(
     groups: list[UnitGroup],
     samples: Path,
     case: tuple[str, int, str] | tuple[str, int, str, int],
+    options: dict[str, Any] | None = None,
 ) -> dict[str, Tensor]:
     """Scores of `groups` of `model`, the study's as it is now, by the config's entry for `criterion`.
 
     `samples`: the reference samples, which are read only if the criterion needs any. `case`: branch (or "redraw"), seed
     (or draw), samples per class and, in the branch with retraining, the round; it names the criterion's own stream.
+    `options`: tuned ones, beside the entry's own.
     """
     entry = entry_of(study, criterion)
     try:
@@ -144,13 +151,23 @@ def rank_as_configured(
             images,
             labels,
             seed=streams.derive(study.config["run_seed"], "criterion", study.name, criterion, *case),
-            options=entry["options"],
+            options=entry["options"] | (options or {}),
             combine=entry.get("combine"),
             normalisation=entry.get("normalisation"),
             batch_size=study.config["batch_size"],
         )
     except SecateurError as error:
         raise SecateurError(f"study '{study.name}', {error}") from error
+
+
+def options_of(tuned: Path | None, seed: int) -> dict[str, Any]:
+    """The options that the tuning stage chose for a seed; none where nothing was tuned."""
+    if tuned is None:
+        return {}
+    try:
+        return json.loads(str(pd.read_parquet(tuned).set_index("seed").loc[seed, "options"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise SecateurError(f"{tuned}: holds no options for seed {seed} ({error}). Remove it and run again.") from None
 
 
 def entry_of(study: Study, criterion: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from secateur import seeds as streams
-from secateur.branches.ranking import entry_of, rank_as_configured
+from secateur.branches.ranking import entry_of, options_of, rank_as_configured
 from secateur.branches.study import Study, write_curve
 from secateur.errors import SecateurError
 from secateur.files import md5, read_json, write_json
@@ -41,7 +41,15 @@ class Round:
     rows: Rows
 
 
-def retrain(study: Study, criterion: str, seeds: Sequence[int], samples: Path, state: Path, output: Path) -> None:
+def retrain(
+    study: Study,
+    criterion: str,
+    seeds: Sequence[int],
+    samples: Path,
+    state: Path,
+    output: Path,
+    tuned: Path | None = None,
+) -> None:
     """Prune and fine-tune the study's models step by step and write their curves.
 
     The fine-tuning's budget, its images and their order depend on study, seed and round only: they are the same for
@@ -54,10 +62,11 @@ def retrain(study: Study, criterion: str, seeds: Sequence[int], samples: Path, s
         samples: reference samples, CSV of the transfer stage.
         state: folder for finished rounds; emptied when the curves are written.
         output: written: one row a seed, sample count and round, round 0 being the unpruned network.
+        tuned: options chosen by the tuning stage, where the criterion has any: on the unpruned network, for all rounds.
     """
     settings = study.config["retrain"]
     rows: Rows = []
-    fingerprint = _fingerprint(study, criterion, samples)
+    fingerprint = _fingerprint(study, criterion, samples, tuned)
     last = len(settings["rates"])
     steps = [
         (seed, str(samples_per_class), number, rate)
@@ -70,7 +79,7 @@ def retrain(study: Study, criterion: str, seeds: Sequence[int], samples: Path, s
         if number == 1:
             current = saved.load(study, seed) or _start(study, seed, samples_per_class)
         if number > current.number:
-            current = _step(study, criterion, current, number, rate, seed, samples_per_class, samples)
+            current = _step(study, criterion, current, number, rate, seed, samples_per_class, samples, tuned)
             saved.save(current)
         if number == last:
             rows += current.rows
@@ -96,16 +105,18 @@ def _step(
     seed: int,
     samples_per_class: str,
     samples: Path,
+    tuned: Path | None = None,
 ) -> Round:
     """One round: rank the current network, remove down to `rate` of the original units, fine-tune, evaluate."""
     total = before.rows[0]["units_total"]
+    options = options_of(tuned, seed)
     if entry_of(study, criterion)["ranking"] == "once":  # the unpruned network's scores of the units that are left
         case = ("retrain", seed, samples_per_class, 1)
-        first = rank_as_configured(study, criterion, study.model(seed), study.groups, samples, case)
+        first = rank_as_configured(study, criterion, study.model(seed), study.groups, samples, case, options)
         scores = {group.name: first[group.name][group.original] for group in before.groups}
     else:
         case = ("retrain", seed, samples_per_class, number)
-        scores = rank_as_configured(study, criterion, before.model, before.groups, samples, case)
+        scores = rank_as_configured(study, criterion, before.model, before.groups, samples, case, options)
     share = _share_of_what_is_left(study.config["budget"], before, rate)
     selection = select(before.groups, scores, share, model=before.model, **study.selecting)
     model = remove(before.model, before.groups, selection)
@@ -167,8 +178,9 @@ class State:
         return Round(about["number"], model.eval(), shrink(groups, selection), about["kept"], about["rows"])
 
 
-def _fingerprint(study: Study, criterion: str, samples: Path) -> str:
+def _fingerprint(study: Study, criterion: str, samples: Path, tuned: Path | None) -> str:
     """Hash of all that a round depends on: the config, the models, the reference samples and Secateur's own sources."""
     depends_on = [json.dumps(study.config, sort_keys=True), study.name, criterion, md5(study.models), md5(samples)]
     depends_on.append(md5(registry.path_of(entry_of(study, criterion)["criterion"], study.config["criteria_path"])))
+    depends_on += [md5(tuned)] if tuned is not None else []
     return fingerprint(depends_on, study.config["criteria_path"])

@@ -24,6 +24,8 @@ from secateur.cli.application import (
 )
 from secateur.errors import SecateurError
 
+TunedOption = Annotated[Path | None, typer.Option(help="Options of the criterion, as `secateur tune` writes them.")]
+
 
 @app.command()
 def backbone(
@@ -93,6 +95,7 @@ def rank(
     samples: SamplesOption,
     output: Annotated[Path, typer.Option(help="Score file to write (safetensors).")],
     units: UnitsOption = None,
+    tuned: TunedOption = None,
 ) -> None:
     """Score every unit of the study's models by one criterion."""
     from secateur.branches.ranking import rank_study
@@ -101,7 +104,30 @@ def rank(
     resolved = opened(config)
     with usage.work():
         opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        rank_study(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, output)
+        rank_study(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, output, tuned)
+    said(f"wrote {output}")
+
+
+@app.command()
+def tune(
+    config: ConfigOption,
+    study: StudyOption,
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    data: DataOption,
+    models: ModelsOption,
+    samples: SamplesOption,
+    output: Annotated[Path, typer.Option(help="Table of the chosen options to write (parquet).")],
+    units: UnitsOption = None,
+) -> None:
+    """Choose a criterion's options on further training images, and say how many were looked at and how often."""
+    from secateur.branches.study import open_study
+    from secateur.branches.tuning import tune as stage
+
+    resolved = opened(config)
+    with usage.work():
+        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
+        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, output)
     said(f"wrote {output}")
 
 
@@ -231,6 +257,7 @@ def retrain(
     state: Annotated[Path, typer.Option(help="Folder for finished rounds, from which a killed job goes on.")],
     output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
     units: UnitsOption = None,
+    tuned: TunedOption = None,
 ) -> None:
     """Rank, remove a step, fine-tune, evaluate; again until the last rate."""
     from secateur.branches.retrain import retrain as stage
@@ -239,7 +266,7 @@ def retrain(
     resolved = opened(config)
     with usage.work():
         opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, state, output)
+        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, state, output, tuned)
     said(f"wrote {output}")
 
 

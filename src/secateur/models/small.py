@@ -1,10 +1,11 @@
-"""A VGG small enough for a laptop CPU, built of timm's own parts and registered with timm under its own name."""
+"""VGGs small enough for a laptop CPU, built of timm's own parts and registered with timm under their own names."""
 
 from typing import Any
 
 from timm.layers import ClassifierHead
 from timm.models import register_model
 from timm.models.vgg import VGG, ConvMlp
+from torch import nn
 
 
 @register_model
@@ -14,8 +15,18 @@ def vgg_small(pretrained: bool = False, **arguments: Any) -> VGG:
     The paper's plain chain at a hundredth of VGG-16's size, for inputs of 16 to 32 pixels. timm's VGG fixes its
     fully connected part to 7 × 7 × 4096, which is most of that network; here it is 2 × 2 × 64.
     """
+    return _small("vgg_small", pretrained, arguments)
+
+
+@register_model
+def vgg_bn_small(pretrained: bool = False, **arguments: Any) -> VGG:
+    """`vgg_small` with a batch-norm after each of its four convolutions."""
+    return _small("vgg_bn_small", pretrained, arguments | {"norm_layer": nn.BatchNorm2d})
+
+
+def _small(name: str, pretrained: bool, arguments: dict[str, Any]) -> VGG:
     if pretrained:
-        raise ValueError("vgg_small has no published weights; use weights: {pretrain: <dataset>}.")
+        raise ValueError(f"{name} has no published weights; use weights: {{pretrain: <dataset>}}.")
     for key in ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"):
         arguments.pop(key, None)
     network = VGG(cfg=[16, "M", 32, "M", 64, 64, "M"], mlp_ratio=1 / 4096, **arguments)

@@ -11,7 +11,17 @@ from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_text
-from secateur.report import content, explorer, inline, latex, page_tables, published, style, workflow
+from secateur.report import (
+    content,
+    criteria_tables,
+    explorer,
+    inline,
+    latex,
+    page_tables,
+    published,
+    style,
+    workflow,
+)
 from secateur.report.drawing import read_statistics
 from secateur.report.figures import EXPLORER
 
@@ -77,6 +87,10 @@ def run(
         page_tables.units_table(tables.optional(tables_dir, "units")),
         *published.toy_tables(Path(statistics_dir)), page_tables.times_table(provenance.get("rules") or {}),
     ]  # fmt: skip
+    for name, table in (("oracle", criteria_tables.oracle_table), ("choices", criteria_tables.choices_table)):
+        if (Path(statistics_dir) / f"{name}.csv").exists():
+            shown.append(table(read_statistics(Path(statistics_dir), name)))
+    shown.append(criteria_tables.tuning_table(tables.optional(tables_dir, "tuning")))
     if (Path(statistics_dir) / "agreement.csv").exists():
         shown.append(page_tables.agreement_table(read_statistics(Path(statistics_dir), "agreement")))
     context = {

@@ -152,7 +152,7 @@ def effects(tests: pd.DataFrame, criteria: list[str], margin: float, style: Styl
     figure, axes = plt.subplots(figsize=(WIDTH, side))
     axes.axvline(0, color=style.ink, linewidth=0.9)
     axes.axvspan(-100 * margin, 100 * margin, color=style.line, alpha=0.35, linewidth=0, zorder=0)
-    shift = np.linspace(-0.16, 0.16, len(shown)) if len(shown) > 1 else [0.0]
+    shift = np.linspace(-0.16, 0.16, len(shown)) if len(shown) > 1 else [0.0] * len(shown)
     for name, offset in zip(shown, shift, strict=True):
         for height, other in enumerate(others):
             for row in records(tests):
