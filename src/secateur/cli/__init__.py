@@ -5,10 +5,12 @@ import sys
 from secateur.cli import (  # noqa: F401 (each registers its subcommands)
     datasets,
     experiments,
+    making,
     planning,
     reporting,
     reviewing,
     tools,
+    toy,
 )
 from secateur.cli.application import app
 from secateur.errors import SecateurError

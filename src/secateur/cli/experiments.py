@@ -1,8 +1,9 @@
-"""Subcommands that prepare images, make models and run the experiments."""
+"""Subcommands that run a stage of a study: ranking, both branches, and what is measured beside them."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,314 +25,205 @@ from secateur.cli.application import (
 )
 from secateur.errors import SecateurError
 
+if TYPE_CHECKING:  # importing it takes seconds, which `secateur --help` should not
+    from secateur.branches.study import Study
+
 TunedOption = Annotated[Path | None, typer.Option(help="Options of the criterion, as `secateur tune` writes them.")]
+Stage = Callable[..., Path | tuple[Path, ...]]
 
 
-@app.command()
-def backbone(
-    config: ConfigOption,
-    backbone: Annotated[str, typer.Option(help="Name of the backbone in the config.")],
-    state: Annotated[Path, typer.Option(help="Folder for an unfinished pretraining, from which a killed job goes on.")],
-    output: Annotated[Path, typer.Option(help="Weights to write (safetensors).")],
-    about: Annotated[Path, typer.Option(help="Where they came from, to write (JSON).")],
-    data: Annotated[Path | None, typer.Option(help="Folder of the dataset to pretrain on, if it is.")] = None,
-) -> None:
-    """Fetch, read or pretrain a backbone's weights."""
-    from secateur.models import backbones as stage
+def of_study(stage: Stage) -> Stage:
+    """Make a stage a subcommand: its first parameter is the study, for which the command line takes five options.
 
-    resolved = opened(config)
-    with usage.work():
-        line = stage.make(resolved, known(resolved, "backbones", backbone), data, state, output, about)
-    said(f"{line}; wrote {output}")
+    The stage returns what it wrote, and the user is told.
+    """
 
+    def command(
+        config: ConfigOption,
+        study: StudyOption,
+        data: DataOption,
+        models: ModelsOption,
+        units: UnitsOption = None,
+        **options: Any,
+    ) -> None:
+        from secateur.branches.study import open_study
 
-@app.command()
-def transfer(
-    config: ConfigOption,
-    study: StudyOption,
-    seeds: SeedsOption,
-    data: DataOption,
-    backbone: Annotated[Path, typer.Option(help="Weights of the backbone, as `secateur backbone` writes them.")],
-    state: Annotated[Path, typer.Option(help="Folder for unfinished training, from which a killed job goes on.")],
-    models: Annotated[Path, typer.Option(help="Weights of the task models to write (safetensors).")],
-    samples: Annotated[Path, typer.Option(help="Reference samples to write (CSV).")],
-    history: Annotated[Path, typer.Option(help="What each epoch measured, to write (CSV).")],
-) -> None:
-    """Fine-tune the backbone to the study's task for every seed, and draw the reference samples."""
-    from secateur.models import transfer as stage
+        resolved = opened(config)
+        with usage.work():
+            written = stage(open_study(resolved, known(resolved, "studies", study), data, models, units), **options)
+        said(f"wrote {' and '.join(map(str, written)) if isinstance(written, tuple) else written}")
 
-    resolved = opened(config)
-    with usage.work():
-        name = known(resolved, "studies", study)
-        stage.transfer(resolved, name, seed_range(seeds), data, backbone, state, models, samples, history)
-    said(f"wrote {models}, {samples} and {history}")
+    common = list(inspect.signature(command).parameters.values())[:-1]
+    own = list(inspect.signature(stage).parameters.values())[1:]
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in common + own]
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    app.command(stage.__name__, help=stage.__doc__)(command)
+    return stage
 
 
-@app.command()
-def units(
-    config: ConfigOption,
-    study: StudyOption,
-    data: DataOption,
-    output: Annotated[Path, typer.Option(help="Unit groups to write (safetensors).")],
-    table: Annotated[Path, typer.Option(help="Table of the layers to write (parquet).")],
-) -> None:
-    """Find what of the study's network can be removed, and say why the rest cannot."""
-    from secateur.branches.units import units as stage
-
-    resolved = opened(config)
-    with usage.work():
-        stage(resolved, known(resolved, "studies", study), data, output, table)
-    said(f"wrote {output} and {table}")
-
-
-@app.command()
+@of_study
 def rank(
-    config: ConfigOption,
-    study: StudyOption,
+    study: "Study",
     criterion: CriterionOption,
     seeds: SeedsOption,
-    data: DataOption,
-    models: ModelsOption,
     samples: SamplesOption,
     output: Annotated[Path, typer.Option(help="Score file to write (safetensors).")],
-    units: UnitsOption = None,
     tuned: TunedOption = None,
-) -> None:
+) -> Path:
     """Score every unit of the study's models by one criterion."""
     from secateur.branches.ranking import rank_study
-    from secateur.branches.study import open_study
 
-    resolved = opened(config)
-    with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        rank_study(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, output, tuned)
-    said(f"wrote {output}")
+    rank_study(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, output, tuned)
+    return output
 
 
-@app.command()
+@of_study
 def tune(
-    config: ConfigOption,
-    study: StudyOption,
+    study: "Study",
     criterion: CriterionOption,
     seeds: SeedsOption,
-    data: DataOption,
-    models: ModelsOption,
     samples: SamplesOption,
     output: Annotated[Path, typer.Option(help="Table of the chosen options to write (parquet).")],
-    units: UnitsOption = None,
-) -> None:
+) -> Path:
     """Choose a criterion's options on further training images, and say how many were looked at and how often."""
-    from secateur.branches.study import open_study
     from secateur.branches.tuning import tune as stage
 
-    resolved = opened(config)
-    with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, output)
-    said(f"wrote {output}")
+    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, output)
+    return output
 
 
-@app.command()
+@of_study
 def case(
-    config: ConfigOption,
-    study: StudyOption,
+    study: "Study",
     seed: Annotated[int, typer.Option(help="Whose model.")],
     samples_per_class: Annotated[str, typer.Option(help="How many reference samples of each class, or all.")],
-    data: DataOption,
-    models: ModelsOption,
     samples: SamplesOption,
     output: Annotated[Path, typer.Option(help="Folder to write the files to.")],
     signals: Annotated[bool, typer.Option(help="Write the layers' outputs and gradients, nothing else.")] = False,
-    units: UnitsOption = None,
-) -> None:
+) -> Path:
     """Write a model and its reference samples as plain files, for a criterion in any language."""
     from secateur.branches.ranking import write_case
-    from secateur.branches.study import open_study
 
-    resolved = opened(config)
-    with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        write_case(opened_study, seed, samples_per_class, samples, output, signals)
-    said(f"wrote {output}")
+    write_case(study, seed, samples_per_class, samples, output, signals)
+    return output
 
 
-@app.command()
+@of_study
 def gather(
-    config: ConfigOption,
-    study: StudyOption,
+    study: "Study",
     criterion: CriterionOption,
     seeds: SeedsOption,
-    data: DataOption,
-    models: ModelsOption,
     cases: Annotated[Path, typer.Option(help="Folder of the study's cases, each with the table of scores.")],
     output: Annotated[Path, typer.Option(help="Score file to write (safetensors).")],
-    units: UnitsOption = None,
-) -> None:
+) -> Path:
     """Check the scores that a criterion in another language has written, and make them the score file."""
     from secateur.branches.ranking import gather as stage
-    from secateur.branches.study import open_study
 
-    resolved = opened(config)
-    with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), cases, output)
-    said(f"wrote {output}")
+    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), cases, output)
+    return output
 
 
-@app.command()
+@of_study
 def redraw(
-    config: ConfigOption,
-    study: StudyOption,
+    study: "Study",
     criterion: CriterionOption,
-    data: DataOption,
-    models: ModelsOption,
     output: Annotated[Path, typer.Option(help="Score file to write (safetensors).")],
-) -> None:
+) -> Path:
     """Score the units of seed 0's model on other draws of reference samples: does a criterion agree with itself?"""
     from secateur.branches.ranking import rank_redraws
-    from secateur.branches.study import open_study
 
-    resolved = opened(config)
-    with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models)
-        rank_redraws(opened_study, known(resolved, "criteria", criterion), output)
-    said(f"wrote {output}")
+    rank_redraws(study, known(study.config, "criteria", criterion), output)
+    return output
 
 
-@app.command()
+@of_study
 def fewshot(
-    config: ConfigOption,
-    study: StudyOption,
+    study: "Study",
     criterion: CriterionOption,
     seeds: SeedsOption,
-    data: DataOption,
-    models: ModelsOption,
     rankings: Annotated[Path, typer.Option(help="Score file, as `secateur rank` writes it.")],
     curves: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
     profiles: Annotated[Path, typer.Option(help="Units removed by group to write (parquet).")],
-    units: UnitsOption = None,
-) -> None:
+) -> tuple[Path, ...]:
     """Remove units at every rate and evaluate, without any training."""
     from secateur.branches.fewshot import fewshot as stage
-    from secateur.branches.study import open_study
 
-    resolved = opened(config)
-    with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), rankings, curves, profiles)
-    said(f"wrote {curves} and {profiles}")
+    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), rankings, curves, profiles)
+    return curves, profiles
 
 
-@app.command()
+@of_study
 def grid(
-    config: ConfigOption,
-    study: StudyOption,
+    study: "Study",
     criterion: CriterionOption,
     seeds: SeedsOption,
-    data: DataOption,
-    models: ModelsOption,
     rankings: Annotated[Path, typer.Option(help="Score file, as `secateur rank` writes it.")],
     output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
-    units: UnitsOption = None,
-) -> None:
+) -> Path:
     """Remove filters and fully connected neurons at every pair of rates and evaluate, without any training."""
     from secateur.branches.grid import grid as stage
-    from secateur.branches.study import open_study
 
-    resolved = opened(config)
-    with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), rankings, output)
-    said(f"wrote {output}")
+    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), rankings, output)
+    return output
 
 
-@app.command()
+@of_study
 def retrain(
-    config: ConfigOption,
-    study: StudyOption,
+    study: "Study",
     criterion: CriterionOption,
     seeds: SeedsOption,
-    data: DataOption,
-    models: ModelsOption,
     samples: SamplesOption,
     state: Annotated[Path, typer.Option(help="Folder for finished rounds, from which a killed job goes on.")],
     output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
-    units: UnitsOption = None,
     tuned: TunedOption = None,
-) -> None:
+) -> Path:
     """Rank, remove a step, fine-tune, evaluate; again until the last rate."""
     from secateur.branches.retrain import retrain as stage
-    from secateur.branches.study import open_study
 
-    resolved = opened(config)
-    with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        stage(opened_study, known(resolved, "criteria", criterion), seed_range(seeds), samples, state, output, tuned)
-    said(f"wrote {output}")
+    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, state, output, tuned)
+    return output
 
 
-@app.command()
+@of_study
 def cost(
-    config: ConfigOption,
-    study: StudyOption,
-    data: DataOption,
-    models: ModelsOption,
+    study: "Study",
     output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
-    units: UnitsOption = None,
-) -> None:
+) -> Path:
     """Time each criterion beside a forward and a gradient pass, on the task model of seed 0."""
     from secateur.branches.cost import cost as stage
-    from secateur.branches.study import open_study
 
-    resolved = opened(config)
-    with usage.work():
-        stage(open_study(resolved, known(resolved, "studies", study), data, models, units), 0, output)
-    said(f"wrote {output}")
+    stage(study, 0, output)
+    return output
 
 
-@app.command()
+@of_study
 def latency(
-    config: ConfigOption,
-    study: StudyOption,
-    data: DataOption,
-    models: ModelsOption,
+    study: "Study",
     rankings: Annotated[list[Path], typer.Argument(help="A score file of each criterion, in the config's order.")],
     output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
-    units: UnitsOption = None,
-) -> None:
+) -> Path:
     """Time the networks that each criterion's ranking leaves, and measure their size on disk, for seed 0."""
     from secateur.branches.latency import latency as stage
-    from secateur.branches.study import open_study
 
-    resolved = opened(config)
-    by_criterion = _by_criterion(resolved, rankings)
-    with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        stage(opened_study, 0, by_criterion, output)
-    said(f"wrote {output}")
+    by_criterion = _by_criterion(study.config, rankings)
+    stage(study, 0, by_criterion, output)
+    return output
 
 
-@app.command()
+@of_study
 def gallery(
-    config: ConfigOption,
-    study: StudyOption,
-    data: DataOption,
-    models: ModelsOption,
+    study: "Study",
     samples: SamplesOption,
     rankings: Annotated[list[Path], typer.Argument(help="A score file of each criterion, in the config's order.")],
     output: Annotated[Path, typer.Option(help="Archive of pictures to write (npz).")],
-    units: UnitsOption = None,
-) -> None:
+) -> Path:
     """Relevance maps of reference images, and what each criterion's pruned network gets wrong, for seed 0."""
     from secateur.branches.gallery import gallery as stage
-    from secateur.branches.study import open_study
 
-    resolved = opened(config)
-    by_criterion = _by_criterion(resolved, rankings)
-    with usage.work():
-        opened_study = open_study(resolved, known(resolved, "studies", study), data, models, units)
-        stage(opened_study, 0, samples, by_criterion, output)
-    said(f"wrote {output}")
+    by_criterion = _by_criterion(study.config, rankings)
+    stage(study, 0, samples, by_criterion, output)
+    return output
 
 
 def _by_criterion(config: Mapping[str, Any], rankings: list[Path]) -> dict[str, Path]:
@@ -343,27 +235,3 @@ def _by_criterion(config: Mapping[str, Any], rankings: list[Path]) -> dict[str, 
             f"{', '.join(names)}."
         )
     return dict(zip(names, rankings, strict=True))
-
-
-@app.command()
-def toy(
-    config: ConfigOption,
-    data: DataOption,
-    output: Annotated[Path, typer.Option(help="Accuracies to write (parquet).")],
-    boundaries: Annotated[Path, typer.Option(help="Decision boundaries to write (npz).")],
-    stability: Annotated[Path, typer.Option(help="Agreement of rankings to write (parquet).")],
-) -> None:
-    """Run the 2-D study on one of its sets."""
-    from secateur.branches.toy.run import run_toy
-    from secateur.config import toy_criteria
-
-    resolved = opened(config)
-    settings = {key: value for key, value in resolved["toy"].items() if key not in ("datasets", "criteria")}
-    entries: list[str | Mapping[str, Any]] = [
-        {key: item[key] for key in ("name", "criterion", "options", "normalisation") if key in item}
-        for item in toy_criteria(resolved)
-    ]
-    settings["criteria_path"] = resolved["criteria_path"]
-    with usage.work():
-        run_toy(data, settings, entries, resolved["run_seed"], output, boundaries, stability)
-    said(f"wrote {output}, {boundaries} and {stability}")
