@@ -194,6 +194,7 @@ rule redraw:
     input:
         criterion=lambda wildcards: criterion_code(wildcards.criterion),
         data=dataset_of,
+        units=units_of,
         models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
     output:
         f"{RESULTS}/redraws/{{study}}/{{criterion}}.safetensors",
@@ -221,5 +222,5 @@ rule redraw:
         usage=f"{RESULTS}/usage/redraw/{{study}}-{{criterion}}.json",
     shell:
         "secateur --usage {params.usage} redraw --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --data {input.data} --models {input.models} "
+        "--criterion {wildcards.criterion} --data {input.data} --units {input.units} --models {input.models} "
         "--output {output} 2>&1 | tee {log}"
