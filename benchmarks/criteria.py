@@ -10,6 +10,7 @@ of tensors allocated above what was allocated before the pass.
 """
 
 import argparse
+import copy
 import gc
 import platform
 import statistics
@@ -54,6 +55,41 @@ def by_zennit(model: nn.Module, composite: type, inputs: Tensor, labels: Tensor,
             hook.remove()
 
 
+def by_captum(model: nn.Module, inputs: Tensor, labels: Tensor) -> None:
+    """captum's relevance of the input by the ε rule; what it gives at the layers is its own, not kept by it."""
+    from captum.attr import LRP
+    from captum.attr._utils.lrp_rules import EpsilonRule, PropagationRule
+
+    for module in model.modules():  # modules that captum has no rule for, such as Flatten and Identity
+        if not list(module.children()) and not isinstance(getattr(module, "rule", None), PropagationRule):
+            module.rule = EpsilonRule()
+    LRP(model).attribute(inputs.clone().requires_grad_(), target=labels)
+
+
+def by_torch_pruning(model: nn.Module, inputs: Tensor, labels: Tensor, groups: list[object]) -> None:
+    """torch-pruning's Taylor importance of every group: a full backward pass, then products with the weights."""
+    from torch_pruning.pruner.importance import GroupTaylorImportance
+
+    model.requires_grad_(True)
+    F.cross_entropy(model(inputs), labels).backward()
+    importance = GroupTaylorImportance()
+    for group in groups:
+        importance(group)
+    model.zero_grad(set_to_none=True)
+    model.requires_grad_(False)
+
+
+def groups_of(model: nn.Module, inputs: Tensor) -> list[object]:
+    """torch-pruning's groups; finding them is not timed."""
+    import torch_pruning
+
+    model.requires_grad_(True)  # its graph follows gradients
+    graph = torch_pruning.DependencyGraph().build_dependency(model, inputs[:1])
+    found = list(graph.get_all_groups(root_module_types=[nn.Conv2d]))
+    model.requires_grad_(False)
+    return found
+
+
 def passes(name: str, samples: int, size: int, device: str, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
     """What is timed for one network: label -> a pass over one batch of random images."""
     torch.manual_seed(0)
@@ -72,6 +108,11 @@ def passes(name: str, samples: int, size: int, device: str, dtype: torch.dtype) 
             module.inplace = False  # a hook's output must not be overwritten
     layers = [layer for layer, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     network = Network(model, layers, inputs, labels, batch_size=samples)
+    groups = groups_of(model, inputs)
+    captums = {}
+    if architecture.startswith("vgg"):  # captum knows neither additions that are no module nor batch-norm
+        apart = copy.deepcopy(folded)  # captum leaves its rules in the network
+        captums = {"captum LRP ε": lambda: by_captum(apart, inputs, labels)}
     return {
         "forward": lambda: list(network.outputs()),
         UNIT: lambda: list(network.gradients()),
@@ -81,7 +122,8 @@ def passes(name: str, samples: int, size: int, device: str, dtype: torch.dtype) 
         "α2β1": lambda: list(network.relevance("alpha2beta1")),
         "zennit EpsilonPlus": lambda: by_zennit(folded, EpsilonPlus, inputs, labels, layers),
         "zennit EpsilonAlpha2Beta1": lambda: by_zennit(folded, EpsilonAlpha2Beta1, inputs, labels, layers),
-    }
+        "torch-pruning Taylor": lambda: by_torch_pruning(model, inputs, labels, groups),
+    } | captums
 
 
 def measure(todo: dict[str, Callable[[], object]], repeats: int, device: str) -> dict[str, float]:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import timm.data
@@ -45,6 +46,47 @@ def rate(batches: Iterable[torch.Tensor], count: int) -> float:
     return count / (time.perf_counter() - began)
 
 
+class Found(NamedTuple):
+    """Images a second of both ways, seconds of preparing them once, and of a job's start before its first batch."""
+
+    images: int
+    decoding: float
+    prepared: float
+    once: float
+    startup: float
+
+
+def measure(images: Path | None, size: int, count: int, side: int, workers: int) -> Found:
+    """Read images of a folder (or of `count` JPEGs of that side, made here) both ways, at a network's input `size`."""
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        if images is None:
+            images = work / "jpegs"
+            photographs(images, count, side)
+        store.make("own", {"kind": "imagefolder", "test_share": 0.1}, work / "own", work / "none.dvc", [images])
+        transform = preparation.transform_of(ARCHITECTURE, size, "rgb")
+        began = time.perf_counter()
+        preparation.prepare(work / "own", transform, work / "prepared", workers)
+        once = time.perf_counter() - began
+
+        began = time.perf_counter()
+        dataset = store.load(work / "prepared")
+        stored = inputs.images(dataset, "train", torch.device("cpu"))
+        first = stored[: min(BATCH, len(stored))]
+        startup = time.perf_counter() - began
+
+        settings = timm.data.resolve_data_config({}, model=timm.create_model(ARCHITECTURE))
+        settings["input_size"] = (3, size, size)
+        timms = timm.data.create_transform(**settings, is_training=False)
+        jpegs = ImageFolder(str(images), timms)
+        loader = DataLoader(jpegs, BATCH, num_workers=workers)
+        _check(work / "own", first, timms)
+        decoding = max(rate(loader, len(jpegs)) for _ in range(EPOCHS))
+        order = torch.randperm(len(stored))
+        prepared = max(rate((stored[part] for part in order.split(BATCH)), len(stored)) for _ in range(EPOCHS))
+    return Found(len(jpegs), decoding, prepared, once, startup)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=Path, help="folder with one subfolder a class")
@@ -53,37 +95,13 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=256, help="side of these JPEGs")
     parser.add_argument("--workers", type=int, default=2, help="of the DataLoader; as many threads prepare")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        work = Path(temporary)
-        if options.images is None:
-            options.images = work / "jpegs"
-            photographs(options.images, options.count, options.side)
-        store.make("own", {"kind": "imagefolder", "test_share": 0.1}, work / "own", work / "none.dvc", [options.images])
-        transform = preparation.transform_of(ARCHITECTURE, options.size, "rgb")
-        began = time.perf_counter()
-        preparation.prepare(work / "own", transform, work / "prepared", options.workers)
-        once = time.perf_counter() - began
-
-        began = time.perf_counter()
-        dataset = store.load(work / "prepared")
-        images = inputs.images(dataset, "train", torch.device("cpu"))
-        first = images[: min(BATCH, len(images))]
-        startup = time.perf_counter() - began
-
-        settings = timm.data.resolve_data_config({}, model=timm.create_model(ARCHITECTURE))
-        settings["input_size"] = (3, options.size, options.size)
-        timms = timm.data.create_transform(**settings, is_training=False)
-        jpegs = ImageFolder(str(options.images), timms)
-        loader = DataLoader(jpegs, BATCH, num_workers=options.workers)
-        _check(work / "own", first, timms)
-        decoding = max(rate(loader, len(jpegs)) for _ in range(EPOCHS))
-        order = torch.randperm(len(images))
-        prepared = max(rate((images[part] for part in order.split(BATCH)), len(images)) for _ in range(EPOCHS))
-    print(f"{len(jpegs)} images, {options.size} px, {os.cpu_count()} cores, torch {torch.__version__}")
-    print(f"DataLoader over JPEGs, {options.workers} workers: {decoding:,.0f} images/s (best of {EPOCHS} passes)")
-    print(f"prepared bytes, random order:       {prepared:,.0f} images/s: {prepared / decoding:.0f} times as many")
-    print(f"preparing all of them, once:        {once:.1f} s")
-    print(f"start-up of a job beyond imports:   {1e3 * startup:.0f} ms (open, and the first batch of {len(first)})")
+    found = measure(options.images, options.size, options.count, options.side, options.workers)
+    ratio = found.prepared / found.decoding
+    print(f"{found.images} images, {options.size} px, {os.cpu_count()} cores, torch {torch.__version__}")
+    print(f"DataLoader over JPEGs, {options.workers} workers: {found.decoding:,.0f} images/s (best of {EPOCHS} passes)")
+    print(f"prepared bytes, random order:       {found.prepared:,.0f} images/s: {ratio:.0f} times as many")
+    print(f"preparing all of them, once:        {found.once:.1f} s")
+    print(f"start-up of a job beyond imports:   {1e3 * found.startup:.0f} ms (open, and the first batch)")
 
 
 def _check(data: Path, found: torch.Tensor, timms) -> None:

@@ -16,15 +16,22 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default="config/demo.yaml", help="the run to measure")
-    parser.add_argument("--cores", default="all", help="cores for Snakemake")
-    chosen = parser.parse_args()
+class Found(NamedTuple):
+    """Processor seconds of everything, those of experiments, all jobs (stage and seconds each), and the wall time."""
+
+    total: float
+    work: float
+    jobs: list[dict[str, Any]]
+    wall: float
+
+
+def measure(config: str, cores: str, keep: Path | None = None) -> Found:
+    """Run the DAG of `config` in a clean copy of this repository; its results are copied to `keep`."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "secateur"
         files = subprocess.run(
@@ -36,7 +43,7 @@ def main() -> None:
             shutil.copy2(REPOSITORY / name, copy / name)
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", chosen.cores, "--configfile", chosen.config],
+            [sys.executable, "-m", "snakemake", "--cores", cores, "--configfile", config],
             cwd=copy, check=True, env=os.environ | {"PYTHONPATH": str(copy / "src")},
         )  # fmt: skip
         wall = time.perf_counter() - began
@@ -45,16 +52,29 @@ def main() -> None:
         jobs = [
             json.loads(path.read_text()) | {"stage": path.parent.name} for path in copy.glob("results/*/usage/*/*.json")
         ]
-    work = sum(job["work_cpu_seconds"] for job in jobs)
+        if keep is not None:
+            shutil.copytree(copy / "results", keep / "results", dirs_exist_ok=True)
+            shutil.copytree(copy / "data", keep / "data", dirs_exist_ok=True)
+    return Found(total, sum(job["work_cpu_seconds"] for job in jobs), jobs, wall)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="config/demo.yaml", help="the run to measure")
+    parser.add_argument("--cores", default="all", help="cores for Snakemake")
+    chosen = parser.parse_args()
+    found = measure(chosen.config, chosen.cores)
     print(f"\n{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {chosen.config}\n")
     print("| stage | jobs | processor seconds | of which experiment |")
     print("|---|---:|---:|---:|")
-    for stage in dict.fromkeys(job["stage"] for job in jobs):
-        ours = [job for job in jobs if job["stage"] == stage]
+    for stage in dict.fromkeys(job["stage"] for job in found.jobs):
+        ours = [job for job in found.jobs if job["stage"] == stage]
         spent, worked = (sum(job[key] for job in ours) for key in ("cpu_seconds", "work_cpu_seconds"))
         print(f"| {stage} | {len(ours)} | {spent:.1f} | {worked / spent:.0%} |")
-    print(f"| everything, Snakemake included | {len(jobs)} | {total:.1f} | {work / total:.0%} |")
-    print(f"\nwall time {wall:.0f} s")
+    print(
+        f"| everything, Snakemake included | {len(found.jobs)} | {found.total:.1f} | {found.work / found.total:.0%} |"
+    )
+    print(f"\nwall time {found.wall:.0f} s")
 
 
 if __name__ == "__main__":

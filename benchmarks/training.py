@@ -11,6 +11,7 @@ are the processor's, unmoved by what else runs; on CUDA they are the clock's.
 import argparse
 import statistics
 import time
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -51,6 +52,45 @@ def bare(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, batch: 
         torch.cuda.synchronize()
 
 
+class Found(NamedTuple):
+    """Images a second of the bare loop and of `train`, and the share of the first that the second reaches."""
+
+    bare: float
+    train: float
+    share: float
+
+
+def measure(
+    architecture: str, size: int, images: int, batch: int, repeats: int, on: torch.device, augment: bool = False
+) -> Found:
+    """Train on random images of a side `size` by both loops in turn; the median of so many repeats."""
+    pixels = np.random.default_rng(0).integers(0, 256, (images, size, size, 3), dtype=np.uint8)
+    stored = inputs.Images(pixels, (0.5,) * 3, (0.25,) * 3, on)
+    labels = (torch.arange(images) % 15).to(on)
+    floats = stored[:]
+    recipe = RECIPE | {"batch_size": batch}
+    if augment:
+        recipe["augmentation"] = {"flip": True, "shift": 0.125, "zoom": 0.5}
+    entry = {"architecture": architecture, "arguments": {}}
+    networks = [build.create(entry, 15, 3, seed=0).to(on) for _ in range(2)]
+
+    clock = time.perf_counter if on.type == "cuda" else time.process_time
+
+    def seconds(number: int) -> float:
+        began = clock()
+        if number == 0:
+            bare(networks[0], floats, labels, batch)
+        else:
+            training.train(networks[1], stored, labels, recipe, seed=0)
+        return clock() - began
+
+    for number in (0, 1):
+        seconds(number)
+    times = [(seconds(0), seconds(1)) for _ in range(repeats)]
+    rates = [images / statistics.median(column) for column in zip(*times, strict=True)]
+    return Found(*rates, statistics.median(one / other for one, other in times))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--architecture", default="resnet18")
@@ -64,33 +104,12 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     on = inputs.device(chosen.device)
-    pixels = np.random.default_rng(0).integers(0, 256, (chosen.images, chosen.size, chosen.size, 3), dtype=np.uint8)
-    images = inputs.Images(pixels, (0.5,) * 3, (0.25,) * 3, on)
-    labels = (torch.arange(chosen.images) % 15).to(on)
-    floats = images[:]
-    recipe = RECIPE | {"batch_size": chosen.batch}
-    if chosen.augment:
-        recipe["augmentation"] = {"flip": True, "shift": 0.125, "zoom": 0.5}
-    entry = {"architecture": chosen.architecture, "arguments": {}}
-    networks = [build.create(entry, 15, 3, seed=0).to(on) for _ in range(2)]
-
-    clock = time.perf_counter if on.type == "cuda" else time.process_time
-
-    def seconds(number: int) -> float:
-        began = clock()
-        if number == 0:
-            bare(networks[0], floats, labels, chosen.batch)
-        else:
-            training.train(networks[1], images, labels, recipe, seed=0)
-        return clock() - began
-
-    for number in (0, 1):
-        seconds(number)
-    times = [(seconds(0), seconds(1)) for _ in range(chosen.repeats)]
-    rates = [chosen.images / statistics.median(column) for column in zip(*times, strict=True)]
-    share = statistics.median(one / other for one, other in times)
+    found = measure(chosen.architecture, chosen.size, chosen.images, chosen.batch, chosen.repeats, on, chosen.augment)
     print(f"{chosen.architecture}, {chosen.images} images of {chosen.size} px, batch {chosen.batch}, {on}")
-    print(f"bare loop {rates[0]:.0f} images/s, train {rates[1]:.0f} images/s: {share:.1%} (median of {chosen.repeats})")
+    print(
+        f"bare loop {found.bare:.0f} images/s, train {found.train:.0f} images/s: {found.share:.1%} "
+        f"(median of {chosen.repeats})"
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,44 @@
+"""The benchmarks run, on sizes that say nothing, and the page keeps what is not measured anew."""
+
+import sys
+
+import pytest
+import torch
+
+from secateur.config import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+import accelerator
+import page
+import sweep
+
+CPU = torch.device("cpu")
+
+
+def test_a_page_keeps_the_sections_that_are_not_measured():
+    text = page.page({"sweep": "**1 %**", "dag": "6,000 jobs"}, "a machine")
+    assert page.sections(text) == {"sweep": "**1 %**", "dag": "6,000 jobs"}
+    assert "a machine" in text and text.index("few-shot sweep") < text.index("paper's DAG")
+
+
+def test_the_page_in_the_docs_has_every_section():
+    found = page.sections(page.PAGE.read_text(encoding="utf-8"))
+    assert set(found) == set(page.SECTIONS) and all(found.values())
+
+
+def test_without_a_card_the_page_says_that_nothing_was_measured():
+    assert page.card(CPU) == page.NO_CARD
+
+
+@pytest.mark.slow
+def test_what_a_card_would_do_runs_on_any_device():
+    rows = list(accelerator.measure("resnet18", 32, 4, 64, CPU, 1, compiled=False))
+    assert [row.way for row in rows] == ["float32", "bfloat16", "bfloat16, channels last"]
+    assert all(value > 0 for row in rows for value in row[1:])
+    assert accelerator.table(rows).count("\n") == 4
+
+
+@pytest.mark.slow
+def test_a_sweep_costs_at_least_its_forward_passes():
+    found = sweep.measure("resnet18", 32, 16)
+    assert 0 < found.forward < found.total and found.removal > 0
