@@ -4,9 +4,10 @@ PYTHON ?= python3
 ENVIRONMENT := .venv/installed
 RUN := . .venv/bin/activate &&
 NAME ?= demo
+DEVICE ?= cpu
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help demo publish test test-all lint bench lock clean
+.PHONY: help demo publish test test-all lint bench cluster slurm-test lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -47,12 +48,30 @@ lint: $(ENVIRONMENT) ## formatting, types and the workflow's own lint
 	$(RUN) ruff check . && ruff format --check . && mypy
 	$(RUN) snakefmt --check Snakefile workflow && snakemake --lint
 
-bench: $(ENVIRONMENT) ## the share of the demo's processor time that is experiment
-	$(RUN) python benchmarks/overhead.py
+bench: $(ENVIRONMENT) ## all benchmarks of speed into docs/benchmarks.md: [DEVICE=cpu|cuda] [ONLY=sweep,data]
+	$(RUN) python benchmarks/page.py --device $(DEVICE) $(if $(ONLY),--only $(ONLY))
+
+.venv/cluster: envs/cluster.txt | $(ENVIRONMENT)
+	rm -rf $@
+	@if command -v uv > /dev/null; then \
+		uv pip install --quiet --python .venv --target $@ --no-deps --require-hashes --requirement envs/cluster.txt; \
+	else \
+		.venv/bin/python -m pip install --quiet --target $@ --no-deps --require-hashes --requirement envs/cluster.txt; \
+	fi
+	@touch $@
+
+cluster: .venv/cluster ## Snakemake's Slurm plugin, beside the environment: docs/cluster.md
+
+slurm-test: .venv/cluster ## the DAG through a real Slurm of one node, from Debian's packages (needs root)
+	command -v slurmctld munged > /dev/null || (apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends slurm-wlm munge)
+	$(RUN) pytest -q -rs tests/workflow/test_slurm.py
 
 lock: ## resolve envs/requirements.txt anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/requirements.txt
+	printf '%s\n' snakemake-executor-plugin-slurm snakemake-executor-plugin-slurm-jobstep throttler \
+		| uv pip compile - --no-deps --universal --python-version 3.11 --upgrade --quiet \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/cluster.txt
 
 clean: ## remove what runs have made (results, data, logs)
 	rm -rf results data logs .snakemake

@@ -38,8 +38,16 @@ wildcard_constraints:
     samples="[0-9]+|all",
 
 
+# Run where Snakemake runs, also on a cluster: they need the network, which its other machines may not have.
 localrules:
     all,
+    fetch,
+
+
+if not any("pretrain" in entry["weights"] for entry in resolved["backbones"].values()):
+
+    localrules:
+        backbone,
 
 
 rule all:

@@ -12,11 +12,15 @@ rule fewshot:
         profiles=f"{RESULTS}/profiles/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
         f"{RESULTS}/logs/fewshot/{{study}}/{{criterion}}/{{part}}.log",
+    group:
+        "prune"
     conda:
         "../../envs/conda.yaml"
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("fewshot"),
     params:
         config=CONFIG,
         code=code("pruning", "models", "branches/fewshot.py", "branches/study.py"),
@@ -41,11 +45,15 @@ rule grid:
         f"{RESULTS}/grid/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
         f"{RESULTS}/logs/grid/{{study}}/{{criterion}}/{{part}}.log",
+    group:
+        "prune"
     conda:
         "../../envs/conda.yaml"
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("grid"),
     params:
         config=CONFIG,
         code=code("pruning", "models", "branches/grid.py", "branches/study.py"),
@@ -77,6 +85,8 @@ rule retrain:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("retrain"),
     params:
         config=CONFIG,
         code=code(
@@ -121,6 +131,8 @@ rule cost:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("cost"),
     params:
         config=CONFIG,
         code=code("ranking", "relevance", "branches/cost.py", "branches/study.py"),
@@ -151,6 +163,8 @@ rule latency:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("latency"),
     params:
         config=CONFIG,
         code=code("pruning", "branches/latency.py", "branches/study.py"),
@@ -188,6 +202,8 @@ rule gallery:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("gallery"),
     params:
         config=CONFIG,
         code=code(

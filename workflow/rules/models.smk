@@ -15,6 +15,8 @@ rule backbone:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("backbone"),
     params:
         config=CONFIG,
         code=code("models", "data/store.py"),
@@ -46,6 +48,8 @@ rule transfer:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("transfer"),
     params:
         config=CONFIG,
         code=code("models", "data/store.py", "data/references.py", "data/validation.py"),
@@ -78,6 +82,8 @@ rule units:
     conda:
         "../../envs/conda.yaml"
     threads: resolved["threads"]
+    resources:
+        mem_mb=memory_of,
     params:
         config=CONFIG,
         code=code(

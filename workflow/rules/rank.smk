@@ -27,11 +27,15 @@ for criterion in [
             f"{RESULTS}/rankings/{{study}}/{criterion}/{{part}}.safetensors",
         log:
             f"{RESULTS}/logs/rank/{{study}}/{criterion}/{{part}}.log",
+        group:
+            "prune"
         conda:
             "../../envs/conda.yaml"
         threads: resolved["threads"]
         resources:
             gpu=GPU,
+            mem_mb=memory_of,
+            runtime=minutes_of("rank"),
         params:
             config=CONFIG,
             code=code(
@@ -74,6 +78,8 @@ for criterion in [name for name in CRITERIA if "tune" in entry_of(name)]:
         threads: resolved["threads"]
         resources:
             gpu=GPU,
+            mem_mb=memory_of,
+            runtime=minutes_of("retrain"),
         params:
             config=CONFIG,
             code=code(
@@ -112,8 +118,13 @@ for criterion in [name for name in CRITERIA if entry_of(name)["criterion"] in RU
             f"{RESULTS}/rankings/{{study}}/{criterion}/{{part}}.safetensors",
         log:
             f"{RESULTS}/logs/rank/{{study}}/{criterion}/{{part}}.log",
+        group:
+            "prune"
         conda:
             "../../envs/conda.yaml"
+        resources:
+            mem_mb=memory_of,
+            runtime=minutes_of("rank"),
         params:
             config=CONFIG,
             code=code("ranking", "pruning", "branches/ranking.py", "branches/study.py"),
@@ -148,6 +159,8 @@ rule case:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("rank"),
     params:
         config=CONFIG,
         code=code("ranking", "pruning", "branches/ranking.py", "branches/study.py"),
@@ -175,6 +188,8 @@ rule case_signals:
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("rank"),
     params:
         config=CONFIG,
         code=code("ranking", "relevance", "branches/ranking.py", "branches/study.py"),
@@ -200,11 +215,15 @@ rule redraw:
         f"{RESULTS}/redraws/{{study}}/{{criterion}}.safetensors",
     log:
         f"{RESULTS}/logs/redraw/{{study}}/{{criterion}}.log",
+    group:
+        "redraw"
     conda:
         "../../envs/conda.yaml"
     threads: resolved["threads"]
     resources:
         gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("redraw"),
     params:
         config=CONFIG,
         code=code(

@@ -1,4 +1,4 @@
-# From measurements to the page: tables, statistics, figures, report.
+# From measurements to the page: tables, statistics, figures, report. On a cluster the four are one submission.
 
 
 rule collect:
@@ -8,6 +8,8 @@ rule collect:
         directory(f"{RESULTS}/tables"),
     log:
         f"{RESULTS}/logs/collect.log",
+    group:
+        "page"
     conda:
         "../../envs/conda.yaml"
     params:
@@ -36,6 +38,8 @@ rule statistics:
         ),
     log:
         f"{RESULTS}/logs/statistics.log",
+    group:
+        "page"
     conda:
         "../../envs/conda.yaml"
     params:
@@ -68,6 +72,8 @@ rule figures:
         ),
     log:
         f"{RESULTS}/logs/figures.log",
+    group:
+        "page"
     conda:
         "../../envs/conda.yaml"
     params:
@@ -115,6 +121,8 @@ rule report:
         provenance=f"{RESULTS}/provenance.json",
     log:
         f"{RESULTS}/logs/report.log",
+    group:
+        "page"
     conda:
         "../../envs/conda.yaml"
     params:

@@ -20,17 +20,36 @@ CHECKS = 200
 
 @app.command()
 def plan(
-    effect: Annotated[float, typer.Option(help="True difference that must be found, beyond what a claim requires.")],
+    effect: Annotated[
+        float | None, typer.Option(help="True difference that must be found, beyond what a claim requires.")
+    ] = None,
     power: Annotated[float, typer.Option(help="How often it must be found, between 0 and 1.")] = 0.8,
     config: Annotated[Path, typer.Option(help="The config to plan.")] = Path("config/demo.yaml"),
     run: Annotated[str, typer.Option(help="The pilot: a run's name or folder; else the config's own run.")] = "",
     claims: Annotated[Path, typer.Option(help="The claims to plan for.")] = Path("config/claims.yaml"),
+    cost: Annotated[bool, typer.Option("--cost", help="Hours by study instead, without any pilot.")] = False,
+    device: Annotated[str | None, typer.Option(help="With --cost: measured on cpu or cuda, not the config's.")] = None,
+    macs_per_second: Annotated[
+        float | None, typer.Option(help="With --cost: a device's speed, instead of measuring this one's.")
+    ] = None,
 ) -> None:
-    """Say how many seeds a config needs to find a difference, from a pilot run's variance.
+    """Say how many seeds a config needs to find a difference, from a pilot run's variance; or what it costs (--cost).
 
     A pilot is any run of the same studies and criteria with three seeds or more. `--effect` is in the unit of the
     claim's measure: 0.02 of accuracy is two percentage points.
+
+    With `--cost`, the passes of images through networks are counted from the config and divided by the speed of a
+    short measurement on this machine; a finished run of the same config tells how far off that is.
     """
+    if cost:
+        from secateur.cli.estimating import estimate
+        from secateur.config import read
+
+        resolved = read(config)
+        estimate(resolved, Path("results", run or resolved["run"]), device, macs_per_second)
+        return
+    if effect is None:
+        raise SecateurError("--effect is missing: the true difference that must be found, e.g. 0.02 (or give --cost).")
     from secateur.analysis import claims as claim_files
     from secateur.analysis import effort, planning
     from secateur.analysis.power import MOST_SEEDS

@@ -1,0 +1,73 @@
+"""How fast this device passes images through a run's networks: a short measurement, for estimates of a run's cost."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from secateur import seeds as streams
+from secateur.models import build, inputs, training
+from secateur.pruning.counting import count
+from secateur.workload import TRAINING, Speed
+
+LEAST_SECONDS = 0.5
+"""A pass is repeated for as long."""
+CLASSES = 10
+
+
+def macs(config: dict[str, Any], backbone: str) -> int:
+    """Multiply-accumulates of one image through a backbone with a head of ten classes."""
+    network, size = _network(config, backbone)
+    return count(network, size).macs
+
+
+def measure(config: dict[str, Any], backbone: str, device: str | None = None) -> Speed:
+    """Images a second through a backbone: evaluated, and in training steps, at the config's batch sizes.
+
+    Both on random images, after one pass that does not count. On a CPU seconds are the processor's divided by the
+    threads in use, unmoved by what else runs; elsewhere they are the clock's.
+
+    Args:
+        config: the resolved config.
+        backbone: name in it.
+        device: in place of the config's.
+    """
+    on = inputs.device(device or config["device"])
+    network, size = _network(config, backbone)
+    multiply_accumulates = count(network, size).macs
+    network = network.to(on).eval()
+    recipe = config["retrain"]["finetune"] | {"epochs": 1}
+    trained = recipe["batch_size"]
+    images = torch.rand(config["batch_size"], *size, device=on)
+    few = torch.rand(4 * trained, *size, device=on)
+    labels = torch.arange(len(few), device=on) % CLASSES
+
+    def forward() -> None:
+        with torch.inference_mode():
+            functional.softmax(network(images), 1).cpu()
+
+    forward_rate = len(images) / _seconds(forward, on)
+    training_rate = len(few) / _seconds(lambda: training.train(network, few, labels, recipe, seed=0), on)
+    return Speed(multiply_accumulates, forward_rate, TRAINING * training_rate)
+
+
+def _network(config: dict[str, Any], backbone: str) -> tuple[torch.nn.Module, tuple[int, int, int]]:
+    entry = config["backbones"][backbone]
+    channels = 1 if entry.get("colour") == "grey" else 3
+    network = build.create(entry, CLASSES, channels, streams.derive(0, "throughput"))
+    return network, (channels, entry["size"], entry["size"])
+
+
+def _seconds(work: Callable[[], Any], on: torch.device) -> float:
+    clock = time.process_time if on.type == "cpu" else time.perf_counter
+    shared = torch.get_num_threads() if on.type == "cpu" else 1
+    work()
+    began, runs = clock(), 0
+    while runs == 0 or clock() - began < LEAST_SECONDS * shared:
+        work()
+        runs += 1
+        if on.type == "cuda":
+            torch.cuda.synchronize(on)
+    return (clock() - began) / runs / shared

@@ -1,0 +1,185 @@
+"""What a run has to compute, counted from its config before anything runs: images through networks, stage by stage.
+
+Everything is counted in forward passes of one image through the unpruned network. A training step on an image is three
+of them (forward, gradients of signals, gradients of weights), a criterion's pass as many as `passes_of` says. A network
+with a share r of its units removed is (1 - r)² of one, as if every layer had lost the same share of its inputs and
+outputs; or, as the other bound, a whole one, since small networks take as long with half of their channels. No torch:
+the workflow itself reads this, for the running times that it asks a cluster for.
+"""
+
+import ast
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from secateur.config import datasets, is_rule, parts
+from secateur.data.references import ALL
+from secateur.files import read_json
+from secateur.ranking.registry import source_of
+
+TRAINING = 3
+"""Forward passes that a training step on an image is worth."""
+WARM_UP = 3
+"""Passes before `latency` measures; see `pruning.counting.latency`."""
+
+
+class Sizes(NamedTuple):
+    """Images for training and for testing, and classes, of a dataset."""
+
+    train: int
+    test: int
+    classes: int
+
+
+class Speed(NamedTuple):
+    """What a device does with a network: multiply-accumulates an image, and forward passes of one image a second."""
+
+    macs: int
+    forward: float
+    """When evaluating."""
+    training: float
+    """In training steps, each counted as `TRAINING` passes."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one stage of a study does over all its jobs, in forward passes of one image of the unpruned network."""
+
+    stage: str
+    study: str
+    jobs: int
+    forward: float
+    """Without gradients of weights: evaluating, ranking, timing."""
+    training: float
+    """In training steps: `TRAINING` for each image."""
+
+    def seconds(self, speed: Speed) -> float:
+        """How long that takes, one job after the other."""
+        return self.forward / speed.forward + self.training / speed.training
+
+
+def sizes(config: dict[str, Any], dataset: str) -> Sizes | None:
+    """Sizes of a dataset: from the data where they are made, else from its entry's `sizes`; None where neither is."""
+    made = Path("data", dataset, "dataset.json")
+    if made.exists():
+        about = read_json(made)["class_sizes"]
+        return Sizes(sum(about["train"]), sum(about["test"]), len(about["train"]))
+    given = datasets(config)[dataset].get("sizes")
+    return Sizes(**given) if given else None
+
+
+def passes_of(entry: dict[str, Any], folders: list[str]) -> float | None:
+    """Forward passes for each reference image that ranking by an entry of `criteria` costs; None where unknown.
+
+    None without data, one with samples alone, two with gradients, three with relevance (docs/relevance.md has what
+    was measured), two a step of integrated gradients. The oracle removes every unit in turn, and what a Snakemake
+    rule does is its own affair: unknown.
+    """
+    source = source_of(entry["criterion"], folders)
+    if source.kind == "rule" or entry["criterion"] == "oracle":
+        return None
+    tree = ast.parse(source.path.read_text(encoding="utf-8"))
+    needs: tuple[str, ...] = ("samples",)
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(getattr(name, "id", "") == "NEEDS" for name in node.targets):
+            needs = ast.literal_eval(node.value)
+    called = {node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "attr")}
+    if entry["criterion"] == "integrated_gradients":
+        return 2.0 * entry["options"].get("steps", 8)
+    if not needs:
+        return 0.0
+    return 3.0 if "relevance" in called else 2.0 if "gradients" in needs else 1.0
+
+
+def left(rate: float) -> float:
+    """Share of a network's multiply-accumulates that is left with a share `rate` of its units removed."""
+    return (1 - rate) ** 2
+
+
+def whole(rate: float) -> float:
+    """As `left`, where a pruned network takes as long as the unpruned one: the upper bound."""
+    del rate
+    return 1.0
+
+
+def of_study(config: dict[str, Any], study: str, left: Callable[[float], float] = left) -> list[Work] | None:
+    """What each stage of a study does, in the order of the stages; None where its dataset's sizes are not known.
+
+    `left` says what a network costs with a share of its units removed, as a share of the unpruned one: `left`, `whole`.
+    """
+    found = sizes(config, config["studies"][study]["dataset"])
+    if found is None:
+        return None
+    return [
+        Work(stage, study, jobs, forward, training)
+        for stage, jobs, forward, training in _stages(config, study, found, left)
+    ]
+
+
+def of_backbone(config: dict[str, Any], backbone: str) -> Work | None:
+    """The pretraining of a backbone (no work, where its weights are given); None where the sizes are not known."""
+    source = config["backbones"][backbone]["weights"].get("pretrain")
+    found = sizes(config, source) if source else Sizes(0, 0, 0)
+    if found is None:
+        return None
+    epochs = config["training"]["pretrain"]["epochs"]
+    return Work("backbone", backbone, 1, found.test, TRAINING * epochs * found.train)
+
+
+def _stages(
+    config: dict[str, Any], study: str, data: Sizes, left: Callable[[float], float]
+) -> Iterator[tuple[str, int, float, float]]:
+    """Stage, jobs, forward passes and passes in training, of one study."""
+    seeds, blocks, entries = config["seeds"], len(parts(config)), config["criteria"]
+    jobs = len(entries) * blocks
+    held_out = config["training"]["validation"] * data.train
+    trained_on = data.train - held_out
+
+    recipe = config["studies"][study]["transfer"]
+    cost = 1 if recipe["freeze"] else TRAINING
+    yield (
+        "transfer", blocks, seeds * recipe["epochs"] * held_out, cost * seeds * recipe["epochs"] * trained_on
+    )  # fmt: skip
+
+    references = [data.train if n == ALL else n * data.classes for n in config["fewshot"]["samples_per_class"]]
+    passes = {entry["name"]: passes_of(entry, config["criteria_path"]) or 0.0 for entry in entries}
+    ranked = sum(passes.values())
+    yield "rank", jobs, seeds * ranked * sum(references), 0
+
+    own = [entry for entry in entries if not is_rule(config, entry)]
+    drawn = [n for n, count in zip(references, config["fewshot"]["samples_per_class"], strict=True) if count != ALL]
+    if config["agreement"]["draws"] > 1 and drawn:
+        yield "redraw", len(own), config["agreement"]["draws"] * ranked * sum(drawn), 0
+
+    # A data-free criterion gives the same networks for every number of reference samples: they are measured once.
+    rates = sum(left(rate) for rate in config["fewshot"]["rates"])
+    sweeps = sum(len(references) if passes[entry["name"]] else 1 for entry in entries)
+    yield "fewshot", jobs, seeds * data.test * (len(entries) + sweeps * rates), 0
+
+    if "grid" in config["fewshot"]:
+        grid = config["fewshot"]["grid"]
+        pairs = [(one, two) for one in grid["filter_rates"] for two in grid["neuron_rates"]]
+        # Filters hold nearly all multiply-accumulates; neurons next to none.
+        yield "grid", jobs, seeds * len(entries) * data.test * sum(left(one) for one, _ in pairs), 0
+
+    forward = training = 0.0
+    settings = config["retrain"]
+    for n in settings["samples_per_class"]:
+        images = data.train if n == ALL else n * data.classes
+        before = 0.0
+        for rate in settings["rates"]:
+            forward += left(before) * ranked * images + left(rate) * len(entries) * data.test
+            training += left(rate) * len(entries) * TRAINING * settings["finetune"]["epochs"] * trained_on
+            before = rate
+        forward += len(entries) * data.test  # unpruned
+    yield "retrain", jobs, seeds * forward, seeds * training
+
+    timed = sum(passes[entry["name"]] for entry in own) + 3  # beside a forward and a gradient pass
+    images = min(config["cost"]["samples"], data.train)
+    yield "cost", 1, (config["cost"]["repeats"] + 1) * timed * images, 0
+
+    settings = config["latency"]
+    networks = 1 + sum(left(rate) for rate in settings["rates"])
+    timings = (settings["repeats"] + WARM_UP) * sum(settings["batches"])
+    yield "latency", 1, len(entries) * networks * timings, 0

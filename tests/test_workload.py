@@ -1,0 +1,134 @@
+"""What a run computes, counted from its config: held against counting by hand, and against the networks themselves."""
+
+import copy
+
+import pytest
+import torch
+import yaml
+
+from secateur import config as configuration
+from secateur import workload
+from secateur.branches import throughput
+from secateur.cli import estimating
+from secateur.errors import SecateurError
+from secateur.workload import Speed
+
+PAPER = yaml.safe_load((configuration.REPOSITORY / "config" / "paper.yaml").read_text(encoding="utf-8"))
+
+
+def small(**changes: object) -> dict:
+    """One study of the paper's grid, small enough to count by hand: 1500 training and 2985 test images, 15 classes."""
+    config = copy.deepcopy(PAPER)
+    config |= {
+        "criteria": ["weight", "taylor", "lrp"], "seeds": 2, "seeds_per_job": 1,
+        "studies": {"one": {"dataset": "scene15", "backbone": "resnet18"}},
+        "fewshot": {"samples_per_class": [1, 10], "rates": [0.5]},
+        "retrain": {"samples_per_class": [10], "rates": [0.5, 0.75], "finetune": {"epochs": 4}},
+        "training": {"transfer": {"epochs": 3}, "validation": 0.1},
+        "agreement": {"draws": 5},
+    }  # fmt: skip
+    return configuration.resolve(config | changes)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A folder without data: sizes come from the entries."""
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_stage_counted_by_hand(elsewhere):
+    found = {work.stage: work for work in workload.of_study(small(), "one")}
+    assert (found["transfer"].jobs, found["rank"].jobs, found["redraw"].jobs) == (2, 6, 3)
+    assert found["transfer"].training == pytest.approx(2 * 3 * 3 * 1350)  # seeds, epochs, passes a step, images
+    assert found["transfer"].forward == pytest.approx(2 * 3 * 150)
+    assert found["rank"].forward == 2 * (0 + 2 + 3) * (15 + 150)  # weight needs no pass, taylor two, lrp three
+    assert found["redraw"].forward == 5 * (0 + 2 + 3) * (15 + 150)
+    # Unpruned once a criterion; at the rate a quarter is left, for two sample counts but one of the data-free.
+    assert found["fewshot"].forward == 2 * 2985 * (3 + (1 + 2 + 2) * 0.25)
+    assert found["retrain"].training == pytest.approx(2 * 3 * 3 * 4 * 1350 * (0.25 + 0.0625))
+    ranked = 5 * 150 * (1 + 0.25)
+    assert found["retrain"].forward == pytest.approx(2 * (ranked + 3 * 2985 * (1 + 0.25 + 0.0625)))
+
+
+def test_passes_are_read_off_the_criteria(elsewhere):
+    def passes(name, **options):
+        return workload.passes_of({"criterion": name, "options": options}, [])
+
+    assert [passes(name) for name in ("random", "weight", "apoz", "gradient", "taylor", "lrp", "lrp_epsilon")] == [
+        0, 0, 1, 2, 2, 3, 3
+    ]  # fmt: skip
+    assert passes("integrated_gradients") == 16 and passes("integrated_gradients", steps=3) == 6
+    assert passes("oracle") is None
+
+
+def test_a_frozen_transfer_has_forward_passes_alone(elsewhere):
+    frozen = small(training={"transfer": {"epochs": 3, "freeze": True}})
+    found = {work.stage: work for work in workload.of_study(frozen, "one")}
+    assert found["transfer"].training == pytest.approx(2 * 3 * 1350)
+
+
+def test_sizes_come_from_the_data_where_they_are(elsewhere, tmp_path):
+    config = small()
+    (tmp_path / "data" / "scene15").mkdir(parents=True)
+    (tmp_path / "data" / "scene15" / "dataset.json").write_text('{"class_sizes": {"train": [3, 4], "test": [1, 2]}}')
+    assert workload.sizes(config, "scene15") == (7, 3, 2)
+
+
+def test_unknown_sizes_are_an_error_that_names_the_dataset(elsewhere):
+    config = small(studies={"one": {"dataset": "digits_target", "backbone": "resnet18"}})
+    assert workload.of_study(config, "one") is None
+    with pytest.raises(SecateurError, match=r"studies\.one.*digits_target.*sizes"):
+        estimating.counted(config)
+
+
+def test_the_upper_bound_takes_pruned_networks_for_whole_ones(elsewhere):
+    lower, upper = (
+        {work.stage: work for work in workload.of_study(small(), "one", left)}
+        for left in (workload.left, workload.whole)
+    )
+    assert upper["fewshot"].forward == 2 * 2985 * (3 + (1 + 2 + 2))
+    assert upper["retrain"].training == pytest.approx(2 * 3 * 3 * 4 * 1350 * 2)
+    assert lower["transfer"] == upper["transfer"] and lower["rank"] == upper["rank"]
+
+
+def test_hours_follow_from_a_speed(elsewhere):
+    config = small()
+    works = estimating.counted(config)
+    table = estimating.tabulated(works, {"resnet18": Speed(1, 100.0, 50.0)}, config)
+    expected = sum(work.forward / 100 + work.training / 50 for work in works) / 3600
+    assert table["all"].tolist() == [pytest.approx(expected)]
+
+
+def test_a_finished_run_is_held_against_the_estimate(elsewhere, tmp_path):
+    from secateur.files import write_json
+
+    config, speeds = small(), {"resnet18": Speed(1, 100.0, 100.0)}
+    works = estimating.counted(config)
+    assert estimating.held_against(works, works, speeds, config, tmp_path) is None
+    write_json(tmp_path / "config.json", config)
+    for part in ("0-0", "1-1"):
+        path = tmp_path / "usage" / "transfer" / f"one-{part}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"work_cpu_seconds": 1.0, "work_wall_seconds": 2.0})
+    write_json(tmp_path / "usage" / "rank" / "one-lrp-0-0.json", {"work_cpu_seconds": 1, "work_wall_seconds": 2})
+    most = estimating.counted(config, workload.whole)
+    found = estimating.held_against(works, most, speeds, config, tmp_path).set_index("stage")
+    assert list(found.index) == ["transfer", "all"]  # of the rankings one job is not there
+    transfer = next(work for work in works if work.stage == "transfer")
+    assert found.loc["transfer", "estimated ÷ measured"] == pytest.approx(transfer.seconds(speeds["resnet18"]) / 4.0)
+
+
+def test_throughput_is_measured_at_the_size_of_the_network():
+    config = small(
+        backbones={"resnet18": {"architecture": "resnet18", "size": 32, "weights": "hub"}}, device="cpu", batch_size=4
+    )
+    torch.set_num_threads(1)
+    slow = throughput.measure(config, "resnet18")
+    assert slow.macs == pytest.approx(37e6, rel=0.05)  # 1.81e9 at 224 px, by 49
+    narrow = small(
+        backbones={"resnet18": {
+            "architecture": "resnet18", "arguments": {"channels": [8, 16, 32, 64]}, "size": 32, "weights": "hub"
+        }}, device="cpu", batch_size=4,
+    )  # fmt: skip
+    fast = throughput.measure(narrow, "resnet18")
+    assert fast.macs < slow.macs / 10 and fast.forward > slow.forward and fast.training > slow.training
