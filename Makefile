@@ -7,7 +7,7 @@ NAME ?= demo
 DEVICE ?= cpu
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help demo publish test test-all lint bench cluster slurm-test lock clean
+.PHONY: help demo publish test test-all lint bench cluster slurm-test lock clean faults
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -65,6 +65,9 @@ cluster: .venv/cluster ## Snakemake's Slurm plugin, beside the environment: docs
 slurm-test: .venv/cluster ## the DAG through a real Slurm of one node, from Debian's packages (needs root)
 	command -v slurmctld munged > /dev/null || (apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends slurm-wlm munge)
 	$(RUN) pytest -q -rs tests/workflow/test_slurm.py
+
+faults: $(ENVIRONMENT) ## kill, fill and damage a run; the table of docs/robustness.md (a quarter of an hour, root for disks)
+	$(RUN) python benchmarks/faults.py --write
 
 lock: ## resolve envs/requirements.txt anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \

@@ -76,6 +76,7 @@ onstart:
 onsuccess:
     close_server()
     running.end(WORKFLOW, "done")
+    remove_partial(RESULTS)
 
 
 onerror:

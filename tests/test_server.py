@@ -114,3 +114,34 @@ def test_a_server_ends_when_the_workflow_is_killed(tmp_path):
     workflow.kill()
     workflow.wait()
     assert wait_until(lambda: not alive(pid), 60)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+def test_a_killed_shell_takes_its_command_and_job_along(warm, sleeper):
+    """Else the job would write its output after the workflow has called it failed and removed what was there."""
+    words = f"{COMMAND[0]} criteria --folder {sleeper} 2>&1 | tee {sleeper}/log"
+    shell = subprocess.Popen(["bash", "-c", words], env=os.environ | {server.VARIABLE: warm}, stdout=subprocess.DEVNULL)
+    pid = sleeper / "pid"
+    assert wait_until(lambda: pid.exists() and pid.read_text() != "")
+    shell.kill()
+    shell.wait()
+    assert wait_until(lambda: not alive(int(pid.read_text())))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+@pytest.mark.parametrize("server_first", [False, True])
+def test_a_killed_workflow_takes_its_jobs_along(sleeper, server_first):
+    code = (
+        "import subprocess; from secateur import server; print(server.start().pid, flush=True)\n"
+        f"subprocess.run('{COMMAND[0]} criteria --folder {sleeper} | cat', shell=True)"
+    )
+    workflow = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    pid = sleeper / "pid"
+    assert wait_until(lambda: pid.exists() and pid.read_text() != "", 60)
+    if server_first:
+        os.kill(int(workflow.stdout.readline()), signal.SIGKILL)
+        time.sleep(0.2)
+        assert alive(int(pid.read_text())), "a job goes on without the server that it was forked from"
+    workflow.kill()
+    workflow.wait()
+    assert wait_until(lambda: not alive(int(pid.read_text())))

@@ -23,6 +23,8 @@ SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 DATASETS = REPOSITORY / "config" / "datasets.yaml"
 
 Config = dict[str, Any]
+MOST_VALUES = 1_000_000
+"""In a config: none that is meant has as many."""
 
 
 def read(path: str | Path) -> Config:
@@ -31,8 +33,10 @@ def read(path: str | Path) -> Config:
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SecateurError(f"config {path}: cannot be read ({error.strerror}).") from None
-    except yaml.YAMLError as error:
-        raise SecateurError(f"config {path}: not valid YAML: {' '.join(str(error).split())}") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: bytes that are no text, or no number or date
+        raise SecateurError(f"config {path}: not valid YAML: {' '.join(str(error).split())[:500]}") from None
+    except RecursionError:
+        raise SecateurError(f"config {path}: lists and mappings lie too deep in each other.") from None
     return resolve(config)
 
 
@@ -47,6 +51,7 @@ def resolve(config: Any) -> Config:
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     if not isinstance(config, dict):
         raise SecateurError(f"config: a mapping of keys to values is needed, found {type(config).__name__}.")
+    _bounded(config)
     filled = _filled(_with_recipes(copy.deepcopy(config)), schema, schema)
     errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda error: list(map(str, error.path)))
     if errors:
@@ -95,6 +100,26 @@ def parts(config: Config) -> dict[str, range]:
     step = config["seeds_per_job"]
     blocks = [range(first, min(first + step, config["seeds"])) for first in range(0, config["seeds"], step)]
     return {f"{block[0]}-{block[-1]}": block for block in blocks}
+
+
+def _bounded(value: Any) -> int:
+    """How many values a config has, which must not be too many: aliases of YAML make millions in a few lines."""
+    counts: dict[int, int] = {}
+
+    def count(value: Any) -> int:
+        if not isinstance(value, dict | list):
+            return 1
+        if id(value) not in counts:
+            counts[id(value)] = MOST_VALUES  # until it is counted: what contains itself has no end
+            counts[id(value)] = 1 + sum(map(count, value.values() if isinstance(value, dict) else value))
+        return min(counts[id(value)], MOST_VALUES)
+
+    try:
+        if (found := count(value)) < MOST_VALUES:
+            return found
+    except RecursionError:
+        pass
+    raise SecateurError(f"config: more than {MOST_VALUES:,} values, or values that contain themselves (YAML aliases).")
 
 
 def _in_order(value: Any) -> Any:

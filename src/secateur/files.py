@@ -1,6 +1,7 @@
 """Files that are whole or absent: written under a temporary name and renamed, and read with one clear error."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -14,10 +15,15 @@ from secateur.errors import SecateurError
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in `path`'s folder; on success it replaces `path`, on any error it is removed."""
+    """Yield a temporary path in `path`'s folder; on success it replaces `path`, on any error it is removed.
+
+    What a killed process left of an earlier attempt is removed first.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????{glob.escape(path.suffix)}"):
+        left.unlink(missing_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -28,6 +34,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # which file it was, where the system or a library does not say
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -2,8 +2,9 @@
 
 The workflow starts one beside its local jobs and names its socket in SECATEUR_SERVER. A `secateur` command that finds
 it hands over its arguments, folder, environment and standard streams, and ends with the job's exit code; one that finds
-none, or one that does not answer, does the work itself. A job ends when its command does, and the server when the
-workflow does.
+none, or one that does not answer, does the work itself. A job ends when its command does, its command when the shell
+that started it does, and all of them when the workflow does, however it ends: a job that outlived its workflow would
+write beside the job that the next run starts in its place.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -43,7 +45,9 @@ def start() -> subprocess.Popen[bytes]:
     path = Path(tempfile.mkdtemp(prefix="secateur-")) / "socket"  # a folder that only its owner may enter
     # Thread counts are set in each job; a pool of threads that exists before a fork would be lost in it.
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    server = subprocess.Popen([sys.executable, "-m", "secateur.server", str(path)], env=os.environ | single)
+    # Nothing is ever written to its standard input: this process holds the other end, which closes when it ends.
+    command = [sys.executable, "-m", "secateur.server", str(path)]
+    server = subprocess.Popen(command, env=os.environ | single, stdin=subprocess.PIPE)
     began = time.monotonic()
     while not path.exists() and server.poll() is None and time.monotonic() - began < SECONDS_TO_OPEN:
         time.sleep(0.02)
@@ -53,9 +57,13 @@ def start() -> subprocess.Popen[bytes]:
 
 def stop(server: subprocess.Popen[bytes]) -> None:
     """End a server; what runs in it ends too."""
-    os.environ.pop(VARIABLE, None)
+    path = os.environ.pop(VARIABLE, None)
     server.terminate()
     server.wait()
+    if server.stdin is not None:
+        server.stdin.close()
+    if path is not None:  # of a server that was killed, the socket is still there
+        shutil.rmtree(Path(path).parent, ignore_errors=True)
 
 
 def ask(arguments: list[str]) -> int | None:
@@ -63,6 +71,7 @@ def ask(arguments: list[str]) -> int | None:
     path = os.environ.get(VARIABLE)
     if not path:
         return None
+    _die_with_parent()
     request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}  # noqa: PTH109
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -77,8 +86,7 @@ def ask(arguments: list[str]) -> int | None:
 
 
 def serve(path: Path) -> None:
-    """Accept jobs at the socket `path` until this process's parent is gone or it is told to end."""
-    parent = os.getppid()
+    """Accept jobs at the socket `path` until the workflow is gone (standard input closes) or it is told to end."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(1024)
@@ -87,15 +95,20 @@ def serve(path: Path) -> None:
         try:
             for name in PRELOADED:
                 importlib.import_module(name)
-            while os.getppid() == parent:
+            while True:
                 _reap()
-                if select.select([listener], [], [], 0.5)[0]:
+                ready = select.select([listener, sys.stdin], [], [], 0.5)[0]
+                if sys.stdin in ready:
+                    break
+                if ready:
                     connection, _ = listener.accept()
                     if os.fork() == 0:
                         listener.close()
                         _supervise(connection)
                     connection.close()
         finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 path.parent.rmdir()
@@ -108,7 +121,7 @@ def _reap() -> None:
 
 
 def _supervise(connection: socket.socket) -> None:
-    """Run one job in a child of its own; kill it when its command goes away. Never returns."""
+    """Run one job in a child of its own; kill it when its command or the workflow goes away. Never returns."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is interrupted too, and its end is seen here
     length, streams, _, _ = socket.recv_fds(connection, 8, 3)
@@ -126,7 +139,9 @@ def _supervise(connection: socket.socket) -> None:
     os.close(held)
     for stream in streams:
         os.close(stream)
-    if connection.fileno() in select.select([connection.fileno(), alive], [], [])[0]:
+    workflow = sys.stdin.fileno()
+    ready = select.select([connection.fileno(), alive, workflow], [], [])[0]
+    if connection.fileno() in ready or workflow in ready:
         os.kill(job, signal.SIGKILL)
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
@@ -136,7 +151,7 @@ def _supervise(connection: socket.socket) -> None:
 
 
 def _die_with_parent() -> None:
-    """On Linux, let the kernel end this process when its supervisor is killed; elsewhere it would run to its end."""
+    """On Linux, let the kernel end this process when its parent ends; elsewhere it would run to its end."""
     if sys.platform == "linux":
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

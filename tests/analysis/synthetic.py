@@ -124,18 +124,20 @@ def toy() -> pd.DataFrame:
 
 def rankings(folder: Path, criteria: dict[str, float] = CRITERIA, study: str = "scene15-resnet18") -> list[Path]:
     """Score files of a run as `<folder>/rankings/<study>/<criterion>/0-2.safetensors`."""
-    from safetensors.numpy import save_file
+    import torch
+
+    from secateur import tensorfile
 
     generator = np.random.default_rng(5)
     truth = {group: generator.random(16) for group in ("layer1", "layer2")}
     for criterion, gain in criteria.items():
         tensors = {
-            f"{seed}/{samples}/{group}": values + generator.normal(0, 0.3 - 2 * gain, 16)
+            f"{seed}/{samples}/{group}": torch.from_numpy(values + generator.normal(0, 0.3 - 2 * gain, 16))
             for seed in range(3) for samples in ("1", "10") for group, values in truth.items()
         }  # fmt: skip
         path = folder / "rankings" / study / criterion / "0-2.safetensors"
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, path)
+        tensorfile.write(path, tensors)
     return sorted((folder / "rankings").rglob("*.safetensors"))
 
 

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from safetensors.numpy import save_file
 from scipy import stats
 
+from secateur import tensorfile
 from secateur.analysis import agreement as module
 from secateur.analysis.agreement import COLUMNS, LAYER_COLUMNS
 from secateur.analysis.agreement import agreement as both
@@ -17,7 +18,7 @@ from secateur.errors import SecateurError
 def write(folder, criterion, scores, study="s"):
     path = folder / study / criterion / "0-1.safetensors"
     path.parent.mkdir(parents=True)
-    save_file({name: np.asarray(values, dtype=np.float64) for name, values in scores.items()}, path)
+    tensorfile.write(path, {name: torch.tensor(values, dtype=torch.float64) for name, values in scores.items()})
     return path
 
 
@@ -80,8 +81,8 @@ def test_a_criterion_is_compared_with_itself_on_every_two_draws(tmp_path):
     path = tmp_path / "redraws" / "s" / "a.safetensors"
     path.parent.mkdir(parents=True)
     draws = {0: [1, 2, 3, 4], 1: [1, 2, 4, 3], 2: [4, 3, 2, 1]}
-    tensors = {f"{draw}/{samples}/x": np.array(values, float) for draw, values in draws.items() for samples in (2, 5)}
-    save_file(tensors, path)
+    tensors = {f"{draw}/{samples}/x": torch.tensor(values, dtype=torch.float64) for draw, values in draws.items() for samples in (2, 5)}
+    tensorfile.write(path, tensors)
     whole, layers = both(files(tmp_path / "rankings"), [path])
     assert list(whole.columns) == COLUMNS and list(layers.columns) == LAYER_COLUMNS
     assert set(whole["kind"]) == {"draws"} and len(whole) == 3 * 2

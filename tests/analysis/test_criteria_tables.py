@@ -22,8 +22,7 @@ ENTRIES = [
 @pytest.fixture
 def rankings(tmp_path):
     """Score files in which "a" is the truth with little noise, "z" with much."""
-    from safetensors.numpy import save_file
-
+    
     generator = np.random.default_rng(0)
     paths = []
     truth = {(seed, group): generator.random(20) for seed in range(3) for group in ("one", "two")}
@@ -31,7 +30,7 @@ def rankings(tmp_path):
         tensors = {f"{s}/5/{g}": values + generator.normal(0, noise, 20) for (s, g), values in truth.items()}
         path = tmp_path / "study" / name / "0-2.safetensors"
         path.parent.mkdir(parents=True)
-        save_file(tensors, path)
+        tensorfile.write(path, {name: torch.from_numpy(np.asarray(values)) for name, values in tensors.items()})
         paths.append((name, tensors, path))
     return paths
 

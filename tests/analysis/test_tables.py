@@ -16,7 +16,7 @@ def test_a_table_comes_back_whole_and_in_order(tmp_path):
 
 
 def test_a_missing_table_is_an_error_or_empty_where_it_is_optional(tmp_path):
-    with pytest.raises(SecateurError, match=r"curves\.parquet: not a readable parquet table"):
+    with pytest.raises(SecateurError, match=r"curves\.parquet: not a readable table"):
         tables.read(tmp_path, "curves")
     assert tables.optional(tmp_path, "cost").empty
     assert list(tables.optional(tmp_path, "cost").columns) == tables.COLUMNS["cost"]

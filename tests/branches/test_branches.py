@@ -130,7 +130,7 @@ def test_state_of_other_settings_or_damaged_state_is_not_used(made, tmp_path):
     state.save(start)
     assert state.load(study, 0).rows == start.rows
     assert retrain_branch.State(tmp_path, "0-2", "another").load(study, 0) is None
-    weights_file = next(tmp_path.glob("*.safetensors"))
+    weights_file = state.path
     weights_file.write_bytes(weights_file.read_bytes()[:-1])
     assert state.load(study, 0) is None
 

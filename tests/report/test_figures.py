@@ -120,3 +120,13 @@ def test_a_broken_style_is_an_error(tmp_path):
     (tmp_path / "style.yaml").write_text("criteria: {}")
     with pytest.raises(SecateurError, match="needs the keys criteria, others, ink, line and card"):
         style.read(tmp_path / "style.yaml", ["lrp"])
+
+
+def test_a_partial_report_may_lack_the_criteria_of_the_claims(tmp_path):
+    criteria = {name: gain for name, gain in synthetic.CRITERIA.items() if not name.startswith("lrp")}
+    tables = synthetic.write(
+        tmp_path, curves=synthetic.curves(samples=("1",), criteria=criteria, branches=("fewshot",))
+    )
+    statistics.run(tables, tmp_path / "statistics", {})
+    figures.run(tables, tmp_path / "statistics", tmp_path / "figures")
+    assert "effects" in {entry["section"] for entry in captions(tmp_path)}

@@ -38,10 +38,21 @@ class House:
 
         `variables` are set in its environment.
         """
+        environment = self._environment | variables
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+
+    def start(self, *command: str, said: Path) -> subprocess.Popen[bytes]:
+        """Start a command as `run` does, in a session of its own; what it says goes to the file `said`."""
+        with said.open("wb") as log:
+            return subprocess.Popen(
+                command, cwd=self.folder, env=self._environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    @property
+    def _environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         places = os.pathsep.join(map(str, [self.folder / "src", *self.packages]))
-        environment = os.environ | {"PYTHONPATH": places, "PATH": path} | variables
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+        return os.environ | {"PYTHONPATH": places, "PATH": path}
 
     def snakemake(self, *options: str, config: str = TINY, cores: int = 2) -> subprocess.CompletedProcess[str]:
         """Run the DAG of `config`."""

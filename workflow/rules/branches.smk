@@ -98,6 +98,7 @@ rule retrain:
             "branches/retrain.py",
             "branches/study.py",
         ),
+        source=lambda wildcards: contents([criterion_code(wildcards.criterion)]),
         settings=lambda wildcards: criterion_settings(
             wildcards.study, wildcards.criterion, "run", "retrain"
         )
@@ -136,6 +137,11 @@ rule cost:
     params:
         config=CONFIG,
         code=code("ranking", "relevance", "branches/cost.py", "branches/study.py"),
+        source=contents(
+            criterion_code(criterion)
+            for criterion in CRITERIA
+            if entry_of(criterion)["criterion"] not in RULES
+        ),
         settings=lambda wildcards: study_settings(
             wildcards.study, "criteria", "cost", "scope", "batch_size"
         ),

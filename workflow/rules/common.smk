@@ -47,7 +47,11 @@ SHORTEST_MINUTES = 20
 
 def write_config(path):
     """Write the resolved config, which every job reads, unless it is there already."""
-    if not Path(path).exists() or configuration.read_json(path) != resolved:
+    try:
+        there = Path(path).exists() and configuration.read_json(path) == resolved
+    except SecateurError:  # damaged: written anew
+        there = False
+    if not there:
         write_json(path, resolved)
 
 
@@ -63,17 +67,32 @@ def close_server():
         server.stop(SERVERS.pop())
 
 
+def remove_partial(results):
+    """Remove what an earlier run, in which jobs had failed, made of the others."""
+    shutil.rmtree(f"{results}/partial", ignore_errors=True)
+    Path(f"{results}/report.partial.html").unlink(missing_ok=True)
+
+
 def code(*places):
     """Hash of the sources that a stage's results depend on, as a param: an edit reruns the stage.
 
     `places` are files and folders of src/secateur; a folder counts with all that is in it.
     """
-    found = [SOURCE / "files.py", SOURCE / "seeds.py"]
+    found = [
+        SOURCE / f"{name}.py" for name in ("files", "seeds", "tablefile", "tensorfile")
+    ]
     for place in places:
         path = SOURCE / place
         found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
     hashes = "".join(md5(path) for path in found)
     return sha256(hashes.encode()).hexdigest()[:16]
+
+
+def contents(paths):
+    """Hash of files as a param, beside the input that they are: Snakemake looks at an input's content only when its
+    time is newer than the output's, and a copied file or a clock that was set back makes a changed one look old.
+    """
+    return sha256("".join(md5(path) for path in paths).encode()).hexdigest()[:16]
 
 
 def entry_of(name):

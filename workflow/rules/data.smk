@@ -31,6 +31,7 @@ rule dataset:
                 f"data/{name}.py"
                 for name in (
                     "store",
+                    "checksums",
                     "index",
                     "digits",
                     "points",
@@ -58,7 +59,7 @@ rule images:
         "../../envs/conda.yaml"
     threads: 8
     params:
-        code=code("data/preparation.py", "data/index.py"),
+        code=code("data/preparation.py", "data/index.py", "data/checksums.py"),
     shell:
         "secateur data prepare --data {input.data} --architecture {wildcards.architecture} --size {wildcards.size} "
         "--colour {wildcards.colour} --threads {threads} --output {output} 2>&1 | tee {log}"

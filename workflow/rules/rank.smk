@@ -46,6 +46,7 @@ for criterion in [
                 "branches/study.py",
             ),
             criterion=criterion,
+            source=contents([criterion_code(criterion)]),
             settings=lambda wildcards, criterion=criterion: criterion_settings(
                 wildcards.study, criterion
             )

@@ -1,5 +1,17 @@
 # From measurements to the page: tables, statistics, figures, report. On a cluster the four are one submission.
 
+PAGE = [
+    f"report/{name}"
+    for name in (
+        "page.html.j2",
+        "methods.html.j2",
+        "page.css",
+        "page.js",
+        "explorer.js",
+        "style.yaml",
+    )
+]
+
 
 rule collect:
     input:
@@ -45,6 +57,7 @@ rule statistics:
     params:
         config=CONFIG,
         code=code("analysis", "layout.py"),
+        assets=contents(["config/claims.yaml", *published()]),
         settings=settings(),
         usage=f"{RESULTS}/usage/statistics/all.json",
     shell:
@@ -81,6 +94,7 @@ rule figures:
         gallery=gallery_folder,
         workflow=WORKFLOW,
         code=code("report", "analysis", "running.py"),
+        assets=contents(["report/style.yaml", "config/claims.yaml", *published()]),
         usage=f"{RESULTS}/usage/figures/all.json",
     shell:
         "secateur --usage {params.usage} figures --tables {input.tables} --statistics {input.statistics} "
@@ -90,17 +104,7 @@ rule figures:
 
 rule report:
     input:
-        assets=[
-            f"report/{name}"
-            for name in (
-                "page.html.j2",
-                "methods.html.j2",
-                "page.css",
-                "page.js",
-                "explorer.js",
-                "style.yaml",
-            )
-        ],
+        assets=PAGE,
         claims="config/claims.yaml",
         tables=rules.collect.output,
         statistics=rules.statistics.output,
@@ -128,6 +132,7 @@ rule report:
     params:
         config=CONFIG,
         code=code("report", "analysis", "provenance.py", "running.py"),
+        assets=contents([*PAGE, "config/claims.yaml"]),
         resolved=resolved,
         usage=f"{RESULTS}/usage/report/all.json",
     shell:

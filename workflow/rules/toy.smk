@@ -19,6 +19,7 @@ rule toy:
     params:
         config=CONFIG,
         code=code("ranking", "relevance", "branches/toy", "data/points.py"),
+        source=contents(criterion_code(item["name"]) for item in TOY_CRITERIA),
         settings=settings("toy") if TOY_CRITERIA else None,
         criteria=TOY_CRITERIA,
         usage=f"{RESULTS}/usage/toy/{{dataset}}.json",

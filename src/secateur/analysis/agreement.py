@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from secateur import tensorfile
 from secateur.analysis.tables import in_order
 from secateur.errors import SecateurError
 
@@ -95,20 +96,17 @@ def _redrawn(found: Named) -> Iterator[Pair]:
 
 def _read(paths: Sequence[Path], above: int) -> dict[int, Named]:
     """Seed (or draw) → its rankings; the criterion's name stands `above` places from the end of the path."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     found: dict[int, Named] = {}
     for path in paths:
         criterion = path.parts[-2] if above == 2 else path.stem
         file = Path(*path.parts[-above - 2 :])
         try:
-            for name, values in load_file(path).items():
+            for name, values in tensorfile.read(path, "score file", framework="np")[0].items():
                 number, samples, group = name.split("/", 2)
                 key = criterion, samples, int(number)
                 scores, _ = found.setdefault(int(number), {}).setdefault(key, ({}, f"{file}:{number}/{samples}"))
                 scores[group] = values
-        except (SafetensorError, OSError, ValueError) as error:
+        except ValueError as error:
             raise SecateurError(f"{path}: not a readable score file ({error}). Remove it and run again.") from None
     return found
 

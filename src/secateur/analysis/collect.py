@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from secateur import tablefile
 from secateur.errors import SecateurError
 from secateur.files import replacing
 from secateur.layout import measurements
@@ -30,19 +31,11 @@ def collect(config: dict[str, Any], results: Path, output: Path, allow_missing: 
     if missing and not allow_missing:
         raise SecateurError(f"{results}: {len(missing)} measurements are missing: {', '.join(missing)}.")
     for table, paths in files.items():
-        present = [_read(results / path) for path in paths if (results / path).exists()]
+        present = [tablefile.read(results / path) for path in paths if (results / path).exists()]
         if not present:
             continue
         rows = pd.concat(present, ignore_index=True)
-        with replacing(output / f"{table}.parquet") as temporary:
-            rows.to_parquet(temporary, index=False)
+        tablefile.write(output / f"{table}.parquet", rows)
         with replacing(output / f"{table}.csv") as temporary:
             rows.to_csv(temporary, index=False)
     return missing
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
-        raise SecateurError(f"{path}: not a readable table ({error}). Remove it and run again.") from None

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from secateur import tablefile
 from secateur.analysis.trace import FIRST
 from secateur.errors import SecateurError
 
@@ -61,10 +62,7 @@ def read(tables_dir: str | Path, name: str, numbered: bool = False) -> pd.DataFr
         SecateurError: unreadable file, missing column, a share outside [0, 1] or missing, or a row that occurs twice.
     """
     path = Path(tables_dir) / f"{name}.parquet"
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise SecateurError(f"{path}: not a readable parquet table ({error}). Run the stage 'collect' again.") from None
+    table = tablefile.read(path, "Run the stage 'collect' again.")
     missing = [column for column in COLUMNS[name] if column not in table.columns]
     if missing:
         raise SecateurError(

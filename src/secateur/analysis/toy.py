@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from secateur import tablefile
 from secateur.analysis.paired import blocks_needed, interval, permutation_p
 from secateur.errors import SecateurError
 from secateur.files import replacing
@@ -69,9 +70,9 @@ def read_measured(path: str | Path) -> pd.DataFrame:
     """
     needed = [*KEYS, *CELL[1:], "model_seed", "repetition", "rate", "removed", "accuracy", "accuracy_unpruned"]
     try:
-        table = pd.read_parquet(path)[needed].copy()
+        table = tablefile.read(path)[needed].copy()
         table["samples_per_class"] = table["samples_per_class"].astype(int)
-    except (OSError, ValueError, KeyError) as error:
+    except (ValueError, KeyError) as error:
         raise SecateurError(f"{path}: not a table of the 2-D study ({error}). Remove it and run again.") from None
     return table
 
@@ -226,8 +227,8 @@ def run(
     stability = Path(tables_dir) / "toy_stability.parquet"
     if stability.exists():
         try:
-            tables["toy_stability"] = average_stability(pd.read_parquet(stability))
-        except (OSError, ValueError, KeyError) as error:
+            tables["toy_stability"] = average_stability(tablefile.read(stability))
+        except (ValueError, KeyError) as error:
             raise SecateurError(f"{stability}: not a stability table ({error}). Remove it and run again.") from None
     for name, table in tables.items():
         with replacing(Path(output_dir) / f"{name}.csv") as temporary:

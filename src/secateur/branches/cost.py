@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import torch
 
+from secateur import tablefile
 from secateur.branches.memory import peak_bytes
 from secateur.branches.study import Study
-from secateur.files import replacing
 from secateur.progress import track
 from secateur.pruning.counting import device_name
 from secateur.ranking import registry
@@ -83,8 +83,7 @@ def cost(study: Study, seed: int, output: Path) -> None:
                     "peak_bytes": peaks[name],
                 }
             )
-    with replacing(output) as temporary:
-        pd.DataFrame(rows).to_parquet(temporary, index=False)
+    tablefile.write(output, pd.DataFrame(rows))
 
 
 def _seconds(work: Callable[[], Any], on: torch.device) -> float:

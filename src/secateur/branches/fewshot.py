@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from secateur import tablefile
 from secateur.branches.study import Study, write_curve
-from secateur.files import replacing
 from secateur.progress import track
 from secateur.pruning.removal import sweep
 from secateur.ranking import scorefile
@@ -56,5 +56,4 @@ def fewshot(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, 
     write_curve(curves, study, "fewshot", criterion, curve_rows)
     table = pd.DataFrame(profile_rows).assign(study=study.name, criterion=criterion)
     columns = ["study", "criterion", "seed", "samples_per_class", "rate", "group", "units", "removed"]
-    with replacing(profiles) as temporary:
-        table[columns].to_parquet(temporary, index=False)
+    tablefile.write(profiles, table[columns])

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 from torch import Tensor
 
+from secateur import tablefile
 from secateur.branches.study import Study
 from secateur.errors import SecateurError
-from secateur.files import replacing
 from secateur.progress import track
 from secateur.pruning.removal import remove
 from secateur.pruning.selection import Selection, select_many
@@ -80,8 +80,7 @@ def grid(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, out
         backbone=about["backbone"],
         criterion=criterion,
     )
-    with replacing(output) as temporary:
-        table[list(TYPES)].astype(TYPES).to_parquet(temporary, index=False)
+    tablefile.write(output, table[list(TYPES)].astype(TYPES))
 
 
 def _measured(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from secateur import tablefile
 from secateur.branches.study import Study
-from secateur.files import replacing
 from secateur.progress import track
 from secateur.pruning.counting import Latency, count, disk_bytes
 from secateur.pruning.counting import latency as time_passes
@@ -67,5 +67,4 @@ def latency(study: Study, seed: int, rankings: Mapping[str, Path], output: Path)
     start = table[["criterion", "batch"]].join(unpruned, on=["criterion", "batch"])
     for column in ("params", "macs", "disk_bytes"):
         table[f"{column.removesuffix('_bytes')}_share"] = table[column] / start[column]
-    with replacing(output) as temporary:
-        table.to_parquet(temporary, index=False)
+    tablefile.write(output, table)

@@ -9,11 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from secateur import seeds as streams
+from secateur import tablefile
 from secateur.branches.study import Study
 from secateur.data import references
 from secateur.errors import SecateurError
@@ -165,7 +165,7 @@ def options_of(tuned: Path | None, seed: int) -> dict[str, Any]:
     if tuned is None:
         return {}
     try:
-        return json.loads(str(pd.read_parquet(tuned).set_index("seed").loc[seed, "options"]))
+        return json.loads(str(tablefile.read(tuned).set_index("seed").loc[seed, "options"]))
     except (OSError, ValueError, KeyError) as error:
         raise SecateurError(f"{tuned}: holds no options for seed {seed} ({error}). Remove it and run again.") from None
 

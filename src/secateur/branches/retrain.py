@@ -5,6 +5,7 @@ after its last finished round.
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,12 @@ import torch
 from torch import nn
 
 from secateur import seeds as streams
+from secateur import tensorfile
 from secateur.branches.ranking import entry_of, options_of, rank_as_configured
 from secateur.branches.study import Study, write_curve
 from secateur.errors import SecateurError
-from secateur.files import md5, read_json, write_json
-from secateur.models import training, weights
+from secateur.files import md5
+from secateur.models import training
 from secateur.models.checkpoint import fingerprint
 from secateur.models.transfer import parts
 from secateur.progress import track
@@ -144,37 +146,41 @@ def _share_of_what_is_left(budget: str, before: Round, rate: float) -> float:
 
 @dataclass(frozen=True)
 class State:
-    """The last finished round of one curve on disk: weights first, then the JSON that makes them count."""
+    """The last finished round of one curve on disk: one file, which holds the network and all that is known of it."""
 
     folder: Path
     name: str
     fingerprint: str
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.folder / f"{self.name}.safetensors"
+
     def save(self, round_: Round) -> None:
-        """Write a finished round; the one before it is removed only when this one is whole."""
-        weights_file = self.folder / f"{self.name}-round-{round_.number}.safetensors"
-        weights.save(weights_file, {0: round_.model.state_dict()})
+        """Write a finished round in place of the one before it."""
         about = {"fingerprint": self.fingerprint, "number": round_.number, "kept": round_.kept, "rows": round_.rows}
-        write_json(self.folder / f"{self.name}.json", about | {"weights": weights_file.name, "md5": md5(weights_file)})
-        for old in self.folder.glob(f"{self.name}-round-*.safetensors"):
-            if old != weights_file:
-                old.unlink()
+        tensorfile.write(self.path, round_.model.state_dict(), about)
 
     def load(self, study: Study, seed: int) -> Round | None:
-        """The last finished round, or None where there is none or it belongs to other inputs, settings or sources."""
-        path = self.folder / f"{self.name}.json"
-        try:
-            about = read_json(path)
-            whole = md5(self.folder / about["weights"]) == about["md5"]
-        except (SecateurError, OSError, KeyError, TypeError):
+        """The last finished round, or None where there is none or it belongs to other inputs, settings or sources.
+
+        A damaged file is named on standard error, and its rounds are done again.
+        """
+        if not self.path.exists():
             return None
-        if not whole or about["fingerprint"] != self.fingerprint:
+        try:
+            weights, about = tensorfile.read(self.path, "finished round")
+        except SecateurError as error:
+            print(f"{error} Its rounds are done again now.", file=sys.stderr)
+            return None
+        if about["fingerprint"] != self.fingerprint:
             return None
         original = study.model(seed)
         groups = study.groups
         selection = removed_units(groups, about["kept"])
         model = remove(original, groups, selection)
-        weights.load_into(model, self.folder / about["weights"])
+        model.load_state_dict(weights)
         return Round(about["number"], model.eval(), shrink(groups, selection), about["kept"], about["rows"])
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor, nn
 
+from secateur import tablefile
 from secateur.data import references, store
-from secateur.files import replacing
 from secateur.models import inputs
 from secateur.models.backbones import fresh
 from secateur.models.evaluation import evaluate
@@ -185,5 +185,4 @@ def write_curve(path: Path, study: Study, branch: str, criterion: str, rows: lis
         branch=branch,
         criterion=criterion,
     )
-    with replacing(path) as temporary:
-        table[COLUMNS].to_parquet(temporary, index=False)
+    tablefile.write(path, table[COLUMNS])

@@ -16,10 +16,10 @@ import optuna
 import pandas as pd
 
 from secateur import seeds as streams
+from secateur import tablefile
 from secateur.branches.ranking import entry_of, rank_as_configured
 from secateur.branches.study import Study
 from secateur.data import references
-from secateur.files import replacing
 from secateur.models.evaluation import evaluate
 from secateur.progress import track
 from secateur.pruning.removal import sweep
@@ -40,8 +40,7 @@ def tune(study: Study, criterion: str, seeds: Sequence[int], samples: Path, outp
         {"study": study.name, "criterion": criterion, "seed": seed} | search(study, criterion, seed, samples)
         for seed in track(seeds, len(seeds), f"tune {study.name} {criterion}")
     ]
-    with replacing(output) as temporary:
-        pd.DataFrame(rows).to_parquet(temporary, index=False)
+    tablefile.write(output, pd.DataFrame(rows))
 
 
 def search(study: Study, criterion: str, seed: int, samples: Path) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from secateur import tablefile
 from secateur.branches.study import scope_of
 from secateur.data import store
-from secateur.files import replacing
 from secateur.models.backbones import fresh
 from secateur.models.transfer import example_input
 from secateur.pruning import unitfile
@@ -49,5 +49,4 @@ def units(config: dict[str, Any], study: str, data: Path, output: Path, table: P
             reason = found.left_out[layer]
             rows.append({"layer": layer, "group": "", "kind": "", "units": 0, "residual": False, "left_out": reason})
     unitfile.write(output, found.groups)
-    with replacing(table) as temporary:
-        pd.DataFrame(rows).assign(study=study).to_parquet(temporary, index=False)
+    tablefile.write(table, pd.DataFrame(rows).assign(study=study))

@@ -1,5 +1,8 @@
 """The command line: one subcommand a stage of the pipeline, each usable without Snakemake, and tools beside them."""
 
+import errno
+import os
+import re
 import sys
 
 from secateur.cli import (  # noqa: F401 (each registers its subcommands)
@@ -15,11 +18,45 @@ from secateur.cli import (  # noqa: F401 (each registers its subcommands)
 from secateur.cli.application import app
 from secateur.errors import SecateurError
 
+_ROOM = "Make room and run again: nothing half-written is left under a final name."
+ADVICE = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EFBIG: _ROOM,
+    errno.EROFS: "Make the folder writable, or run in a copy of the repository that is.",
+    errno.EACCES: "Give yourself the right to it, or run in a copy of the repository that is yours.",
+    errno.EPERM: "Give yourself the right to it, or run in a copy of the repository that is yours.",
+    errno.EIO: "The disk or the connection to it fails; see the system's log.",
+}
+"""What to do about the errors of the system that a run meets, by number."""
+
 
 def main() -> None:
-    """Run the command line; a SecateurError is one line on standard error and exit code 2."""
+    """Run the command line; a SecateurError, or what the system refuses, is one line on standard error and exit 2."""
     try:
         app(prog_name="secateur")
     except SecateurError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(str(error))
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # who read the output has gone: there is nobody to tell
+            sys.exit(1)
+        _end(of_the_system(error))
+    except MemoryError as error:
+        _end(f"not enough memory ({error or 'none is left'}). Fewer jobs at a time or smaller batches need less.")
+
+
+def of_the_system(error: OSError) -> str:
+    """What the operating system refused, in which file, and what to do about it, in a line."""
+    found = re.search(r"\berrno (\d+)", str(error)) if error.errno is None else None  # pyarrow tells it in its words
+    number = int(found[1]) if found else error.errno
+    if number is None and "requested and" in str(error):  # NumPy's words for a disk that took only a part
+        number = errno.ENOSPC
+    said = os.strerror(number) if number else " ".join(str(error).split())[:300]
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{said}. {ADVICE.get(number or 0, 'What was written before is whole; put it right and run again.')}"
+
+
+def _end(message: str) -> None:
+    shown = "".join(letter if letter.isprintable() else " " for letter in message)  # what it cites may hold anything
+    print(f"error: {shown}", file=sys.stderr)
+    sys.exit(2)

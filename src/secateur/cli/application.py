@@ -60,6 +60,7 @@ def opened(config: Path) -> dict[str, Any]:
     # What PyTorch asks for to be deterministic on CUDA; it counts only if it is there before the first use of the card.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     resolved = read(config)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS's products are not deterministic
     torch.set_num_threads(resolved["threads"])
     torch.use_deterministic_algorithms(True, warn_only=True)
     return resolved

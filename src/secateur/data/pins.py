@@ -12,10 +12,11 @@ from typing import Any
 
 import yaml
 
+from secateur.data import checksums
 from secateur.errors import SecateurError
 from secateur.files import md5, write_text
 
-IGNORED = (".snakemake_timestamp",)
+IGNORED = (".snakemake_timestamp", checksums.NAME)
 """Files that the workflow leaves in a folder it made; DVC is told to ignore them too, in .dvcignore."""
 
 

@@ -8,6 +8,7 @@ floats.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,8 @@ import numpy as np
 from numpy.lib.format import open_memmap
 from PIL import Image
 
-from secateur.data import index, store
+from secateur.data import checksums, index, store
+from secateur.data.extraction import full_disk_told
 from secateur.errors import SecateurError
 from secateur.files import write_json, write_text
 from secateur.progress import track
@@ -141,9 +143,13 @@ def prepare(
         for split in skipped:
             labels = source.labels[split]
             shape = (*transform.size, COLOURS[transform.colour][0])
-            readable, reasons = _decode(source, split, convert, shape, temporary / f"{split}_inputs.npy", threads)
+            with full_disk_told(folder.parent, f"preparing {source.about['name']}"):
+                readable, reasons, sums = _decode(
+                    source, split, convert, shape, temporary / f"{split}_inputs.npy", threads
+                )
+                np.save(temporary / f"{split}_labels.npy", labels[readable])
+                np.save(temporary / f"{split}{checksums.OF_IMAGES}", sums[readable])
             skipped[split] = reasons
-            np.save(temporary / f"{split}_labels.npy", labels[readable])
             sizes[split] = np.bincount(labels[readable], minlength=len(source.about["classes"])).tolist()
         _judge(source, skipped, sizes)
         if any(skipped.values()):
@@ -151,6 +157,7 @@ def prepare(
         counted = {split: len(reasons) for split, reasons in skipped.items()}
         facts = {"class_sizes": sizes, "transform": asdict(transform), "unreadable": counted}
         write_json(temporary / "dataset.json", source.about | facts | (about or {}))
+        checksums.seal(temporary)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     finally:
@@ -167,6 +174,7 @@ class _Source:
         self.folder = folder
         self.files: dict[str, list[str]] | None = None
         if (folder / index.NAME).exists():
+            checksums.check(folder)
             self.about, self.files, self.labels = index.read(folder)
             return
         dataset = store.load(folder)
@@ -193,10 +201,11 @@ def _decode(
     shape: tuple[int, ...],
     path: Path,
     threads: int,
-) -> tuple[np.ndarray, list[str]]:
-    """Write the split's images to `path`; which rows could be read, and the others with the reason."""
+) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Write the split's images to `path`; which rows could be read, why the others could not, and all checksums."""
     count = len(source.labels[split])
-    written = open_memmap(path, mode="w+", dtype=np.uint8, shape=(count, *shape))
+    written = _mapped(path, (count, *shape))
+    sums = np.zeros(count, np.uint32)
     reasons = []
     readable = np.ones(count, bool)
 
@@ -214,10 +223,23 @@ def _decode(
             reasons.append(found)
         else:
             written[row] = found
+            sums[row] = checksums.of_image(found)
     written.flush()
     if reasons:
         _close_gaps(written, readable, path)
-    return readable, reasons
+    return readable, reasons, sums
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """An array of bytes in a new file, whose room on the disk is taken at once.
+
+    Without that, a disk that fills up kills the process with SIGBUS when it touches the page that has no room.
+    """
+    written = open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as opened:
+            os.posix_fallocate(opened.fileno(), 0, path.stat().st_size)
+    return written
 
 
 def _in_order(work: Callable[[int], Any], items: Sequence[int], threads: int) -> Iterator[Any]:
@@ -238,7 +260,7 @@ def _close_gaps(written: np.ndarray, readable: np.ndarray, path: Path) -> None:
     """Write the array again without the rows that could not be read, a block at a time."""
     rows = np.flatnonzero(readable)
     temporary = path.with_name(f"whole-{path.name}")
-    whole = open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(len(rows), *written.shape[1:]))
+    whole = _mapped(temporary, (len(rows), *written.shape[1:]))
     for start in range(0, len(rows), 1024):
         whole[start : start + 1024] = written[rows[start : start + 1024]]
     whole.flush()

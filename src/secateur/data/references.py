@@ -1,5 +1,6 @@
 """Reference samples: the labelled training samples that a criterion may look at."""
 
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from secateur.files import replacing
 
 ALL = "all"
 """The `samples_per_class` that stands for the whole training split."""
+COLUMNS = ["seed", "label", "position", "index"]
 
 
 def draw(labels: np.ndarray, most: int, seed: int) -> pd.DataFrame:
@@ -42,10 +44,10 @@ def draw(labels: np.ndarray, most: int, seed: int) -> pd.DataFrame:
 
 
 def write(path: str | Path, draws: dict[int, pd.DataFrame]) -> None:
-    """Write the draws of several seeds as CSV: columns seed, label, position, index."""
-    table = pd.concat([rows.assign(seed=seed) for seed, rows in draws.items()])
+    """Write the draws of several seeds as CSV: columns seed, label, position, index, and check, the row's CRC-32."""
+    table = pd.concat([rows.assign(seed=seed) for seed, rows in draws.items()])[COLUMNS]
     with replacing(path) as temporary:
-        table[["seed", "label", "position", "index"]].to_csv(temporary, index=False)
+        table.assign(check=_checksums(table)).to_csv(temporary, index=False)
 
 
 def read(path: str | Path, seed: int, samples_per_class: str, labels: np.ndarray) -> np.ndarray:
@@ -60,15 +62,22 @@ def read(path: str | Path, seed: int, samples_per_class: str, labels: np.ndarray
     if samples_per_class == ALL:
         return np.arange(len(labels))
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype=dict.fromkeys([*COLUMNS, "check"], "int64"))
+        if table["check"].tolist() != _checksums(table):
+            raise ValueError("damaged, a row is not what was written")
         table = table[(table["seed"] == seed) & (table["position"] < int(samples_per_class))]
     except (OSError, ValueError, KeyError) as error:
         raise SecateurError(f"{path}: not a readable samples file ({error}). Remove it and run again.") from None
     index = table["index"].to_numpy(copy=True)
     expected = len(np.unique(labels)) * int(samples_per_class)
-    if len(index) != expected or not np.array_equal(labels[index], table["label"].to_numpy()):
+    inside = len(index) == expected and bool(((index >= 0) & (index < len(labels))).all())
+    if not inside or not np.array_equal(labels[index], table["label"].to_numpy()):
         raise SecateurError(f"{path}: does not hold {expected} samples of seed {seed}. Remove it and run again.")
     return index
+
+
+def _checksums(table: pd.DataFrame) -> list[int]:
+    return [zlib.crc32(",".join(map(str, row)).encode()) for row in table[COLUMNS].itertuples(index=False, name=None)]
 
 
 def largest(samples_per_class: Iterable[str | int]) -> int:

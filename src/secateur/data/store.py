@@ -6,14 +6,14 @@
 
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from secateur.data import digits, imagefolder, index, pins, points, sources
+from secateur.data import checksums, digits, imagefolder, index, pins, points, sources
 from secateur.data.extraction import full_disk_told
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_json
@@ -36,6 +36,8 @@ class Dataset:
     test_labels: np.ndarray
     about: dict[str, Any]
     """All of dataset.json; prepared images have their `transform` there, with mean and deviation."""
+    checks: dict[str, checksums.Images] = field(default_factory=dict)
+    """Split → checksums of its images, where they are prepared."""
 
 
 def entries(path: str | Path) -> dict[str, dict[str, Any]]:
@@ -86,6 +88,7 @@ def make(
             made = f"{sum(sizes['train'])} training and {sum(sizes['test'])} test images, not pinned"  # nor read again
         else:
             made = pins.check(name, temporary, data_dvc)
+        checksums.seal(temporary)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     finally:
@@ -132,15 +135,27 @@ def _write(name: str, entry: dict[str, Any], found: sources.Found, folder: Path)
 
 
 def load(folder: str | Path) -> Dataset:
-    """The dataset in `folder`; a missing or broken file is a SecateurError that names it."""
+    """The dataset in `folder`; a missing, broken or damaged file is a SecateurError that names it.
+
+    Prepared images are not read here: whoever looks at one has `checks` compare it.
+    """
     folder = Path(folder)
+    checksums.check(folder)
     about = read_json(folder / "dataset.json")
     arrays = {}
-    for key in ("train_inputs", "train_labels", "test_inputs", "test_labels"):
+    prepared = [f"{split}_checksums" for split in index.SPLITS if (folder / (split + checksums.OF_IMAGES)).exists()]
+    for key in ("train_inputs", "train_labels", "test_inputs", "test_labels", *prepared):
         path = folder / f"{key}.npy"
         try:
             # Private to this process, so that PyTorch may look at it without a copy; the file is never written.
             arrays[key] = np.load(path, mmap_mode="c", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise SecateurError(f"{path}: not a readable array ({error}). Remove {folder} and run again.") from None
-    return Dataset(about["name"], about["classes"], **arrays, about=about)
+    checks = {
+        split: checksums.Images(
+            arrays[f"{split}_inputs"], arrays.pop(f"{split}_checksums"), folder / f"{split}_inputs.npy"
+        )
+        for split in index.SPLITS
+        if f"{split}_checksums" in arrays
+    }
+    return Dataset(about["name"], about["classes"], **arrays, about=about, checks=checks)

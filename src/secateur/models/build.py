@@ -3,6 +3,7 @@
 import difflib
 import importlib.util
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,17 @@ from secateur.errors import SecateurError
 
 MAIN = "main"
 """The revision that is whatever the hub holds today."""
+REFUSED = frozenset(
+    (
+        "cache_dir",
+        "checkpoint_path",
+        "pretrained_cfg",
+        "pretrained_cfg_overlay",
+        "pretrained_strict",
+        "weights_backbone",
+    )
+)
+"""Arguments of timm's and torchvision's functions that make them read a file or the network."""
 REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
 
 
@@ -51,6 +63,16 @@ def check_architecture(name: str, key: str) -> None:
         raise SecateurError(f"{key}: timm has no architecture '{name}'; {hint}.")
 
 
+def check_arguments(given: Mapping[str, Any], where: str) -> None:
+    """Raise a SecateurError where arguments of an architecture would open a file or fetch something."""
+    refused = sorted(REFUSED & set(given))
+    if refused:
+        raise SecateurError(
+            f"{where}: the argument '{refused[0]}' is not allowed: weights come from where Secateur says, and "
+            "nothing is fetched while a network is built."
+        )
+
+
 def create(backbone: dict[str, Any], classes: int, channels: int, seed: int) -> Any:
     """A freshly initialised network on the CPU, in train mode.
 
@@ -64,6 +86,7 @@ def create(backbone: dict[str, Any], classes: int, channels: int, seed: int) -> 
     import torch
 
     register_own()
+    check_arguments(backbone["arguments"], "backbones")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:

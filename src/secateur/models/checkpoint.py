@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+import zipfile
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,9 @@ class Checkpoint:
     def load(self) -> dict[str, Any] | None:
         """The state, on the CPU; None where there is none, or a damaged one, or one that belongs to something else."""
         try:
+            with zipfile.ZipFile(self.path) as packed:  # PyTorch itself does not compare the checksums that it writes
+                if packed.testzip() is not None:
+                    return None
             found = torch.load(self.path, map_location="cpu", weights_only=True)
             return found["state"] if found["fingerprint"] == self._fingerprint else None
         except Exception:  # torch.load raises many kinds for damaged files; each means: begin anew

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from secateur.data import checksums
 from secateur.data.store import Dataset
 from secateur.errors import SecateurError
 
@@ -31,16 +32,28 @@ class Images:
     floats never exists, unless someone asks for `images[:]`.
     """
 
-    def __init__(self, pixels: np.ndarray | Tensor, mean: Sequence[float], std: Sequence[float], on: torch.device):
+    def __init__(
+        self,
+        pixels: np.ndarray | Tensor,
+        mean: Sequence[float],
+        std: Sequence[float],
+        on: torch.device,
+        checks: checksums.Images | None = None,
+    ):
         """
         Args:
             pixels: N × H × W × C, uint8; may be memory-mapped.
             mean, std: of each channel, for values in 0…1.
             on: where batches go.
+            checks: of the images' checksums; a damaged image is a SecateurError when it is first asked for.
         """
         self.device = on
+        self._checks = checks
         self._pixels = torch.as_tensor(pixels)
         if on.type != "cpu" and self._pixels.nbytes <= SHARE_OF_MEMORY * _free_bytes(on):
+            if self._checks is not None:
+                self._checks.check(slice(None))
+                self._checks = None
             self._pixels = self._pixels.to(on)
         self._mean, self._std = (torch.tensor(values, device=on).view(1, -1, 1, 1) for values in (mean, std))
         self._rows: Tensor | None = None
@@ -86,6 +99,8 @@ class Images:
             chosen = chosen.to(self.home)
         if self._rows is not None:
             chosen = self._rows[chosen]
+        if self._checks is not None:
+            self._checks.check(chosen.numpy() if isinstance(chosen, Tensor) else chosen)
         found = self._pixels[chosen].to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         floats = found.to(torch.float32, memory_format=torch.contiguous_format)
         return floats.div_(255).sub_(self._mean).div_(self._std)
@@ -114,7 +129,8 @@ def images(dataset: Dataset, split: str, on: torch.device) -> Images:
             f"dataset '{dataset.name}': its images are not prepared for a network. Give the folder that "
             "`secateur data prepare` writes, data/prepared/<dataset>/<backbone>, as --data."
         )
-    return Images(getattr(dataset, f"{split}_inputs"), transform["mean"], transform["std"], on)
+    pixels = getattr(dataset, f"{split}_inputs")
+    return Images(pixels, transform["mean"], transform["std"], on, dataset.checks.get(split))
 
 
 def labels(array: np.ndarray, on: torch.device) -> Tensor:

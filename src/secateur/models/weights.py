@@ -5,38 +5,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from secateur import tensorfile
 from secateur.errors import SecateurError
-from secateur.files import replacing
 
 
 def save(path: str | Path, states: dict[int, dict[str, Tensor]]) -> None:
     """Write seed → state dict to `path`, whole or not at all."""
-    tensors = {
-        f"{seed}/{name}": tensor.detach().cpu().contiguous()
-        for seed, state in states.items()
-        for name, tensor in state.items()
-    }
-    with replacing(path) as temporary:
-        save_file(tensors, temporary)
+    tensorfile.write(
+        path, {f"{seed}/{name}": tensor for seed, state in states.items() for name, tensor in state.items()}
+    )
 
 
 def load(path: str | Path, seed: int = 0) -> dict[str, Tensor]:
     """One seed's state dict from a file written by `save`, empty where the file has none of that seed.
 
     Raises:
-        SecateurError: an unreadable file.
+        SecateurError: an unreadable or damaged file.
     """
     prefix = f"{seed}/"
-    try:
-        with safe_open(path, framework="pt") as opened:
-            names = [name for name in opened.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a dict)
-            return {name.removeprefix(prefix): opened.get_tensor(name) for name in names}
-    except (SafetensorError, OSError) as error:
-        raise SecateurError(f"{path}: not a readable weights file ({error}). Remove it and run again.") from None
+    tensors, _ = tensorfile.read(path, "weights file", lambda name: name.startswith(prefix))
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
 def load_into(network: nn.Module, path: str | Path, seed: int = 0) -> None:

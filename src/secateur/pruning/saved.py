@@ -5,6 +5,7 @@ the MD5 of `weights.safetensors`, by which a torn or exchanged pair of files is 
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from secateur.pruning.removal import Kept
 
 FORMAT = "secateur pruned network 1"
 WEIGHTS, DESCRIPTION = "weights.safetensors", "network.json"
+NAME = re.compile(r"(torchvision/)?[A-Za-z0-9_.-]+")
 Builder = Callable[[str, dict[str, Any]], nn.Module]
 
 
@@ -97,10 +99,17 @@ def build_unpruned(architecture: str, arguments: Mapping[str, Any]) -> nn.Module
 
     Raises SecateurError for an unknown name or arguments that the network does not take.
     """
+    from secateur.models.build import check_arguments
+
     settings: dict[str, Any] = {}
     for key, value in arguments.items():
         settings[key] = tuple(value) if isinstance(value, list) else value
     settings.pop("pretrained", None)
+    check_arguments(settings, f"architecture {architecture!r}")
+    if not NAME.fullmatch(architecture):  # timm fetches what stands behind "hf-hub:", and opens behind "local-dir:"
+        raise SecateurError(
+            f"architecture {architecture!r} is not allowed: a name has letters, digits, '_', '-' and '.'."
+        )
     try:
         if architecture.startswith("torchvision/"):
             import torchvision
@@ -110,9 +119,10 @@ def build_unpruned(architecture: str, arguments: Mapping[str, Any]) -> nn.Module
 
         register_own()
         return timm.create_model(architecture, pretrained=False, **settings)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:  # other people's constructors say anything about arguments that make no sense
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise SecateurError(
-            f"architecture {architecture!r} with arguments {dict(arguments)} cannot be built ({error}). "
+            f"architecture {architecture!r} with arguments {str(dict(arguments))[:200]} cannot be built ({reason}). "
             "Allowed are timm's names (timm.list_models()) and torchvision's after 'torchvision/'."
         ) from None
 

@@ -1,19 +1,16 @@
 """Unit groups on disk: traced once for a network's architecture, read by every job that prunes it.
 
 A safetensors file: tensor `"<number of the group>/<number of the slice>"` holds a slice's channels (size × channels a
-unit, int64); the header's `groups` is a JSON list that says what each group and slice is.
+unit, int64); the header holds a list that says what each group and slice is.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
+from secateur import tensorfile
 from secateur.errors import SecateurError
-from secateur.files import replacing
 from secateur.pruning.units import Producer, Slice, UnitGroup
 
 
@@ -30,27 +27,25 @@ def write(path: str | Path, groups: Sequence[UnitGroup]) -> None:
         for group in groups
     ]
     tensors = {
-        f"{number}/{place}": part.index.contiguous()
+        f"{number}/{place}": part.index
         for number, group in enumerate(groups)
         for place, part in enumerate(group.slices)
     }
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={"groups": json.dumps(about)})
+    tensorfile.write(path, tensors, about)
 
 
 def read(path: str | Path) -> list[UnitGroup]:
     """The unit groups in a file of `write`, in the same order.
 
-    Raises SecateurError for a file that is missing, cut short or not one of these.
+    Raises SecateurError for a file that is missing, cut short, damaged or not one of these.
     """
+    tensors, about = tensorfile.read(path, "file of unit groups")
     try:
-        with safe_open(path, framework="pt") as opened:
-            about = json.loads(opened.metadata()["groups"])
-            return [
-                _group(entry, [opened.get_tensor(f"{number}/{place}") for place in range(len(entry["slices"]))])
-                for number, entry in enumerate(about)
-            ]
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        return [
+            _group(entry, [tensors[f"{number}/{place}"] for place in range(len(entry["slices"]))])
+            for number, entry in enumerate(about)
+        ]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
         raise SecateurError(f"{path}: not a readable file of unit groups ({error}). Remove it and run again.") from None
 
 

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
+from secateur import tensorfile
 from secateur.errors import SecateurError
-from secateur.files import read_json, replacing, write_json
+from secateur.files import read_json, write_json
 
 NETWORK, WEIGHTS, SAMPLES, SIGNALS = "network.json", "network.safetensors", "samples.safetensors", "signals.safetensors"
 FILES = (NETWORK, WEIGHTS, SAMPLES, SIGNALS)
@@ -41,10 +41,10 @@ def write_case(folder: Path, network: Any, only: tuple[str, ...] = FILES) -> Non
             tensors[f"{layer}/own_weight"] = network.weight(layer, fold=False)
             if (scale := network.batch_norm_scale(layer)) is not None:
                 tensors[f"{layer}/batch_norm_scale"] = scale
-        _save(folder / WEIGHTS, tensors)
+        tensorfile.write(folder / WEIGHTS, tensors)
     if SAMPLES in only:
         inputs, labels = network.reference_samples()
-        _save(folder / SAMPLES, {"inputs": inputs, "labels": labels})
+        tensorfile.write(folder / SAMPLES, {"inputs": inputs, "labels": labels})
     if SIGNALS in only:
         batches = list(network.gradients())
         joined = {
@@ -52,7 +52,7 @@ def write_case(folder: Path, network: Any, only: tuple[str, ...] = FILES) -> Non
             for layer in network.layers
             for place, name in enumerate(("outputs", "gradients"))
         }
-        _save(folder / SIGNALS, joined)
+        tensorfile.write(folder / SIGNALS, joined)
 
 
 def score_by_rule(name: str, rule: Path, network: Any) -> dict[str, Tensor]:
@@ -82,12 +82,12 @@ def read_scores(path: Path, network: Path) -> dict[str, Tensor]:
         SecateurError: no such file, another header, a row that is no layer, channel and finite number, a channel that
             is scored twice or not at all; the message names file and line.
     """
-    sizes = {layer["name"]: layer["channels"] for layer in read_json(network)["layers"]}
+    sizes = _sizes(network)
     scores = {layer: torch.full((size,), math.nan, dtype=torch.float64) for layer, size in sizes.items()}
     try:
         with path.open(newline="", encoding="utf-8") as opened:
             rows = list(csv.reader(opened))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SecateurError(f"{path}: not a readable table of scores ({error}).") from None
     if not rows or [cell.strip() for cell in rows[0]] != HEADER:
         raise SecateurError(
@@ -108,6 +108,22 @@ def read_scores(path: Path, network: Path) -> dict[str, Tensor]:
                 f"{missing[0]}. One row for every channel of every layer is needed."
             )
     return scores
+
+
+def _sizes(network: Path) -> dict[str, int]:
+    """Layer → channels, from the network.json of a case."""
+    found = read_json(network)
+    layers = found.get("layers") if isinstance(found, dict) else None
+    try:
+        sizes = {layer["name"]: layer["channels"] for layer in layers or ()}
+    except (TypeError, KeyError):
+        sizes = {}
+    if not sizes or not all(isinstance(name, str) and type(size) is int and 0 < size < 1 << 24
+                            for name, size in sizes.items()):  # fmt: skip
+        raise SecateurError(
+            f"{network}: not the description of a case's network: no list of layers with their channels."
+        )
+    return sizes
 
 
 def _cells(row: list[str], where: str, sizes: dict[str, int]) -> tuple[str, int, float]:
@@ -147,8 +163,3 @@ def _description(network: Any) -> dict[str, Any]:
         "input_shape": list(network.input_shape),
         "seed": network.generator.initial_seed(),
     }
-
-
-def _save(path: Path, tensors: dict[str, Tensor]) -> None:
-    with replacing(path) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)

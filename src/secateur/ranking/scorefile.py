@@ -7,27 +7,27 @@ A safetensors file; each tensor holds one number for every unit of one group, hi
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from secateur import tensorfile
 from secateur.data.references import ALL
 from secateur.errors import SecateurError
-from secateur.files import replacing
 
 Scores = dict[tuple[int, str], dict[str, Tensor]]
 """(seed, samples_per_class) → group name → scores of its units."""
+KIND = "score file"
 
 
 def write(path: str | Path, scores: Scores) -> None:
     """Write `scores` to `path`, whole or not at all."""
-    tensors = {
-        f"{seed}/{samples_per_class}/{group}": values.contiguous()
-        for (seed, samples_per_class), by_group in scores.items()
-        for group, values in by_group.items()
-    }
-    with replacing(path) as temporary:
-        save_file(tensors, temporary)
+    tensorfile.write(
+        path,
+        {
+            f"{seed}/{samples_per_class}/{group}": values
+            for (seed, samples_per_class), by_group in scores.items()
+            for group, values in by_group.items()
+        },
+    )
 
 
 def check(path: str | Path) -> str:
@@ -38,23 +38,18 @@ def check(path: str | Path) -> str:
             rankings that do not score the same units.
     """
     sizes: dict[str, dict[str, int]] = {}
-    try:
-        with safe_open(path, framework="pt") as opened:
-            for name in sorted(opened.keys()):
-                seed, samples, group = [*name.split("/", 2), "", ""][:3]
-                if not seed.isdecimal() or not (samples.isdecimal() or samples == ALL) or not group:
-                    raise SecateurError(
-                        f"{path}: tensor '{name}' is not named <seed>/<samples_per_class>/<group>, as in 0/10/conv1."
-                    )
-                values = opened.get_tensor(name)
-                if values.dtype != torch.float64 or values.dim() != 1 or not bool(torch.isfinite(values).all()):
-                    raise SecateurError(
-                        f"{path}: tensor '{name}' is {values.dtype} of shape {tuple(values.shape)}, or holds NaN or "
-                        "infinity; needed are finite float64 numbers, one a unit."
-                    )
-                sizes.setdefault(f"{seed}/{samples}", {})[group] = len(values)
-    except (SafetensorError, OSError) as error:
-        raise SecateurError(f"{path}: not a readable score file ({error}).") from None
+    for name, values in tensorfile.read(path, KIND, foreign=True)[0].items():
+        seed, samples, group = [*name.split("/", 2), "", ""][:3]
+        if not seed.isdecimal() or not (samples.isdecimal() or samples == ALL) or not group:
+            raise SecateurError(
+                f"{path}: tensor '{name}' is not named <seed>/<samples_per_class>/<group>, as in 0/10/conv1."
+            )
+        if values.dtype != torch.float64 or values.dim() != 1 or not bool(torch.isfinite(values).all()):
+            raise SecateurError(
+                f"{path}: tensor '{name}' is {values.dtype} of shape {tuple(values.shape)}, or holds NaN or "
+                "infinity; needed are finite float64 numbers, one a unit."
+            )
+        sizes.setdefault(f"{seed}/{samples}", {})[group] = len(values)
     if not sizes:
         raise SecateurError(f"{path}: holds no ranking.")
     first = next(iter(sizes))
@@ -75,23 +70,19 @@ def read(path: str | Path, seed: int, samples_per_class: str, sizes: dict[str, i
         sizes: number of units of every group; the file must hold exactly as many scores.
 
     Raises:
-        SecateurError: file missing or truncated, ranking or group missing, wrong length, NaN or infinity.
+        SecateurError: file missing, truncated or damaged, ranking or group missing, wrong length, NaN or infinity.
     """
+    names = {group: f"{seed}/{samples_per_class}/{group}" for group in sizes}
+    tensors, _ = tensorfile.read(path, KIND, set(names.values()).__contains__)
     found: dict[str, Tensor] = {}
-    try:
-        with safe_open(path, framework="pt") as opened:
-            names = set(opened.keys())
-            for group, size in sizes.items():
-                name = f"{seed}/{samples_per_class}/{group}"
-                if name not in names:
-                    raise SecateurError(f"{path}: no tensor '{name}'. Remove the file and run again.")
-                values = opened.get_tensor(name).to(torch.float64)
-                if tuple(values.shape) != (size,) or not bool(torch.isfinite(values).all()):
-                    raise SecateurError(
-                        f"{path}: tensor '{name}' has shape {tuple(values.shape)} or holds NaN or infinity; "
-                        f"{size} finite numbers are needed."
-                    )
-                found[group] = values
-    except (SafetensorError, OSError) as error:
-        raise SecateurError(f"{path}: not a readable score file ({error}). Remove it and run again.") from None
+    for group, size in sizes.items():
+        if names[group] not in tensors:
+            raise SecateurError(f"{path}: no tensor '{names[group]}'. Remove the file and run again.")
+        values = tensors[names[group]].to(torch.float64)
+        if tuple(values.shape) != (size,) or not bool(torch.isfinite(values).all()):
+            raise SecateurError(
+                f"{path}: tensor '{names[group]}' has shape {tuple(values.shape)} or holds NaN or infinity; "
+                f"{size} finite numbers are needed."
+            )
+        found[group] = values
     return found

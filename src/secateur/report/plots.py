@@ -170,7 +170,7 @@ def effects(tests: pd.DataFrame, criteria: list[str], margin: float, style: Styl
     handles = [plt.Line2D([], [], color=style.colours[name], marker="o", markersize=6, linewidth=2.2) for name in shown]
     axes.set_title(title, pad=26)
     axes.legend(handles, [f"{name} minus …" for name in shown], loc="lower left", bbox_to_anchor=(-0.01, 0.99),
-                ncols=len(shown), fontsize=10, labelcolor=style.ink, borderpad=0, handlelength=1.5)  # fmt: skip
+                ncols=max(1, len(shown)), fontsize=10, labelcolor=style.ink, borderpad=0, handlelength=1.5)  # fmt: skip
     return figure
 
 

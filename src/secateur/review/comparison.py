@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from secateur import tablefile
 from secateur.analysis import shifts
 from secateur.files import md5
 from secateur.review import numbers, surroundings
@@ -156,7 +157,7 @@ def _tables_without_seeds(first: Path, second: Path) -> dict[str, str]:
     for name in sorted(names):
         state = _bytes(first.parent, second.parent, name, set())
         if state == DIFFERENT:
-            one, two = (pd.read_parquet(folder / f"{name}.parquet") for folder in (first, second))
+            one, two = (tablefile.read(folder / f"{name}.parquet") for folder in (first, second))
             columns = sorted(one.columns)
             same = columns == sorted(two.columns) and _sorted(one, columns).equals(_sorted(two, columns))
             state = "same values" if same else MOVED

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from secateur import tablefile
 from secateur.errors import SecateurError
 from secateur.review.surroundings import Difference
 
@@ -64,10 +65,7 @@ def read(run: Path) -> dict[str, pd.DataFrame]:
         path = run / "tables" / f"{name}.parquet"
         if not path.exists():
             continue
-        try:
-            found[name] = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise SecateurError(f"{path}: not a readable parquet table ({error}). Get or make it again.") from None
+        found[name] = tablefile.read(path, "Get or make it again.")
         needed = [*layout.keys, layout.block, *layout.repeats, *layout.values, *layout.facts]
         missing = [column for column in needed if column not in found[name].columns]
         if missing:

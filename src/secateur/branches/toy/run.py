@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from secateur import tablefile
 from secateur.branches.toy import boundaries, study
 from secateur.branches.toy.measure import Row, agreement, measure
 from secateur.branches.toy.scoring import score_draws
@@ -75,5 +76,4 @@ def run_toy(
 
 
 def _write(table: pd.DataFrame, path: str | Path) -> None:
-    with replacing(path) as temporary:
-        table.to_parquet(temporary, index=False)
+    tablefile.write(path, table)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from secateur.branches.toy import draws, mlp
 from secateur.branches.toy.settings import Criterion, Settings, read_criteria, read_settings, target_and_steps
-from secateur.data import points
+from secateur.data import checksums, points
 from secateur.errors import SecateurError
 from secateur.files import read_json
 from secateur.seeds import derive
@@ -108,6 +108,7 @@ def read(
     chosen = read_settings(settings)
     loaded = read_criteria(criteria, chosen.criteria_path)
     folder = Path(dataset_dir)
+    checksums.check(folder)
     name = str(read_json(folder / "dataset.json").get("name"))
     if name not in points.CLASSES:
         raise SecateurError(f"{folder}: dataset {name!r} is not one of the 2-D study's: {', '.join(points.CLASSES)}.")
