@@ -81,7 +81,11 @@ def test_a_criterion_is_compared_with_itself_on_every_two_draws(tmp_path):
     path = tmp_path / "redraws" / "s" / "a.safetensors"
     path.parent.mkdir(parents=True)
     draws = {0: [1, 2, 3, 4], 1: [1, 2, 4, 3], 2: [4, 3, 2, 1]}
-    tensors = {f"{draw}/{samples}/x": torch.tensor(values, dtype=torch.float64) for draw, values in draws.items() for samples in (2, 5)}
+    tensors = {
+        f"{draw}/{samples}/x": torch.tensor(values, dtype=torch.float64)
+        for draw, values in draws.items()
+        for samples in (2, 5)
+    }
     tensorfile.write(path, tensors)
     whole, layers = both(files(tmp_path / "rankings"), [path])
     assert list(whole.columns) == COLUMNS and list(layers.columns) == LAYER_COLUMNS

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
 
+from secateur import tensorfile
 from secateur.analysis.agreement import agreement
 from secateur.analysis.choices import compare_choices, variants
 from secateur.analysis.oracle import agreement_with_oracle, oracle_names
@@ -22,7 +24,6 @@ ENTRIES = [
 @pytest.fixture
 def rankings(tmp_path):
     """Score files in which "a" is the truth with little noise, "z" with much."""
-    
     generator = np.random.default_rng(0)
     paths = []
     truth = {(seed, group): generator.random(20) for seed in range(3) for group in ("one", "two")}
