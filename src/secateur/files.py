@@ -35,7 +35,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
-        error.filename = error.filename or str(path)  # which file it was, where the system or a library does not say
+        if error.errno is not None and error.filename is None:  # a library did not say which file it was
+            error.filename = str(path)
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from secateur import config as configuration
 from secateur.branches import retrain as retrain_branch
 from secateur.branches.ranking import rank_study
 from secateur.branches.study import open_study
-from secateur.data import store
+from secateur.data import checksums, store
 from secateur.models import backbones, training, transfer
 
 CHANGED = {"training": {"pretrain": {"epochs": 1}, "transfer": {"epochs": 3, "learning_rate": 0.01}, "validation": 0.2}}
@@ -52,6 +52,9 @@ def with_another_test_split(source, folder):
         array = np.load(source / f"test_{name}.npy")
         drawn = generator.integers(0, 256 if name == "inputs" else array.max() + 1, array.shape)
         np.save(folder / f"test_{name}.npy", drawn.astype(array.dtype))
+    images = np.load(folder / "test_inputs.npy")
+    np.save(folder / f"test{checksums.OF_IMAGES}", np.array([checksums.of_image(image) for image in images], np.uint32))
+    checksums.seal(folder)
     return folder
 
 
