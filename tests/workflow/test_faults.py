@@ -33,7 +33,3 @@ def test_the_disk_is_full(empty_house, undisturbed):
     if not faults.can_mount(empty_house.folder / "try"):
         pytest.skip("this user may not mount a small file system")
     faults.full_disk(empty_house, undisturbed, "results", 1500)
-
-
-def test_the_clock_is_set_back(house, undisturbed):
-    faults.clock_set_back(house, undisturbed)
