@@ -12,7 +12,7 @@ from secateur.branches.fewshot import fewshot
 from secateur.branches.gallery import gallery, in_turn, reduced, scaled
 from secateur.branches.ranking import rank_study
 from secateur.branches.study import open_study
-from secateur.models import transfer
+from secateur.models import backbones, transfer
 from secateur.ranking.network import Network
 
 
@@ -26,10 +26,13 @@ def made(tmp_path_factory):
     torch.set_num_threads(1)
     for name in ("digits_source", "digits_target"):
         prepared(name, folder)
-    transfer.pretrain(config, "vgg_small", folder / "digits_source", folder / "vgg_small.safetensors")
+    backbones.make(
+        config, "vgg_small", folder / "digits_source", folder / "state", folder / "vgg_small.safetensors",
+        folder / "vgg_small.json",
+    )  # fmt: skip
     transfer.transfer(
         config, "digits_vgg", range(1), folder / "digits_target", folder / "vgg_small.safetensors",
-        folder / "models.safetensors", folder / "samples.csv",
+        folder / "state", folder / "models.safetensors", folder / "samples.csv", folder / "history.csv",
     )  # fmt: skip
     study = open_study(config, "digits_vgg", folder / "digits_target", folder / "models.safetensors")
     rankings = {}

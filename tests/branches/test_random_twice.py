@@ -14,7 +14,7 @@ from secateur.analysis.verdicts import verdicts
 from secateur.branches.fewshot import fewshot
 from secateur.branches.ranking import rank_study
 from secateur.branches.study import open_study
-from secateur.models import transfer
+from secateur.models import backbones, transfer
 
 SEEDS = 8
 TWINS = ("random", "random_again")
@@ -37,8 +37,9 @@ def curves(tmp_path_factory) -> pd.DataFrame:
     for name in ("digits_source", "digits_target"):
         prepared(name, folder)
     data, models, samples = folder / "digits_target", folder / "models.safetensors", folder / "samples.csv"
-    transfer.pretrain(config, "vgg_small", folder / "digits_source", folder / "backbone.safetensors")
-    transfer.transfer(config, "digits_vgg", range(SEEDS), data, folder / "backbone.safetensors", models, samples)
+    state, weights = folder / "state", folder / "backbone.safetensors"
+    backbones.make(config, "vgg_small", folder / "digits_source", state, weights, folder / "backbone.json")
+    transfer.transfer(config, "digits_vgg", range(SEEDS), data, weights, state, models, samples, folder / "history.csv")
     study = open_study(config, "digits_vgg", data, models)
     tables = []
     for name in TWINS:
