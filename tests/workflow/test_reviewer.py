@@ -91,7 +91,7 @@ def test_a_fresh_clone_pulls_the_run_and_finds_its_own_reproduced(published, clo
 def test_what_was_pulled_is_not_taken_for_results_of_ones_own(clone):
     before = clone.planned()
     done(clone, "dvc", "pull", "published/tiny.dvc")
-    assert clone.planned() == before and before["pretrain"] == before["report"] == 1
+    assert clone.planned() == before and before["backbone"] == before["report"] == 1
 
 
 def test_a_static_web_server_will_do_as_remote(clone, server):
