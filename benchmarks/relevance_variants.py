@@ -52,7 +52,7 @@ def table(results: Path, config: Path) -> str:
     samples, rates = run["fewshot"]["samples_per_class"], run["fewshot"]["rates"]
     seeds = int(found["n"].min())
     about = (
-        f"Mean accuracy in per cent over the rates {min(rates)} to {max(rates)} ± standard deviation over {seeds} seeds; "
+        f"Mean accuracy in per cent over rates {min(rates)} to {max(rates)} ± standard deviation over {seeds} seeds; "
         f"{samples[0]} reference samples per class, nothing normalised per layer, all units (scope `all`)."
     )
     return "\n".join([*lines, "", about])
