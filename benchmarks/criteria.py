@@ -6,7 +6,8 @@ The unit is the gradient criterion: forward and back to the layers' outputs, no 
 forms: as this package computes it (batch-norm folded, `Network.gradients`), and as plain autograd with hooks on a
 network as it is. Times are the processor time of one thread (unmoved by what else runs), or with --device cuda wall
 time between synchronised points; each is the median over the repeats, after one that does not count. Memory is the peak
-of tensors allocated above what was allocated before the pass.
+of tensors allocated above what was allocated before the pass. The rows "convolutions of …" are the lower bound: nothing
+but the convolutions and matrix products that the pass consists of, on the same numbers.
 """
 
 import argparse
@@ -90,6 +91,32 @@ def groups_of(model: nn.Module, inputs: Tensor) -> list[object]:
     return found
 
 
+def convolutions(model: nn.Module, inputs: Tensor) -> Callable[[int, int], None]:
+    """A function that does each layer's forward product `forward` times and its product towards the input `back` times.
+
+    The first layer, which hands nothing down, is passed once. `model` has no batch-norm (folded).
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    seen: list[tuple[nn.Module, Tensor, Tensor]] = []
+    hooks = [x.register_forward_hook(lambda layer, given, output: seen.append((layer, *given, output))) for x in layers]
+    model(inputs)
+    for hook in hooks:
+        hook.remove()
+
+    def work(forward: int, back: int) -> None:
+        for position, (layer, given, output) in enumerate(seen):
+            for _ in range(forward if position else 1):
+                layer(given)
+            for _ in range(back if position else 0):
+                if isinstance(layer, nn.Linear):
+                    output @ layer.weight
+                else:
+                    shape, how = given.shape, (layer.stride, layer.padding, layer.dilation, layer.groups)
+                    torch.nn.grad.conv2d_input(shape, layer.weight, output, *how)
+
+    return work
+
+
 def passes(name: str, samples: int, size: int, device: str, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
     """What is timed for one network: label -> a pass over one batch of random images."""
     torch.manual_seed(0)
@@ -109,6 +136,8 @@ def passes(name: str, samples: int, size: int, device: str, dtype: torch.dtype) 
     layers = [layer for layer, module in model.named_modules() if isinstance(module, nn.Conv2d)]
     network = Network(model, layers, inputs, labels, batch_size=samples)
     groups = groups_of(model, inputs)
+    bare = convolutions(folded, inputs)
+    signed = 2 if activation else 1  # z⁺ of signed inputs needs the products with both signs
     captums = {}
     if architecture.startswith("vgg"):  # captum knows neither additions that are no module nor batch-norm
         apart = copy.deepcopy(folded)  # captum leaves its rules in the network
@@ -120,6 +149,9 @@ def passes(name: str, samples: int, size: int, device: str, dtype: torch.dtype) 
         "z⁺": lambda: list(network.relevance("zplus")),
         "ε": lambda: list(network.relevance("epsilon")),
         "α2β1": lambda: list(network.relevance("alpha2beta1")),
+        "convolutions of gradient and ε": lambda: bare(1, 1),
+        "convolutions of z⁺": lambda: bare(1 + signed, signed),
+        "convolutions of α2β1": lambda: bare(1 + signed, 2 * signed),
         "zennit EpsilonPlus": lambda: by_zennit(folded, EpsilonPlus, inputs, labels, layers),
         "zennit EpsilonAlpha2Beta1": lambda: by_zennit(folded, EpsilonAlpha2Beta1, inputs, labels, layers),
         "torch-pruning Taylor": lambda: by_torch_pruning(model, inputs, labels, groups),
