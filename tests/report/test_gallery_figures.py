@@ -18,6 +18,7 @@ def test_mistakes_are_counted_and_the_best_criterion_comes_first(run):
     assert names == list(synthetic.CRITERIA)  # criterion number i gets 10 i wrong
     counts = [word for word in words if word.endswith(" wrong")]
     assert counts == [f"{10 * number} wrong" for number in range(len(names))] and "2.5 %" in words
+    assert words.count("none") == 1, "the criterion that gets none wrong has no pictures"
     assert svg.count("<image") == 4 * (len(names) - 1) and "bedr… → stre…" in words
 
 

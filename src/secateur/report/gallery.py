@@ -93,6 +93,9 @@ def mistakes(arrays: dict[str, np.ndarray], names: list[str]) -> Any:
         found = [arrays[f"wrong/{name}/{part}"] for part in ("images", "labels", "predictions")]
         for place in axes:
             _show(place, None)
+        if not len(found[0]):
+            words = "the unpruned network gets them wrong, too" if count else "none"
+            axes[0].text(0, 0.5, words, transform=axes[0].transAxes, va="center", fontsize=8.5)
         for place, picture, label, answer in zip(axes, *found, strict=False):
             _show(place, picture)
             words = f"{short(str(label), 5)} → {short(str(answer), 5)}"
