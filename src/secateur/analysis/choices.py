@@ -11,6 +11,7 @@ COLUMNS = ["study", "branch", "samples_per_class", "criterion", "variant", "choi
            "high", "rank_biserial", "wilcoxon_p", "wilcoxon_holm", "p_equal", "note"]  # fmt: skip
 MEASURE = "mean_accuracy_over_rate"
 ROPE = 0.01
+RANKED_ONCE = "ranking: once"
 
 
 def variants(criteria: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
@@ -34,8 +35,9 @@ def compare_choices(measures: pd.DataFrame, criteria: list[dict[str, Any]], alph
         criteria: the config's resolved entries.
 
     Returns:
-        One row a variant, study, branch and sample count: what `paired.compare` gives for variant − criterion, and
-        `wilcoxon_holm`, corrected over the variants of the same setting (NaN and a `note` where too few seeds).
+        One row a variant, study, branch (where the choice can matter) and sample count: what `paired.compare` gives
+        for variant − criterion, and `wilcoxon_holm`, corrected over the variants of the same setting (NaN and a `note`
+        where too few seeds).
     """
     rows: list[dict[str, Any]] = []
     chosen = measures[measures["measure"] == MEASURE]
@@ -43,6 +45,8 @@ def compare_choices(measures: pd.DataFrame, criteria: list[dict[str, Any]], alph
         table = group.pivot_table(index="seed", columns="criterion", values="value")
         setting: list[dict[str, Any]] = []
         for variant, (criterion, choice) in variants(criteria).items():
+            if key[1] == "fewshot" and choice == RANKED_ONCE:
+                continue  # nothing is ranked again there: no choice, and no test to correct for
             if {variant, criterion} <= set(table.columns):
                 differences = (table[variant] - table[criterion]).dropna().to_numpy(dtype=float)
                 found = compare(
@@ -65,7 +69,7 @@ def _choices(entry: dict[str, Any]) -> list[str]:
     found = [f"{key}: {entry[key]}" for key in ("normalisation", "combine") if key in entry]
     found += [f"{key}: {_words(value)}" for key, value in entry.get("options", {}).items()]
     if entry.get("ranking") == "once":
-        found.append("ranking: once")
+        found.append(RANKED_ONCE)
     if "tune" in entry:
         found.append("options: tuned on extra images")
     return found
