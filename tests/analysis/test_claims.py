@@ -61,3 +61,10 @@ def test_a_missing_or_broken_file_is_an_error(tmp_path):
     (tmp_path / "broken.yaml").write_text("claims: [")
     with pytest.raises(SecateurError, match="not a readable YAML file"):
         claims.read(tmp_path / "broken.yaml")
+
+
+def test_a_run_is_held_against_the_claims_for_the_criteria_that_it_has():
+    every = claims.read(PUBLISHED)
+    assert claims.of_run(every, [{"name": "weight"}, {"name": "lrp_epsilon"}]).criteria == ("lrp_epsilon",)
+    assert claims.of_run(every, [{"name": "weight"}]).criteria == every.criteria, "each is undecided then"
+    assert claims.of_run(every, [{"name": "lrp"}]).claims == every.claims

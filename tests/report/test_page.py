@@ -10,12 +10,13 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 
 import synthetic
 from chain import HOSTILE, PROVENANCE, build
 from secateur.errors import SecateurError
-from secateur.report import inline, page
+from secateur.report import inline, page, page_tables
 
 
 class Reader(HTMLParser):
@@ -99,7 +100,7 @@ def test_every_table_is_a_csv_download_with_the_same_rows(html):
     for name, uri in links.items():
         rows = list(csv.reader(io.StringIO(base64.b64decode(uri.partition(",")[2]).decode())))
         shown = re.search(rf'id="{name[10:-4]}".*?<tbody>(.*?)</tbody>', html, flags=re.DOTALL)[1]
-        assert len(rows) - 1 == shown.count("<tr>") > 0
+        assert min(len(rows) - 1, page_tables.MOST_ROWS) == shown.count("<tr>") > 0
         assert all(len(row) == len(rows[0]) for row in rows)
 
 
@@ -192,3 +193,11 @@ def test_analysis_and_report_import_neither_torch_nor_seaborn_before_they_draw()
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_table_of_thousands_is_a_file_with_its_first_rows_on_the_page(monkeypatch):
+    frame = pd.DataFrame({"criterion": [f"name{number}" for number in range(9)]})
+    monkeypatch.setattr(page_tables, "MOST_ROWS", 4)
+    table = page_tables.build("id", "Title", "", frame, {"criterion": ("criterion", str)}, "file.csv")
+    assert len(table.rows) == 4 and table.count == 9
+    assert base64.b64decode(table.uri.partition(",")[2]).decode().count("\n") == 10

@@ -1,6 +1,7 @@
 """The claims of a paper as config/claims.yaml states them: read and checked."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,16 @@ def read(path: str | Path) -> Claims:
     if len(set(names)) < len(names):
         raise SecateurError(f"{path}: claim ids {names} are not all different. Rename one.")
     return Claims(claims, tuple(map(str, criteria)), float(alpha), found.get("source") or {})
+
+
+def of_run(claims: Claims, entries: Iterable[Mapping[str, Any]]) -> Claims:
+    """The claims for those of their criteria that a run has, or for all where it has none of them.
+
+    Args:
+        entries: the config's resolved criteria (not what the run has finished: what failed is undecided, not absent).
+    """
+    names = {entry["name"] for entry in entries}
+    return replace(claims, criteria=tuple(name for name in claims.criteria if name in names) or claims.criteria)
 
 
 def _claim(path: str | Path, number: int, entry: Any) -> Claim:

@@ -59,7 +59,8 @@ def run(
     Raises:
         SecateurError: an unreadable or inconsistent table, or a claims file that is not right.
     """
-    claims = claim_files.read(claims_path)
+    entries = config.get("criteria", [])
+    claims = claim_files.of_run(claim_files.read(claims_path), entries)
     cost = tables.optional(tables_dir, "cost", numbered=True)
     seed = int(config.get("run_seed", 0))
     measures = numbered(measure_all(tables.read(tables_dir, "curves", numbered=True)))
@@ -72,7 +73,6 @@ def run(
         "verdicts": verdicts(measures, cost, claims),
         "power": plan(measures, claims, PLANNED),
     }
-    entries = config.get("criteria", [])
     if variants(entries):
         found["choices"] = compare_choices(measures, entries, claims.alpha, seed)
     if rankings:

@@ -91,6 +91,7 @@ def facts(curves: pd.DataFrame) -> dict[str, Any]:
     studies["accuracy"] = studies["study"].map(at_start)
     return {
         "studies": tables.records(studies),
+        "networks": sorted({f"{study['dataset']} × {study['backbone']}" for study in tables.records(studies)}),
         "criteria": sorted(set(curves["criterion"])),
         "seeds": sorted(set(curves["seed"])),
         "branches": [(name, BRANCHES.get(name, name)) for name in sorted(set(curves["branch"]))],

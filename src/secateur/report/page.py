@@ -63,7 +63,7 @@ def run(
     Raises:
         SecateurError: a file of an earlier stage or of the assets cannot be read.
     """
-    claims = claim_files.read(claims_path)
+    claims = claim_files.of_run(claim_files.read(claims_path), config.get("criteria", []))
     curves = tables.read(tables_dir, "curves")
     cost = tables.optional(tables_dir, "cost")
     names = ("intervals", "tests", "variance", "verdicts", "power")

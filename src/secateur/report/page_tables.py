@@ -11,6 +11,8 @@ from secateur.report.drawing import BRANCHES
 from secateur.report.inline import data_uri
 
 MAIN = "mean_accuracy_over_rate"
+MOST_ROWS = 600
+"""A table of more would make the page heavy, and nobody reads it there."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the page; `uri` is its CSV as a download, `file` the file of the run that holds its numbers."""
+    """A table of the page: its first rows, of `count`.
+
+    `uri` is the CSV of all of them as a download, `file` the file of the run that holds the numbers.
+    """
 
     id: str
     title: str
@@ -35,6 +40,7 @@ class Table:
     numeric: list[bool]
     uri: str
     file: str
+    count: int
 
 
 def percent(value: float) -> str:
@@ -75,10 +81,10 @@ def build(id: str, title: str, note: str, frame: pd.DataFrame, columns: dict[str
         [Cell(write(row[name]), "" if row[name] != row[name] else str(row[name]), number,  # NaN sorts as empty
               row[name] if name in ("criterion", "other") else "")
          for (name, (_, write)), number in zip(columns.items(), numeric, strict=True)]
-        for row in tables.records(shown)
+        for row in tables.records(shown.head(MOST_ROWS))
     ]  # fmt: skip
     uri = data_uri(shown.to_csv(index=False, lineterminator="\n"), "text/csv")
-    return Table(id, title, note, [heading for heading, _ in columns.values()], rows, numeric, uri, file)
+    return Table(id, title, note, [heading for heading, _ in columns.values()], rows, numeric, uri, file, len(shown))
 
 
 def glance(intervals: pd.DataFrame) -> Table:
@@ -126,8 +132,8 @@ def by_rate(intervals: pd.DataFrame) -> Table:
 
 
 def pairwise(tests: pd.DataFrame) -> Table:
-    """Every pair of criteria by the main measure, with both tests."""
-    frame = tests[tests["measure"] == MAIN].copy()
+    """Every pair of criteria by the main measure, with both tests; over all studies first."""
+    frame = tests[tests["measure"] == MAIN].sort_values("scope", key=lambda scope: scope == "study", kind="stable")
     frame["study"] = frame["study"].where(frame["scope"] == "study", "all studies")
     return build(
         "pairs-table", "Every pair, tested",
