@@ -47,13 +47,13 @@ def table(results: Path, config: Path) -> str:
         cells = [cell(study, names[rule, aggregation, split]) for study in studies for split in SPLITS]
         lines.append("| " + " | ".join([rule, aggregation, *cells]) + " |")
     for criterion in (item for item in run["criteria"] if isinstance(item, str)):
-        cells = [cell(study, criterion) for study in studies for _ in SPLITS]
+        cells = [text for study in studies for text in (cell(study, criterion), *[""] * (len(SPLITS) - 1))]
         lines.append("| " + " | ".join([criterion, "", *cells]) + " |")
     samples, rates = run["fewshot"]["samples_per_class"], run["fewshot"]["rates"]
     seeds = int(found["n"].min())
     about = (
         f"Mean accuracy in per cent over rates {min(rates)} to {max(rates)} ± standard deviation over {seeds} seeds; "
-        f"{samples[0]} reference samples per class, nothing normalised per layer, all units (scope `all`)."
+        f"{samples[0]} reference samples per class, all units (scope `all`). LRP's scores are not normalised per layer."
     )
     return "\n".join([*lines, "", about])
 
