@@ -21,6 +21,7 @@ RUN = resolved["run"]
 RESULTS = f"results/{RUN}"
 CONFIG = f"{RESULTS}/config.json"
 WORKFLOW = f"{RESULTS}/{running.FILE}"
+check_clock(RESULTS)
 CRITERIA = [item["name"] for item in resolved["criteria"]]
 
 

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pickle
+import re
 import sys
 import tarfile
 import zipfile
@@ -27,7 +28,7 @@ from tests.data.hosts import pack
 
 import secateur.models.small  # noqa: F401 (registers our own architectures with timm)
 from secateur import cli, tensorfile
-from secateur.config import REPOSITORY
+from secateur.config import REPOSITORY, resolve
 from secateur.data import extraction, index, references
 from secateur.errors import SecateurError
 from secateur.pruning import saved
@@ -153,6 +154,23 @@ BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}
 def test_a_config_that_wants_more_than_to_be_read(inside, text):
     (inside / "c.yaml").write_text(text, encoding="utf-8")
     assert run("collect", "--config", "c.yaml", "--output", "out").startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    "name", ["{{ 7*7 }}", "{% raw %}", "{evil}", "<b>x</b>", "$(touch evil)", "x\n", "x\n.. raw:: html"]
+)
+def test_names_in_a_config_are_plain_so_that_captions_commands_and_paths_may_cite_them(name):
+    for key in ("run", "criteria", "studies", "backbones"):
+        config = yaml.safe_load(TINY)
+        value = config[key]
+        config[key] = (
+            name if key == "run" else [{"name": name, "criterion": "lrp"}] if key == "criteria" else value | {name: {}}
+        )
+        with pytest.raises(SecateurError, match="is not a name"):
+            resolve(config)
+    captions = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "report/captions").glob("*.rst"))
+    cited = re.findall(r"\{[{%](.*?)[}%]\}", captions)
+    assert [what.strip() for what in cited] == ['snakemake.params.resolved["run"]'], "Snakemake renders it as rst"
 
 
 @many

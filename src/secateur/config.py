@@ -177,7 +177,8 @@ def _sentence(error: Any) -> str:
         case "const":
             return f"{key}: {found!r} is not allowed; allowed are a whole number of at least 1, or '{rule['const']}'."
         case "pattern":
-            return f"{key}: {found!r} is not a name; allowed are letters, digits, '_' and '-' ({rule['pattern']})."
+            shown = rule["pattern"].removesuffix(r"(?!\n)")
+            return f"{key}: {found!r} is not a name; allowed are letters, digits, '_' and '-' ({shown})."
     return f"{key}: {error.message}."
 
 

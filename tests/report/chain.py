@@ -6,8 +6,8 @@ import synthetic
 from secateur.analysis import statistics
 from secateur.report import figures, page
 
-HOSTILE = "<script>alert(1)</script>&\"'$x$"
-"""A name that must come out as text wherever it is shown."""
+HOSTILE = "<script>alert(1)</script>&\"'$x$ {{ 7*7 }} {% raw %} {# no #}"
+"""A name, with HTML, TeX and Jinja in it, that must come out as text wherever it is shown."""
 
 PROVENANCE = {
     "commit": "abc1234", "criteria": {"lrp": "Relevance of a filter"}, "wall_seconds": 200.0,

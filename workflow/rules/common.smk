@@ -11,7 +11,7 @@ from pathlib import Path
 from shlex import quote
 
 from secateur import config as configuration
-from secateur import layout, running, server, workload
+from secateur import clock, layout, running, server, workload
 from secateur.files import md5, write_json
 from secateur.ranking import registry
 
@@ -55,14 +55,25 @@ def write_config(path):
         write_json(path, resolved)
 
 
+def check_clock(results):
+    """Refuse to start where files' times cannot tell what is out of date; what a start began goes on."""
+    if workflow.is_main_process:
+        try:
+            clock.check(results)
+        except SecateurError as error:
+            raise WorkflowError(str(error)) from None
+
+
 def open_server():
     """Start the warm process that local jobs are forked from; jobs on a cluster start by themselves."""
     if workflow.local_exec:
         SERVERS.append(server.start())
+        clock.watch()
 
 
 def close_server():
     """End the warm process."""
+    clock.unwatch()
     while SERVERS:
         server.stop(SERVERS.pop())
 
@@ -189,12 +200,14 @@ def settings(*keys):
 
 
 def backbone_settings(name):
-    """`settings` of the job that makes a backbone's weights; a recipe counts only where it is trained."""
+    """`settings` of the job that makes a backbone's weights: with the content of a file, or the recipe of a training."""
     backbone = resolved["backbones"][name]
-    if "pretrain" not in backbone["weights"]:
-        return settings() | {"backbone": backbone}
-    recipe = {"recipe": resolved["training"]["pretrain"]}
-    return settings() | {"backbone": backbone} | recipe
+    weights, found = backbone["weights"], settings() | {"backbone": backbone}
+    if "pretrain" in weights:
+        return found | {"recipe": resolved["training"]["pretrain"]}
+    if "file" in weights and Path(weights["file"]).is_file():
+        return found | {"content": contents([weights["file"]])}
+    return found
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from secateur import usage
+from secateur import clock, usage
 from secateur.errors import SecateurError
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ def options(
     if usage_file is not None:
         started = time.time()
         context.call_on_close(lambda: usage.write(usage_file, started))
+    context.call_on_close(clock.check_watched)
 
 
 def said(text: str) -> None:
@@ -57,10 +58,9 @@ def opened(config: Path) -> dict[str, Any]:
 
     from secateur.config import read
 
+    resolved = read(config)
     # What PyTorch asks for to be deterministic on CUDA; it counts only if it is there before the first use of the card.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    resolved = read(config)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS's products are not deterministic
     torch.set_num_threads(resolved["threads"])
     torch.use_deterministic_algorithms(True, warn_only=True)
     return resolved

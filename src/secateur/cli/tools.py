@@ -1,4 +1,4 @@
-"""Subcommands beside the pipeline: what criteria there are, what a number rests on, and pruning a network."""
+"""Subcommands beside the pipeline: criteria and scores, what a number rests on, the clock, and pruning a network."""
 
 from pathlib import Path
 from typing import Annotated
@@ -73,6 +73,19 @@ def trace(
 
     for file, rows in sources.behind(table, line).items():
         print(f"{file}\n{rows.to_csv(lineterminator=chr(10))}")
+
+
+@app.command()
+def clock(
+    results: Annotated[Path, typer.Argument(help="Folder of one run or of all.")] = Path("results"),
+) -> None:
+    """Set back the times of results and data that are from the future, keeping their order: the clock was wrong then.
+
+    Not while a run is going on. What is out of date stays so.
+    """
+    from secateur.clock import set_back
+
+    said(set_back(results))
 
 
 @app.command()
