@@ -1,8 +1,8 @@
 """Faults done to a real run, and what was lost: python benchmarks/faults.py [--kills 30] [--seed 1] [--write]
 
 Runs the tiny DAG of the tests in a clean copy of this repository, undisturbed, and then under every fault of
-tests/workflow/faults_*.py. Prints a row a fault; --write puts them into the table of docs/robustness.md, in place of the
-rows of the same faults. Faults of disks and folders mount file systems, which needs root on Linux; without it their
+tests/workflow/faults_*.py. Prints a row a fault; --write puts each into the table of docs/robustness.md, in place of
+the row of the same fault. Faults of disks and folders mount file systems, which needs root on Linux; without it their
 rows say that they were not tried.
 """
 
