@@ -7,7 +7,7 @@ NAME ?= demo
 DEVICE ?= cpu
 export UV_COMPILE_BYTECODE = 1
 
-.PHONY: help demo publish test test-all lint bench cluster slurm-test lock clean faults
+.PHONY: help demo publish test test-all lint bench cluster slurm-test storage-test lock clean faults
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -60,11 +60,15 @@ bench: $(ENVIRONMENT) ## all benchmarks of speed into docs/benchmarks.md: [DEVIC
 	fi
 	@touch $@
 
-cluster: .venv/cluster ## Snakemake's Slurm plugin, beside the environment: docs/cluster.md
+cluster: .venv/cluster ## Snakemake's plugins for Slurm and for storage, beside the environment: docs/cluster.md
 
 slurm-test: .venv/cluster ## the DAG through a real Slurm of one node, from Debian's packages (needs root)
 	command -v slurmctld munged > /dev/null || (apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends slurm-wlm munge)
 	$(RUN) pytest -q -rs tests/workflow/test_slurm.py
+
+storage-test: .venv/cluster ## the DAG with data and results in a storage plugin's place (needs root, for Debian's rsync)
+	command -v rsync > /dev/null || (apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends rsync)
+	$(RUN) pytest -q -rs tests/workflow/test_storage.py
 
 faults: $(ENVIRONMENT) ## kill, fill and damage a run; the table of docs/robustness.md (a quarter of an hour, root for disks)
 	$(RUN) python benchmarks/faults.py --write
@@ -73,6 +77,7 @@ lock: ## resolve envs/requirements.txt anew from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/requirements.txt
 	printf '%s\n' snakemake-executor-plugin-slurm snakemake-executor-plugin-slurm-jobstep throttler \
+		snakemake-storage-plugin-fs sysrsync reretry \
 		| uv pip compile - --no-deps --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/cluster.txt
 

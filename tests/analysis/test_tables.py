@@ -24,7 +24,7 @@ def test_a_missing_table_is_an_error_or_empty_where_it_is_optional(tmp_path):
 
 def test_a_broken_file_is_an_error(tmp_path):
     (tmp_path / "cost.parquet").write_bytes(b"PAR1 and nothing else")
-    with pytest.raises(SecateurError, match="Run the stage 'collect' again"):
+    with pytest.raises(SecateurError, match="Remove the folder .* and run again"):
         tables.optional(tmp_path, "cost")
 
 

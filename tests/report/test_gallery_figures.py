@@ -5,10 +5,13 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import synthetic
 from secateur.errors import SecateurError
 from secateur.report import gallery, style
+from secateur.report.drawing import read_arrays
 
 
 def test_mistakes_are_counted_and_the_best_criterion_comes_first(run):
@@ -43,6 +46,22 @@ def test_relevance_is_orange_for_and_blue_against_over_the_faded_image():
 @pytest.mark.parametrize(("name", "most", "expected"), [("street", 12, "street"), ("a long name", 6, "a lon…")])
 def test_names_are_cut_to_their_place(name, most, expected):
     assert gallery.short(name, most) == expected
+
+
+@given(place=st.integers(0), cut=st.booleans())
+def test_a_damaged_archive_is_an_error_or_read_as_it_was_written(tmp_path_factory, place, cut):
+    path = tmp_path_factory.mktemp("damaged") / "study.npz"
+    np.savez_compressed(path, image=np.arange(200))
+    content = bytearray(path.read_bytes())
+    place %= len(content)
+    content[place] ^= 16
+    path.write_bytes(content[:place] if cut else content)
+    try:
+        found = read_arrays(path, "pictures")
+    except SecateurError as error:
+        assert str(error).endswith("Remove it and run again.")
+    else:  # a byte that nothing rests on, or one of a name
+        assert not cut and len(found) == 1 and (next(iter(found.values())) == np.arange(200)).all()
 
 
 def test_an_archive_of_something_else_is_an_error(tmp_path):

@@ -2,12 +2,13 @@
 
 import os
 import random
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faults import COMMAND, CRITERION, RESULTS, Result, complete, error_line, remove
+from faults import COMMAND, CRITERION, RESULTS, Result, complete, error_line, remove, tables
 from house import House
 
 
@@ -109,11 +110,14 @@ def damage(house: House, undisturbed: dict[str, str], pattern: str, how: str, se
     said = done.stdout + done.stderr
     name = path.relative_to(house.folder)
     if done.returncode == 0:
-        told = "seen and made again by the same run"
-        assert path.read_bytes() != content, f"{name} {how}: nobody noticed"
+        assert tables(house) == undisturbed, f"{name} {how}: nobody noticed"
+        same = path.read_bytes() == content
+        told = "no effect: that byte carries no data" if same else "seen and made again by the same run"
     else:
         assert "Traceback" not in said, said
         told = error_line(said, path.name, path.parent.name)
-        remove(path if path.is_relative_to(house.folder / "results") else path.parent)
+        advised = re.search(r"Remove (?:the folder )?(it|\S+) and run again", told)
+        assert advised, f"no advice: {told}"
+        remove(path if advised[1] == "it" else house.folder / advised[1])
     complete(house, undisturbed)
     return Result(f"`{name.as_posix()}` {how}", 1, told)

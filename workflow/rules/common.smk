@@ -112,9 +112,11 @@ def entry_of(name):
 
 
 def criterion_code(name):
-    """The file of the criterion behind an entry of the config."""
-    return relpath(
-        registry.path_of(entry_of(name)["criterion"], resolved["criteria_path"])
+    """The file of the criterion behind an entry of the config. Sources are `local`, in no bucket (docs/cluster.md)."""
+    return local(
+        relpath(
+            registry.path_of(entry_of(name)["criterion"], resolved["criteria_path"])
+        )
     )
 
 
@@ -278,7 +280,7 @@ def files_of(wildcards):
     """What a dataset is made from: what was fetched, the user's own images, or nothing where it is embedded."""
     entry = DATASETS[wildcards.dataset]
     if "path" in entry:
-        return [str(Path(entry["path"]).expanduser())]
+        return [local(str(Path(entry["path"]).expanduser()))]
     return [f"data/archives/{wildcards.dataset}"] if "files" in entry else []
 
 
@@ -307,7 +309,7 @@ def source_of(wildcards):
     weights = backbone["weights"]
     if "pretrain" in weights:
         return [str(layout.prepared(weights["pretrain"], backbone))]
-    return [weights["file"]] if "file" in weights else []
+    return [local(weights["file"])] if "file" in weights else []
 
 
 def backbone_of(wildcards):
@@ -352,19 +354,35 @@ def boundaries():
     ]
 
 
-def toy_folder(wildcards):
+def results_of(wildcards, input):
+    """The run's folder as a job sees it: a storage plugin puts a job's inputs elsewhere, side by side as they were."""
+    paths = [str(path) for path in input if f"{RESULTS}/" in str(path)]
+    return paths[0][: paths[0].rindex(f"{RESULTS}/")] + RESULTS if paths else RESULTS
+
+
+def toy_folder(wildcards, input):
     """Where the 2-D study's files lie."""
-    return f"{RESULTS}/toy"
+    return f"{results_of(wildcards, input)}/toy"
 
 
-def gallery_folder(wildcards):
+def gallery_folder(wildcards, input):
     """Where the pictures lie."""
-    return f"{RESULTS}/gallery"
+    return f"{results_of(wildcards, input)}/gallery"
+
+
+def case_folder(wildcards, output):
+    """Where a case is written."""
+    return os.path.dirname(output[0])
+
+
+def cases_folder(wildcards, input):
+    """Where the cases of a study lie."""
+    return os.path.dirname(os.path.dirname(input.scores[0]))
 
 
 def published():
     """Published figures of the 2-D study, to compare with."""
     return [
-        f"report/published/{name}"
+        local(f"report/published/{name}")
         for name in ("toy_published.csv", "toy_differences.yaml")
     ]

@@ -18,7 +18,7 @@ rule fetch:
 rule dataset:
     input:
         source=files_of,
-        pins="data.dvc",
+        pins=local("data.dvc"),
     output:
         directory("data/{dataset}"),
     log:

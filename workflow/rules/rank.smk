@@ -130,7 +130,7 @@ for criterion in [name for name in CRITERIA if entry_of(name)["criterion"] in RU
             config=CONFIG,
             code=code("ranking", "pruning", "branches/ranking.py", "branches/study.py"),
             criterion=criterion,
-            cases=lambda wildcards: f"{RESULTS}/cases/{wildcards.study}",
+            cases=cases_folder,
             settings=lambda wildcards, criterion=criterion: criterion_settings(
                 wildcards.study, criterion
             )
@@ -167,7 +167,7 @@ rule case:
         code=code("ranking", "pruning", "branches/ranking.py", "branches/study.py"),
         settings=lambda wildcards: study_settings(wildcards.study, "scope"),
         usage=f"{RESULTS}/usage/case/{{study}}-{{seed}}-{{samples}}.json",
-        folder=f"{RESULTS}/cases/{{study}}/{{seed}}-{{samples}}",
+        folder=case_folder,
     shell:
         "secateur --usage {params.usage} case --config {params.config} --study {wildcards.study} "
         "--seed {wildcards.seed} --samples-per-class {wildcards.samples} --data {input.data} --units {input.units} "
@@ -198,7 +198,7 @@ rule case_signals:
             wildcards.study, "scope", "batch_size"
         ),
         usage=f"{RESULTS}/usage/case_signals/{{study}}-{{seed}}-{{samples}}.json",
-        folder=f"{RESULTS}/cases/{{study}}/{{seed}}-{{samples}}",
+        folder=case_folder,
     shell:
         "secateur --usage {params.usage} case --signals --config {params.config} --study {wildcards.study} "
         "--seed {wildcards.seed} --samples-per-class {wildcards.samples} --data {input.data} --units {input.units} "

@@ -1,7 +1,8 @@
 # From measurements to the page: tables, statistics, figures, report. On a cluster the four are one submission.
 
+CLAIMS = local("config/claims.yaml")
 PAGE = [
-    f"report/{name}"
+    local(f"report/{name}")
     for name in (
         "page.html.j2",
         "methods.html.j2",
@@ -26,16 +27,17 @@ rule collect:
         "../../envs/conda.yaml"
     params:
         config=CONFIG,
+        results=results_of,
         code=code("analysis/collect.py", "layout.py"),
         usage=f"{RESULTS}/usage/collect/all.json",
     shell:
-        "secateur --usage {params.usage} collect --config {params.config} --output {output} "
-        "2>&1 | tee {log}"
+        "secateur --usage {params.usage} collect --config {params.config} --results {params.results} "
+        "--output {output} 2>&1 | tee {log}"
 
 
 rule statistics:
     input:
-        claims="config/claims.yaml",
+        claims=CLAIMS,
         tables=rules.collect.output,
         rankings=ranked(),
         redraws=redrawn(),
@@ -56,19 +58,20 @@ rule statistics:
         "../../envs/conda.yaml"
     params:
         config=CONFIG,
+        results=results_of,
         code=code("analysis", "layout.py"),
-        assets=contents(["config/claims.yaml", *published()]),
+        assets=contents([CLAIMS, *published()]),
         settings=settings(),
         usage=f"{RESULTS}/usage/statistics/all.json",
     shell:
-        "secateur --usage {params.usage} statistics --config {params.config} --tables {input.tables} "
-        "--output {output} 2>&1 | tee {log}"
+        "secateur --usage {params.usage} statistics --config {params.config} --results {params.results} "
+        "--tables {input.tables} --output {output} 2>&1 | tee {log}"
 
 
 rule figures:
     input:
-        style="report/style.yaml",
-        claims="config/claims.yaml",
+        style=local("report/style.yaml"),
+        claims=CLAIMS,
         published=published(),
         tables=rules.collect.output,
         statistics=rules.statistics.output,
@@ -94,7 +97,7 @@ rule figures:
         gallery=gallery_folder,
         workflow=WORKFLOW,
         code=code("report", "analysis", "running.py"),
-        assets=contents(["report/style.yaml", "config/claims.yaml", *published()]),
+        assets=contents(["report/style.yaml", CLAIMS, *published()]),
         usage=f"{RESULTS}/usage/figures/all.json",
     shell:
         "secateur --usage {params.usage} figures --tables {input.tables} --statistics {input.statistics} "
@@ -105,7 +108,7 @@ rule figures:
 rule report:
     input:
         assets=PAGE,
-        claims="config/claims.yaml",
+        claims=CLAIMS,
         tables=rules.collect.output,
         statistics=rules.statistics.output,
         figures=rules.figures.output,
@@ -132,7 +135,7 @@ rule report:
     params:
         config=CONFIG,
         code=code("report", "analysis", "provenance.py", "running.py"),
-        assets=contents([*PAGE, "config/claims.yaml"]),
+        assets=contents([*PAGE, CLAIMS]),
         resolved=resolved,
         usage=f"{RESULTS}/usage/report/all.json",
     shell:

@@ -62,12 +62,12 @@ def read(tables_dir: str | Path, name: str, numbered: bool = False) -> pd.DataFr
         SecateurError: unreadable file, missing column, a share outside [0, 1] or missing, or a row that occurs twice.
     """
     path = Path(tables_dir) / f"{name}.parquet"
-    table = tablefile.read(path, "Run the stage 'collect' again.")
+    advice = f"Remove the folder {tables_dir} and run again."
+    table = tablefile.read(path, advice)
     missing = [column for column in COLUMNS[name] if column not in table.columns]
     if missing:
         raise SecateurError(
-            f"{path}: without the column(s) {', '.join(missing)}; needed are {', '.join(COLUMNS[name])}. "
-            "Run the stage 'collect' again."
+            f"{path}: without the column(s) {', '.join(missing)}; needed are {', '.join(COLUMNS[name])}. {advice}"
         )
     table = table[COLUMNS[name]].copy()
     if "samples_per_class" in table:

@@ -11,6 +11,7 @@ from secateur.files import write_json
 
 TablesOption = Annotated[Path, typer.Option(help="Folder of the tables, as `secateur collect` writes them.")]
 StatisticsOption = Annotated[Path, typer.Option(help="Folder of the statistics, as `secateur statistics` writes them.")]
+ResultsOption = Annotated[Path | None, typer.Option(help="Where the run's files are, if not in results/<run>.")]
 PARTIAL = "report.partial.html"
 
 report = typer.Typer(no_args_is_help=True, help="The page that a run ends in: make it, or look at runs in a browser.")
@@ -21,6 +22,7 @@ app.add_typer(report, name="report")
 def collect(
     config: ConfigOption,
     output: Annotated[Path, typer.Option(help="Folder of the tables to write.")],
+    results: ResultsOption = None,
 ) -> None:
     """Gather what the branches measured in results/<run>/ into one tidy table a subject."""
     from secateur.analysis.collect import collect as stage
@@ -28,7 +30,7 @@ def collect(
 
     resolved = read(config)
     with usage.work():
-        stage(resolved, Path("results", resolved["run"]), output)
+        stage(resolved, results or Path("results", resolved["run"]), output)
     said(f"wrote {output}")
 
 
@@ -37,6 +39,7 @@ def statistics(
     config: ConfigOption,
     tables: TablesOption,
     output: Annotated[Path, typer.Option(help="Folder of the statistics to write.")],
+    results: ResultsOption = None,
 ) -> None:
     """Test the differences, compare the rankings in results/<run>/ and judge the claims."""
     from secateur.analysis import statistics as stage
@@ -44,7 +47,7 @@ def statistics(
     from secateur.layout import rankings, redraws
 
     resolved = read(config)
-    results = Path("results", resolved["run"])
+    results = results or Path("results", resolved["run"])
     with usage.work():
         scores = [results / path for path in rankings(resolved)]
         redrawn = [results / path for path in redraws(resolved)]

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from secateur.errors import SecateurError
@@ -37,6 +38,19 @@ def samples_title(samples: str) -> str:
     return f"{samples} reference image{'' if samples == '1' else 's'} per class" if samples.isdigit() else samples
 
 
+def read_arrays(path: Path, what: str) -> dict[str, np.ndarray]:
+    """The arrays of an archive (.npz); no pickle is opened.
+
+    Raises:
+        SecateurError: no such archive, cut short, or its checksums differ from its content.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as opened:
+            return {name: opened[name] for name in opened.files}
+    except Exception as error:  # damaged, zipfile, zlib and NumPy have errors of their own
+        raise SecateurError(f"{path}: not an archive of {what} ({error!r}). Remove it and run again.") from None
+
+
 TEXTS = (
     "scope", "study", "where", "branch", "samples_per_class", "component", "note", "sentence", "reason", "against",
     "ordering", "pair", "source",
@@ -53,7 +67,8 @@ def read_statistics(folder: Path, name: str) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), float_precision="round_trip")
     except (OSError, ValueError) as error:
-        raise SecateurError(f"{path}: not a readable CSV table ({error}). Run the stage 'statistics' again.") from None
+        advice = f"Remove the folder {folder} and run again."
+        raise SecateurError(f"{path}: not a readable CSV table ({error}). {advice}") from None
     for column in set(TEXTS) & set(table.columns):
         table[column] = table[column].fillna("")
     return table

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from secateur.errors import SecateurError
-from secateur.report.drawing import Drawing, samples_title
+from secateur.report.drawing import Drawing, read_arrays, samples_title
 from secateur.report.style import Style
 
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)
@@ -27,12 +27,11 @@ def drawings(folder: str | Path | None, look: Style) -> Iterator[Drawing]:
         SecateurError: an archive that cannot be read.
     """
     for path in sorted(Path(folder).glob("*.npz")) if folder is not None else ():
+        arrays = read_arrays(path, "pictures")
         try:
-            with np.load(path, allow_pickle=False) as opened:
-                arrays = {name: opened[name] for name in opened.files}
             yield from _of_study(path.stem, arrays, look)
-        except (OSError, ValueError, KeyError) as error:
-            raise SecateurError(f"{path}: not an archive of pictures ({error!r}). Run the stage 'gallery'.") from None
+        except (ValueError, KeyError) as error:
+            raise SecateurError(f"{path}: not an archive of pictures ({error!r}). Remove it and run again.") from None
 
 
 def _of_study(study: str, arrays: dict[str, np.ndarray], look: Style) -> Iterator[Drawing]:

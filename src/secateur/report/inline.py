@@ -24,7 +24,8 @@ def svg(path: str | Path, title: str, prefix: str, colours: dict[str, str]) -> s
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SecateurError(f"{path}: not a readable SVG file ({error}). Run the stage 'figures' again.") from None
+        advice = f"Remove the folder {Path(path).parent} and run again."
+        raise SecateurError(f"{path}: not a readable SVG file ({error}). {advice}") from None
     start = text.find("<svg")
     if start < 0 or re.search(r"<script|<foreignObject|\son\w+\s*=|href=\"(?!#|data:image/png)", text):
         raise SecateurError(f"{path}: not a plain SVG figure; scripts and outside references are not put into a page.")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from secateur.errors import SecateurError
-from secateur.report.drawing import Drawing, read_statistics
+from secateur.report.drawing import Drawing, read_arrays, read_statistics
 from secateur.report.plots import percent_axis
 from secateur.report.style import Style
 
@@ -89,15 +89,11 @@ def accuracy(table: pd.DataFrame, marks: pd.DataFrame | None, look: Style, *, ti
 
 def _boundaries(path: Path) -> Iterator[Drawing]:
     """One figure for each variant and kind of references in an archive of the toy branch."""
-    try:
-        with np.load(path, allow_pickle=False) as opened:
-            arrays = {name: opened[name] for name in opened.files}
-        samples = int(arrays["samples_per_class"])
-        kinds = [name.removesuffix("/reference_inputs") for name in arrays if name.endswith("/reference_inputs")]
-    except (OSError, ValueError, KeyError) as error:
-        raise SecateurError(
-            f"{path}: not an archive of decision boundaries ({error!r}). Run the stage 'toy'."
-        ) from None
+    arrays = read_arrays(path, "decision boundaries")
+    if "samples_per_class" not in arrays:
+        raise SecateurError(f"{path}: not an archive of decision boundaries. Remove it and run again.")
+    samples = int(arrays["samples_per_class"])
+    kinds = [name.removesuffix("/reference_inputs") for name in arrays if name.endswith("/reference_inputs")]
     for kind in sorted(kinds):
         variant, _, references = kind.partition("/")
         criteria = [name for name in arrays if name.startswith(f"{kind}/") and f"{name}/accuracy" in arrays]
