@@ -1,0 +1,101 @@
+"""What holds of every built-in criterion: the contract, the page that describes it, and what must not matter to it."""
+
+import copy
+import re
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.criteria.networks import LABELS, LAYERS, built, samples, view
+
+from secateur.config import REPOSITORY
+from secateur.pruning.units import find_unit_groups
+from secateur.ranking import registry
+from secateur.ranking.network import Network
+
+NAMES = sorted(name for name, source in registry.find().items() if source.kind == "built-in")
+LETTERS = {"s": "samples", "l": "labels", "g": "gradients"}
+ROW = re.compile(r"^\| `(?P<name>\w+)` \| .* \| (?P<needs>[–slg]+) \| (?P<norm>\w+) \| (?P<source>[^|]+) \|$", re.M)
+# What a filter's score is multiplied by when its weights and bias are multiplied by c and what reads it by 1/c, so that
+# the network computes the same. (GraSP follows the gradient in the space of weights, FPGM compares with neighbours.)
+POWERS = {
+    "weight": 1, "weight_l2": 1, "activation_mean": 1, "gradient": -1, "batch_norm": 0, "synflow": 0, "apoz": 0,
+    "hrank": 0, "taylor": 0, "taylor_gate": 0, "snip": 0, "fisher": 0, "lrp": 0, "lrp_epsilon": 0, "lrp_class": 0,
+    "integrated_gradients": 0, "deeplift": 0, "oracle": 0,
+}  # fmt: skip
+
+
+def scored(name, model, inputs=None, labels=LABELS, **options):
+    return registry.load(name).score(view(model, samples() if inputs is None else inputs, labels, **options))
+
+
+def test_the_page_says_of_every_criterion_what_its_file_says():
+    """Needs, normalisation and a name of each source: two records of the same choice."""
+    page = (REPOSITORY / "docs/criteria.md").read_text(encoding="utf-8").partition("## The criteria there are")[2]
+    rows = {row["name"]: row for row in ROW.finditer(page)}
+    assert sorted(rows) == NAMES
+    for name, row in rows.items():
+        criterion = registry.load(name)
+        assert criterion.needs == tuple(LETTERS[letter] for letter in row["needs"] if letter != "–"), name
+        assert criterion.normalisation == row["norm"], name
+        cited = re.findall(r"([A-Z][a-z]+)[a-z. ]* (\d{4})", row["source"])
+        assert all(author in criterion.paper and year in criterion.paper for author, year in cited), name
+        assert bool(cited) == bool(criterion.paper), name
+    first = {name for name in NAMES if registry.load(name).combine == "first"}
+    assert first == {"oracle", "random"}  # the unit's own number; all others add up its channels'
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_contract(name, model, inputs):
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    criterion, network = registry.load(name), view(model, inputs)
+    scores = criterion.score(network)
+    sizes = {"one": (4,), "two": (5,), "dense": (6,)}
+    assert {layer: tuple(score.shape) for layer, score in scores.items()} == sizes and list(scores) == LAYERS
+    assert all(score.dtype == torch.float64 and bool(score.isfinite().all()) for score in scores.values())
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    subset = view(model, inputs).cached().subset([3, 0])
+    groups = find_unit_groups(model, inputs[:1])
+    alone = Network(model, LAYERS, inputs[[3, 0]], LABELS[[3, 0]], groups=groups, batch_size=1)
+    from_subset, expected = criterion.score(subset), criterion.score(alone)
+    assert all(torch.allclose(expected[layer], from_subset[layer]) for layer in LAYERS)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "random"])
+@given(seed=st.integers(0, 10**6), batch_size=st.integers(1, 7))
+@settings(max_examples=3, deadline=None)
+def test_the_order_of_samples_and_of_filters_does_not_matter(name, seed, batch_size):
+    model, inputs, generator = built(), samples(), torch.Generator().manual_seed(seed)
+    expected = scored(name, model)
+    order = torch.randperm(len(LABELS), generator=generator)
+    again = scored(name, model, inputs[order], LABELS[order], batch_size=batch_size)
+    filters = torch.randperm(5, generator=generator)
+    with torch.no_grad():
+        model.two.weight[:], model.two.bias[:] = model.two.weight[filters], model.two.bias[filters]
+        model.dense.weight[:] = model.dense.weight.reshape(6, 5, 4)[:, filters].reshape(6, 20)
+    moved = scored(name, model)
+    for layer in LAYERS:
+        size = float(expected[layer].abs().max())
+        assert torch.allclose(again[layer], expected[layer], rtol=1e-6, atol=1e-9 * size)
+        wanted = expected[layer][filters] if layer == "two" else expected[layer]
+        assert torch.allclose(moved[layer], wanted, rtol=1e-6, atol=1e-9 * size)
+
+
+@pytest.mark.parametrize(("name", "power"), POWERS.items())
+@given(factor=st.floats(0.2, 5), channel=st.integers(0, 4))
+@settings(max_examples=3, deadline=None)
+def test_where_a_network_keeps_its_scale_matters_to_no_score_of_what_it_computes(name, power, factor, channel):
+    model = built()
+    expected, scaled = scored(name, model), copy.deepcopy(model)
+    with torch.no_grad():
+        scaled.two.weight[channel] *= factor
+        scaled.two.bias[channel] *= factor
+        scaled.dense.weight.reshape(6, 5, 4)[:, channel] /= factor
+    assert torch.allclose(scaled(samples()), model(samples()))
+    found = scored(name, scaled)
+    expected["two"][channel] *= factor**power
+    for layer in ("one", "two") if power == 1 else LAYERS:  # what reads it has other weights
+        size = float(expected[layer].abs().max())
+        assert torch.allclose(found[layer], expected[layer], rtol=1e-4, atol=1e-6 * size)
