@@ -1,8 +1,4 @@
-"""Hostile input through the command line: one line or a right result, never a traceback, a file elsewhere or code run.
-
-Inputs are drawn by hypothesis: valid files with parts changed, and noise. `cli.main` is called in this process, so that
-any exception but SystemExit is a test failure.
-"""
+"""Hostile files through the command line: an error in one line or a right result, no file elsewhere, no code run."""
 
 import contextlib
 import functools
@@ -10,8 +6,6 @@ import io
 import json
 import os
 import pickle
-import re
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -20,157 +14,18 @@ import numpy as np
 import pytest
 import timm
 import torch
-import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from tests.data.hosts import pack
+from tests.hostile import damaged, few, many, odd, run
 
 import secateur.models.small  # noqa: F401 (registers our own architectures with timm)
-from secateur import cli, tensorfile
-from secateur.config import REPOSITORY, resolve
+from secateur import tensorfile
 from secateur.data import extraction, index, references
 from secateur.errors import SecateurError
 from secateur.pruning import saved
 from secateur.pruning.removal import all_channels
-
-TINY = (REPOSITORY / "tests/workflow/tiny.yaml").read_text(encoding="utf-8")
-many = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-few = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-odd = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-(10**30), 10**30),
-    st.floats(),
-    st.text(max_size=8),
-    st.sampled_from(
-        ["../../evil", "/etc/passwd", "{{ 7 * 7 }}", "{evil}", "$(touch evil)", "`touch evil`", "<script>", "a" * 5000]
-    ),
-    st.lists(st.integers(-2, 2), max_size=3),
-    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
-)
-
-
-def run(*arguments: str | Path) -> str:
-    """Run the command line in this process; what it says. It ends by itself or with an exit code, and says one line."""
-    said = io.StringIO()
-    before = sys.argv
-    sys.argv = ["secateur", *map(str, arguments)]
-    try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-            cli.main()
-    except SystemExit as ended:
-        if ended.code:
-            lines = said.getvalue().strip().splitlines()
-            assert lines and lines[-1].startswith("error: "), said.getvalue()
-    finally:
-        sys.argv = before
-    assert "Traceback" not in said.getvalue()
-    return said.getvalue()
-
-
-@pytest.fixture
-def inside(tmp_path, monkeypatch):
-    """A folder to stand in; nothing may appear beside it."""
-    folder = tmp_path / "inside"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    yield folder
-    assert [path.name for path in tmp_path.iterdir()] == ["inside"], "something was written outside"
-    assert not any("evil" in path.name for path in folder.rglob("*"))
-
-
-def damaged(content: bytes) -> st.SearchStrategy[bytes]:
-    """`content` with a few bytes changed, cut short, or with noise in it; or noise alone."""
-    places = st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), min_size=1, max_size=6)
-
-    def change(found: list[tuple[int, int]]) -> bytes:
-        changed = bytearray(content)
-        for place, value in found:
-            changed[place] = value
-        return bytes(changed)
-
-    cut = st.integers(0, len(content)).map(lambda size: content[:size])
-    inserted = st.tuples(st.integers(0, len(content)), st.binary(max_size=20)).map(
-        lambda found: content[: found[0]] + found[1] + content[found[0] :]
-    )
-    return st.one_of(places.map(change), cut, inserted, st.binary(max_size=200))
-
-
-@st.composite
-def changed_config(draw: st.DrawFn) -> dict:
-    """The tiny config with one to three of its values, at any depth, replaced, removed or added."""
-    config = yaml.safe_load(TINY)
-    for _ in range(draw(st.integers(1, 3))):
-        place = config
-        while True:
-            keys = list(place) if isinstance(place, dict) else range(len(place))
-            if not keys:
-                break
-            key = draw(st.sampled_from(list(keys)))
-            if isinstance(place[key], dict | list) and place[key] and draw(st.booleans()):
-                place = place[key]
-                continue
-            what = draw(st.sampled_from(["replace", "replace", "remove", "add"]))
-            if what == "replace":
-                place[key] = draw(odd)
-            elif what == "remove":
-                del place[key]
-            elif isinstance(place, dict):
-                place[draw(st.text(max_size=5))] = draw(odd)
-            break
-    return config
-
-
-@many
-@given(config=changed_config())
-def test_a_config_with_odd_values(inside, config):
-    (inside / "c.yaml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
-    run("collect", "--config", "c.yaml", "--output", "out")
-
-
-@many
-@given(content=damaged(TINY.encode()))
-def test_a_config_of_odd_bytes(inside, content):
-    (inside / "c.yaml").write_bytes(content)
-    run("collect", "--config", "c.yaml", "--output", "out")
-
-
-BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "run: !!python/object/apply:os.system ['touch evil']",
-        "!!python/object/new:os.system [touch evil]",
-        f"{BOMB}{TINY}".replace("    architecture", "    arguments: {x: *a11}\n    architecture"),
-        TINY.replace("    architecture", "    arguments: &x {x: *x}\n    architecture"),
-        "[" * 20_000,
-        f"{TINY}\nrun: '{{{{ 7*7 }}}}'",
-    ],
-    ids=["tag", "tag at the top", "bomb", "itself", "deep", "template"],
-)
-def test_a_config_that_wants_more_than_to_be_read(inside, text):
-    (inside / "c.yaml").write_text(text, encoding="utf-8")
-    assert run("collect", "--config", "c.yaml", "--output", "out").startswith("error: ")
-
-
-@pytest.mark.parametrize(
-    "name", ["{{ 7*7 }}", "{% raw %}", "{evil}", "<b>x</b>", "$(touch evil)", "x\n", "x\n.. raw:: html"]
-)
-def test_names_in_a_config_are_plain_so_that_captions_commands_and_paths_may_cite_them(name):
-    for key in ("run", "criteria", "studies", "backbones"):
-        config = yaml.safe_load(TINY)
-        value = config[key]
-        config[key] = (
-            name if key == "run" else [{"name": name, "criterion": "lrp"}] if key == "criteria" else value | {name: {}}
-        )
-        with pytest.raises(SecateurError, match="is not a name"):
-            resolve(config)
-    captions = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "report/captions").glob("*.rst"))
-    cited = re.findall(r"\{[{%](.*?)[}%]\}", captions)
-    assert [what.strip() for what in cited] == ['snakemake.params.resolved["run"]'], "Snakemake renders it as rst"
 
 
 @many

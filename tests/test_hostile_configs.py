@@ -1,0 +1,90 @@
+"""Hostile configs: one line or a right result, never a traceback, a file elsewhere or code run."""
+
+import re
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.hostile import damaged, many, odd, run
+
+from secateur.config import REPOSITORY, resolve
+from secateur.errors import SecateurError
+
+TINY = (REPOSITORY / "tests/workflow/tiny.yaml").read_text(encoding="utf-8")
+
+
+@st.composite
+def changed_config(draw: st.DrawFn) -> dict:
+    """The tiny config with one to three of its values, at any depth, replaced, removed or added."""
+    config = yaml.safe_load(TINY)
+    for _ in range(draw(st.integers(1, 3))):
+        place = config
+        while True:
+            keys = list(place) if isinstance(place, dict) else range(len(place))
+            if not keys:
+                break
+            key = draw(st.sampled_from(list(keys)))
+            if isinstance(place[key], dict | list) and place[key] and draw(st.booleans()):
+                place = place[key]
+                continue
+            what = draw(st.sampled_from(["replace", "replace", "remove", "add"]))
+            if what == "replace":
+                place[key] = draw(odd)
+            elif what == "remove":
+                del place[key]
+            elif isinstance(place, dict):
+                place[draw(st.text(max_size=5))] = draw(odd)
+            break
+    return config
+
+
+@many
+@given(config=changed_config())
+def test_a_config_with_odd_values(inside, config):
+    (inside / "c.yaml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    run("collect", "--config", "c.yaml", "--output", "out")
+
+
+@many
+@given(content=damaged(TINY.encode()))
+def test_a_config_of_odd_bytes(inside, content):
+    (inside / "c.yaml").write_bytes(content)
+    run("collect", "--config", "c.yaml", "--output", "out")
+
+
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "run: !!python/object/apply:os.system ['touch evil']",
+        "!!python/object/new:os.system [touch evil]",
+        f"{BOMB}{TINY}".replace("    architecture", "    arguments: {x: *a11}\n    architecture"),
+        TINY.replace("    architecture", "    arguments: &x {x: *x}\n    architecture"),
+        "[" * 20_000,
+        f"{TINY}\nrun: '{{{{ 7*7 }}}}'",
+    ],
+    ids=["tag", "tag at the top", "bomb", "itself", "deep", "template"],
+)
+def test_a_config_that_wants_more_than_to_be_read(inside, text):
+    (inside / "c.yaml").write_text(text, encoding="utf-8")
+    assert run("collect", "--config", "c.yaml", "--output", "out").startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    "name", ["{{ 7*7 }}", "{% raw %}", "{evil}", "<b>x</b>", "$(touch evil)", "x\n", "x\n.. raw:: html"]
+)
+def test_names_in_a_config_are_plain_so_that_captions_commands_and_paths_may_cite_them(name):
+    for key in ("run", "criteria", "studies", "backbones"):
+        config = yaml.safe_load(TINY)
+        value = config[key]
+        config[key] = (
+            name if key == "run" else [{"name": name, "criterion": "lrp"}] if key == "criteria" else value | {name: {}}
+        )
+        with pytest.raises(SecateurError, match="is not a name"):
+            resolve(config)
+    captions = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "report/captions").glob("*.rst"))
+    cited = re.findall(r"\{[{%](.*?)[}%]\}", captions)
+    assert [what.strip() for what in cited] == ['snakemake.params.resolved["run"]'], "Snakemake renders it as rst"
