@@ -138,12 +138,14 @@ def _comparisons(
         where = (study or "all-studies", branch, samples)
         n = int(group["n"].max())
         name, panel = samples_title(samples), _panel(curves, study, branch)
+        whose = plots.compared(group, claims.criteria, look)[0]
+        keeps = f"{whose[0]} keeps" if len(whose) == 1 else f"{' and '.join(whose)} keep"
         yield Drawing(
             "effects", where, name,
-            f"How much more accuracy, averaged over all pruning rates, LRP keeps than each other criterion: right of "
+            f"How much more accuracy, averaged over all pruning rates, {keeps} than each other criterion: right of "
             f"the line is better, inside the shaded band the two are practically equal. Dots: mean difference; bars: "
             f"exact {level} interval from the signed-rank test (none below six {blocks}); n = {n} {blocks}.",
-            plots.effects(group, list(claims.criteria), ROPE, look, title=name), study, branch, samples, panel,
+            plots.effects(group, claims.criteria, ROPE, look, title=name), study, branch, samples, panel,
         )  # fmt: skip
         yield Drawing(
             "pairs", where, name,

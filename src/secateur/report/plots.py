@@ -1,5 +1,6 @@
 """Drawing: one function a kind of figure, from a data frame to a Matplotlib figure by seaborn."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -135,19 +136,24 @@ def pairs(tests: pd.DataFrame, style: Style, *, title: str) -> Any:
     return figure
 
 
-def effects(tests: pd.DataFrame, criteria: list[str], margin: float, style: Style, *, title: str) -> Any:
+def compared(tests: pd.DataFrame, criteria: Sequence[str], style: Style) -> tuple[list[str], list[str]]:
+    """Whose differences `effects` draws, and to whom: `criteria`, or the run's first one where it has none of them."""
+    tested = [name for name in style.colours if name in {*tests["criterion"], *tests["other"]}]
+    shown = [name for name in criteria if name in tested] or tested[:1]
+    return shown, [name for name in tested if name not in shown[:1]]
+
+
+def effects(tests: pd.DataFrame, criteria: Sequence[str], margin: float, style: Style, *, title: str) -> Any:
     """Mean differences of each of `criteria` to every other criterion with their intervals, in percentage points.
 
     Args:
         tests: the rows of one group of tests.csv.
-        criteria: whose differences are drawn; where a run has none of them, those of its first criterion.
+        criteria: whose differences are drawn, as `compared` chooses.
         margin: half-width of the shaded band of practically equal accuracies.
     """
     import matplotlib.pyplot as plt
 
-    tested = [name for name in style.colours if name in {*tests["criterion"], *tests["other"]}]
-    shown = [name for name in criteria if name in tested] or tested[:1]
-    others = [name for name in tested if name not in shown[:1]]
+    shown, others = compared(tests, criteria, style)
     side = 0.36 * len(others) + 1.4
     figure, axes = plt.subplots(figsize=(WIDTH, side))
     axes.axvline(0, color=style.ink, linewidth=0.9)
