@@ -8,13 +8,21 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from secateur.config import parts
+from secateur.data import checksums
 from secateur.files import read_json
-from secateur.layout import prepared
+from secateur.layout import prepared, rankings
 from secateur.machine import processor
 from secateur.ranking.registry import describe
 from secateur.running import FILE, busy_seconds, times
 
-PACKAGES = ("torch", "torchvision", "timm", "torch-pruning", "snakemake", "dvc", "numpy", "scipy", "pandas")
+CLAIMS = Path("config/claims.yaml")
+PACKAGES = (
+    "torch", "torchvision", "timm", "torch-pruning", "snakemake", "dvc", "numpy", "scipy", "pandas",  # the page's head
+    "altair", "jinja2", "jsonschema", "networkx", "optuna", "pillow", "pyarrow", "pyyaml", "requests", "rich",
+    "safetensors", "scikit-learn", "scikit-posthocs", "seaborn", "typer", "vl-convert-python", "matplotlib",
+)  # fmt: skip
+"""All that Secateur depends on by itself, and Matplotlib; the lock has the rest."""
 
 
 def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
@@ -34,20 +42,62 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
         "rules": rule_times(results / FILE),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "hashes": hashes(config, results),
         "datasets": _datasets(config),
         "backbones": [f"{path.stem}: {origin(read_json(path))}" for path in sorted(results.glob("backbones/*.json"))],
         "criteria": {item["name"]: describe(item["criterion"], config["criteria_path"]) for item in config["criteria"]},
     }
 
 
-def _datasets(config: dict[str, Any]) -> list[str]:
-    """What is known of every dataset whose images were prepared for the run, with those that were left out."""
+def hashes(config: dict[str, Any], results: Path) -> dict[str, dict[str, str]]:
+    """Kind → name → 16 digits of a SHA-256: what a run was made from (data, claims) and what its first stages made.
+
+    Images and weights are not read again: a folder of data is known by its list of checksums, a safetensors file by its
+    header, which has a checksum of every tensor. What is not there (in a partial report) has none.
+    """
+    folders = {path.relative_to("data/prepared").as_posix(): path for _, path in _prepared(config)}
+    folders |= {name: Path("data", name) for name in config.get("toy", {}).get("datasets", [])}
+    blocks = [f"{study}/{part}" for study in config["studies"] for part in parts(config)]
+    ranked: dict[str, list[Path]] = {}
+    for path in rankings(config):
+        ranked.setdefault("/".join(path.parts[1:-1]), []).append(results / path)
+    files = {
+        "data": {name: [folder / checksums.NAME] for name, folder in folders.items()},
+        "claims": {CLAIMS.name: [CLAIMS]},
+        "backbones": {name: [results / f"backbones/{name}.safetensors"] for name in config["backbones"]},
+        "models": {block: [results / f"models/{block}.safetensors"] for block in blocks},
+        "samples": {block: [results / f"samples/{block}.csv"] for block in blocks},
+        "rankings": ranked,
+    }
+    return {
+        kind: {name: _sha256(paths) for name, paths in named.items() if all(path.exists() for path in paths)}
+        for kind, named in files.items()
+    }
+
+
+def _sha256(paths: list[Path]) -> str:
+    """Of files, one after the other; of safetensors files the header alone."""
+    found = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            size = file.read(8) if path.suffix == ".safetensors" else b""
+            found.update(file.read(int.from_bytes(size, "little") if size else -1))
+    return found.hexdigest()[:16]
+
+
+def _prepared(config: dict[str, Any]) -> list[tuple[str, Path]]:
+    """Every dataset that the run's networks see, and its folder of prepared images."""
     used = [(study["dataset"], config["backbones"][study["backbone"]]) for study in config["studies"].values()]
     used += [(backbone["weights"].get("pretrain"), backbone) for backbone in config["backbones"].values()]
+    return [(name, prepared(name, backbone)) for name, backbone in used if name]
+
+
+def _datasets(config: dict[str, Any]) -> list[str]:
+    """What is known of every dataset whose images were prepared for the run, with those that were left out."""
     found = {}
-    for name, backbone in used:
-        path = prepared(name, backbone) / "dataset.json" if name else Path()
-        if name and name not in found and path.exists():
+    for name, folder in _prepared(config):
+        path = folder / "dataset.json"
+        if name not in found and path.exists():
             about = read_json(path)
             sizes = {split: sum(counts) for split, counts in about["class_sizes"].items()}
             left_out = sum(about["unreadable"].values())

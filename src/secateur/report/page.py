@@ -1,5 +1,7 @@
 """The stage `report`: one HTML file that holds every figure, table and sentence, and asks the network for nothing."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,9 @@ SECTIONS = (
     "curve", "macs", "params", "worst", "maps", "wrong", "ranks", "effects", "pairs", "profile", "grid", "agreement",
     "cost", "boundary", "toy", "workflow",
 )  # fmt: skip
+
+SHOWN_VERSIONS = 10
+"""So many packages stand on the page, Python first; provenance.json has all."""
 
 
 def run(
@@ -187,7 +192,12 @@ def _provenance(provenance: dict[str, Any]) -> list[tuple[str, str]]:
             continue
         if key == "wall_seconds":
             rows.append(("wall time", workflow.duration(float(value))))
+        elif key == "hashes":  # one for each kind; all of them are in provenance.json
+            short = {kind: hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
+                     for kind, named in value.items() if named}  # fmt: skip
+            rows.append(("hashes (SHA-256)", ", ".join(f"{kind} {number}" for kind, number in short.items())))
         elif isinstance(value, dict):
+            value = dict(list(value.items())[:SHOWN_VERSIONS]) if key == "versions" else value
             rows.append((key.replace("_", " "), ", ".join(f"{name} {number}" for name, number in value.items())))
         elif isinstance(value, list | tuple):
             rows.append((key.replace("_", " "), "; ".join(map(str, value))))

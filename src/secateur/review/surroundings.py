@@ -59,7 +59,10 @@ def configs(first: Path, second: Path) -> tuple[list[Difference], list[str]]:
 
 
 def environments(first: Path, second: Path) -> tuple[list[Difference], list[str]]:
-    """What provenance.json says of commit, machine and versions, where it differs."""
+    """What provenance.json says of commit, machine, versions, data and claims, where it differs.
+
+    Hashes of what a run made are left out: its numbers are compared, and on another machine weights differ by rounding.
+    """
     found = []
     for run in (first, second):
         path = run / "provenance.json"
@@ -68,9 +71,10 @@ def environments(first: Path, second: Path) -> tuple[list[Difference], list[str]
         absent = " and ".join(str(run / "provenance.json") for run, one in zip((first, second), found, strict=True)
                               if one is None)  # fmt: skip
         return [], [f"{absent}: not there, so commit, machine and versions are not compared."]
-    criteria = tuple(key for one in found if one for key in one if key.startswith("criteria."))
+    made = ("criteria.", *(f"hashes.{kind}." for kind in ("backbones", "models", "samples", "rankings")))
+    beside = tuple(key for one in found if one for key in one if key.startswith(made))
     return _differences(
-        found[0], found[1], ignored=("config_hash", "processor_time", "wall_seconds", "rules", *criteria)
+        found[0], found[1], ignored=("config_hash", "processor_time", "wall_seconds", "rules", *beside)
     ), []
 
 
