@@ -5,14 +5,12 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from tests.prepared import prepared
+from tests.prepared import study_of
 
 from secateur import config as configuration
 from secateur.branches.fewshot import fewshot
 from secateur.branches.gallery import gallery, in_turn, reduced, scaled
 from secateur.branches.ranking import rank_study
-from secateur.branches.study import open_study
-from secateur.models import backbones, transfer
 from secateur.ranking.network import Network
 
 
@@ -23,24 +21,13 @@ def made(tmp_path_factory):
     given = yaml.safe_load((configuration.REPOSITORY / "tests/workflow/tiny.yaml").read_text(encoding="utf-8"))
     given |= {"criteria": ["weight", "lrp", "lrp_epsilon"], "gallery": {"images": 3, "wrong": 6, "rate": 0.5}}
     config = configuration.resolve(given)
-    torch.set_num_threads(1)
-    for name in ("digits_source", "digits_target"):
-        prepared(name, folder)
-    backbones.make(
-        config, "vgg_small", folder / "digits_source", folder / "state", folder / "vgg_small.safetensors",
-        folder / "vgg_small.json",
-    )  # fmt: skip
-    transfer.transfer(
-        config, "digits_vgg", range(1), folder / "digits_target", folder / "vgg_small.safetensors",
-        folder / "state", folder / "models.safetensors", folder / "samples.csv", folder / "history.csv",
-    )  # fmt: skip
-    study = open_study(config, "digits_vgg", folder / "digits_target", folder / "models.safetensors")
+    study, samples = study_of(config, 1, folder)
     rankings = {}
     for name in ("weight", "lrp", "lrp_epsilon"):
         rankings[name] = folder / f"{name}.safetensors"
-        rank_study(study, name, range(1), folder / "samples.csv", rankings[name])
+        rank_study(study, name, range(1), samples, rankings[name])
         fewshot(study, name, range(1), rankings[name], folder / f"{name}.curves", folder / f"{name}.profiles")
-    gallery(study, 0, folder / "samples.csv", rankings, folder / "gallery.npz")
+    gallery(study, 0, samples, rankings, folder / "gallery.npz")
     with np.load(folder / "gallery.npz", allow_pickle=False) as opened:
         return study, folder, {name: opened[name] for name in opened.files}
 

@@ -4,14 +4,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from tests.prepared import prepared
+from tests.prepared import study_of
 
 from secateur import config as configuration
 from secateur.branches.grid import TYPES, grid
 from secateur.branches.ranking import rank_study
 from secateur.branches.study import open_study
 from secateur.errors import SecateurError
-from secateur.models import backbones, transfer
 from secateur.pruning.masking import masked
 from secateur.pruning.selection import select
 from secateur.ranking import scorefile
@@ -31,19 +30,8 @@ def made(tmp_path_factory):
     }
     given["studies"]["digits_residual"] = {"dataset": "digits_target", "backbone": "residual"}
     config = configuration.resolve(given)
-    torch.set_num_threads(1)
-    for name in ("digits_source", "digits_target"):
-        prepared(name, folder)
-    backbones.make(
-        config, "vgg_small", folder / "digits_source", folder / "state", folder / "vgg_small.safetensors",
-        folder / "vgg_small.json",
-    )  # fmt: skip
-    transfer.transfer(
-        config, "digits_vgg", range(2), folder / "digits_target", folder / "vgg_small.safetensors",
-        folder / "state", folder / "models.safetensors", folder / "samples.csv", folder / "history.csv",
-    )  # fmt: skip
-    study = open_study(config, "digits_vgg", folder / "digits_target", folder / "models.safetensors")
-    rank_study(study, "lrp", range(2), folder / "samples.csv", folder / "scores.safetensors")
+    study, samples = study_of(config, 2, folder)
+    rank_study(study, "lrp", range(2), samples, folder / "scores.safetensors")
     grid(study, "lrp", range(2), folder / "scores.safetensors", folder / "grid.parquet")
     return study, folder, pd.read_parquet(folder / "grid.parquet")
 

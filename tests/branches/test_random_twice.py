@@ -2,9 +2,8 @@
 
 import pandas as pd
 import pytest
-import torch
 import yaml
-from tests.prepared import prepared
+from tests.prepared import study_of
 
 from secateur import config as configuration
 from secateur.analysis import claims as claim_files
@@ -13,8 +12,6 @@ from secateur.analysis.statistics import numbered, pairwise_tests
 from secateur.analysis.verdicts import verdicts
 from secateur.branches.fewshot import fewshot
 from secateur.branches.ranking import rank_study
-from secateur.branches.study import open_study
-from secateur.models import backbones, transfer
 
 SEEDS = 8
 TWINS = ("random", "random_again")
@@ -33,14 +30,7 @@ def curves(tmp_path_factory) -> pd.DataFrame:
     given["fewshot"] = {"samples_per_class": [1], "rates": [0.1, 0.2, 0.3, 0.5]}
     given.pop("toy")
     config = configuration.resolve(given)
-    torch.set_num_threads(1)
-    for name in ("digits_source", "digits_target"):
-        prepared(name, folder)
-    data, models, samples = folder / "digits_target", folder / "models.safetensors", folder / "samples.csv"
-    state, weights = folder / "state", folder / "backbone.safetensors"
-    backbones.make(config, "vgg_small", folder / "digits_source", state, weights, folder / "backbone.json")
-    transfer.transfer(config, "digits_vgg", range(SEEDS), data, weights, state, models, samples, folder / "history.csv")
-    study = open_study(config, "digits_vgg", data, models)
+    study, samples = study_of(config, SEEDS, folder)
     tables = []
     for name in TWINS:
         rank_study(study, name, range(SEEDS), samples, folder / "scores.safetensors")

@@ -6,15 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from tests.prepared import prepared
+from tests.prepared import study_of
 
 from secateur import config as configuration
 from secateur.branches import retrain as retrain_branch
 from secateur.branches import tuning
 from secateur.branches.ranking import options_of, rank_as_configured, rank_study
-from secateur.branches.study import open_study
 from secateur.errors import SecateurError
-from secateur.models import backbones, transfer
 from secateur.models.evaluation import evaluate
 from secateur.pruning.removal import sweep
 from secateur.ranking import scorefile
@@ -40,16 +38,7 @@ def given(**changes):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuning")
-    config = configuration.resolve(given())
-    for name in ("digits_source", "digits_target"):
-        prepared(name, folder)
-    made, state = folder / "backbone.safetensors", folder / "state"
-    backbones.make(config, "vgg_small", folder / "digits_source", state, made, folder / "backbone.json")
-    paths = folder / "models.safetensors", folder / "samples.csv"
-    transfer.transfer(
-        config, "digits_vgg", range(2), folder / "digits_target", made, state, *paths, folder / "history.csv"
-    )
-    return open_study(config, "digits_vgg", folder / "digits_target", paths[0]), paths[1]
+    return study_of(configuration.resolve(given()), 2, folder)
 
 
 def test_the_search_takes_the_best_and_says_what_it_has_seen(study, tmp_path):
