@@ -15,6 +15,9 @@ if not workflow.config_settings.configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
+include: "workflow/rules/criteria.smk"
+include: "workflow/rules/paths.smk"
 
 
 RUN = resolved["run"]
@@ -62,6 +65,7 @@ rule all:
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/models.smk"
+include: "workflow/rules/cases.smk"
 include: "workflow/rules/rank.smk"
 include: "workflow/rules/branches.smk"
 include: "workflow/rules/toy.smk"
