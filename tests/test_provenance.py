@@ -92,6 +92,20 @@ def test_every_hash_is_that_of_what_it_names(tmp_path, monkeypatch):
     assert shown["versions"].startswith("python 3.") and "vl-convert-python" not in shown["versions"]
 
 
+def test_the_page_says_what_a_criterion_that_is_a_rule_does_not_get(tmp_path, monkeypatch):
+    monkeypatch.chdir(configuration.REPOSITORY)
+    given = {
+        "run": "ruled",
+        "criteria": ["weight", "taylor_perl"],
+        "criteria_path": ["examples"],
+        "backbones": {"net": {"architecture": "vgg_small", "weights": {"pretrain": "digits_source"}}},
+        "studies": {"digits": {"dataset": "digits_target", "backbone": "net"}},
+    }
+    said = provenance.gather(configuration.resolve(given), tmp_path)["criteria"]
+    assert said["taylor_perl"].startswith("Taylor in Perl") and "not timed" in said["taylor_perl"]
+    assert "not timed" not in said["weight"]
+
+
 def test_the_versions_are_those_of_all_that_secateur_depends_on():
     wanted = tomllib.loads((configuration.REPOSITORY / "pyproject.toml").read_text())["project"]["dependencies"]
     names = {name.split(">")[0].split("[")[0] for name in wanted}

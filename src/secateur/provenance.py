@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from secateur.config import parts
+from secateur.config import is_rule, parts
 from secateur.data import checksums
 from secateur.files import read_json
 from secateur.layout import prepared, rankings
@@ -17,6 +17,7 @@ from secateur.ranking.registry import describe
 from secateur.running import FILE, busy_seconds, times
 
 CLAIMS = Path("config/claims.yaml")
+OF_A_RULE = " (A Snakemake rule of the user's own: not timed, not ranked on other draws, not in the 2-D study.)"
 PACKAGES = (
     "torch", "torchvision", "timm", "torch-pruning", "snakemake", "dvc", "numpy", "scipy", "pandas",  # the page's head
     "altair", "jinja2", "jsonschema", "networkx", "optuna", "pillow", "pyarrow", "pyyaml", "requests", "rich",
@@ -45,7 +46,11 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
         "hashes": hashes(config, results),
         "datasets": _datasets(config),
         "backbones": [f"{path.stem}: {origin(read_json(path))}" for path in sorted(results.glob("backbones/*.json"))],
-        "criteria": {item["name"]: describe(item["criterion"], config["criteria_path"]) for item in config["criteria"]},
+        "criteria": {
+            item["name"]: describe(item["criterion"], config["criteria_path"])
+            + (OF_A_RULE if is_rule(config, item) else "")
+            for item in config["criteria"]
+        },
     }
 
 

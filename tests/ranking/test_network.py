@@ -66,6 +66,13 @@ def test_shapes(model, inputs):
     assert all(zeros.dtype == torch.float64 for zeros in network.zeros().values())
 
 
+def test_positions_are_maps_tokens_or_one_number(model, inputs):
+    network = Network(model, LAYERS, inputs, LABELS)
+    assert [network.map_shape(layer) for layer in ("first", "tokens", "head")] == [(4, 4), (16,), ()]
+    with pytest.raises(SecateurError, match="several times"):
+        network.map_shape("shared")
+
+
 def test_weight_and_bias_are_those_of_the_layer_with_its_batch_norm(model, inputs):
     network = Network(model, LAYERS, inputs, LABELS)
     patches = F.unfold(inputs.double(), 3)
