@@ -1,6 +1,7 @@
 """Tuned options: chosen on training images that are no reference samples, never worse there than what was tried."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -77,6 +78,21 @@ def test_the_search_takes_the_best_and_says_what_it_has_seen(study, tmp_path):
         options_of(tmp_path / "tuned.parquet", 7)
 
 
+def test_the_setting_with_the_best_mean_over_the_rates_is_taken(study, monkeypatch):
+    opened, samples = study
+    accuracies, calls = [0.1, 0.3, 0.9, 0.7, 0.5, 0.4, 0.2, 0.6], []
+    monkeypatch.setitem(tuning.entry_of(opened, "taylor_tuned")["tune"], "rates", [0.3, 0.5])
+
+    def evaluate(*_):
+        calls.append(len(calls))
+        return SimpleNamespace(accuracy=accuracies[calls[-1]])
+
+    monkeypatch.setattr(tuning, "evaluate", evaluate)
+    found = tuning.search(opened, "taylor_tuned", 0, samples)
+    assert found["validation_accuracy"] == pytest.approx(0.8)
+    assert found["evaluations"] == len(calls) == 2 * found["trials"]
+
+
 def test_no_image_is_a_reference_sample_and_a_validation_image(study):
     opened, samples = study
     taken = pd.read_csv(samples).groupby("seed")["index"].apply(set)
@@ -85,6 +101,12 @@ def test_no_image_is_a_reference_sample_and_a_validation_image(study):
         assert len(set(index)) == 15 and not set(index) & taken[seed]
         assert (np.bincount(opened.dataset.train_labels[index]) == 3).all()
     assert set(draws[0]) != set(draws[1])
+    # With every image that the smallest class has left, an overlap could not be missed.
+    labels = np.asarray(opened.dataset.train_labels)
+    for seed, reference in taken.items():
+        left = np.bincount(labels).min() - np.bincount(labels[sorted(reference)]).max()
+        index = tuning.validation_images(opened, seed, samples, int(left))
+        assert len(set(index)) == 5 * left and not set(index) & reference
 
 
 def test_dotted_names_make_composites():
