@@ -93,6 +93,31 @@ def test_the_setting_with_the_best_mean_over_the_rates_is_taken(study, monkeypat
     assert found["evaluations"] == len(calls) == 2 * found["trials"]
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_later_trials_of_the_search_are_better_than_its_first(study, monkeypatch, seed):
+    """A search that goes the wrong way still takes the best that it has seen: only where it looks tells them apart."""
+    opened, samples = study
+    options = {name: [0.0, 0.25, 0.5, 0.75, 1.0] for name in ("one", "two", "three", "four")}
+    monkeypatch.setattr(tuning, "entry_of", lambda *_: {"tune": TUNED["tune"] | {"trials": 60, "options": options}})
+    monkeypatch.setattr(tuning, "rank_as_configured", lambda *arguments: arguments[-1])
+    monkeypatch.setattr(tuning, "sweep", lambda model, groups, scores, *_, **__: [SimpleNamespace(model=scores)])
+    suggested, tried = tuning._suggested, []
+
+    def height(chosen, *_):
+        return SimpleNamespace(accuracy=float(np.mean(list(chosen.values()))))
+
+    def noted(*arguments):
+        tried.append(suggested(*arguments))
+        return tried[-1]
+
+    monkeypatch.setattr(tuning, "evaluate", height)
+    monkeypatch.setattr(tuning, "_suggested", noted)
+    found = tuning.search(opened, "taylor_tuned", seed, samples)
+    heights = [height(chosen).accuracy for chosen in tried]
+    assert len(heights) == 60 and found["validation_accuracy"] == max(heights)
+    assert np.mean(heights[-20:]) > np.mean(heights[:20]) + 0.1
+
+
 def test_no_image_is_a_reference_sample_and_a_validation_image(study):
     opened, samples = study
     taken = pd.read_csv(samples).groupby("seed")["index"].apply(set)

@@ -84,6 +84,37 @@ def test_weight_and_bias_are_those_of_the_layer_with_its_batch_norm(model, input
     assert torch.equal(network.bias("head"), model.head.bias)
 
 
+def test_a_batch_norm_without_factors_has_factors_of_one(inputs):
+    model = nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2, affine=False), nn.Flatten(), nn.Linear(32, 2)).double()
+    model[1].running_var.fill_(4)
+    network = Network(model, ["0", "3"], inputs, LABELS % 2)
+    assert network.batch_norm_scale("0").tolist() == [1, 1] and network.batch_norm_scale("3") is None
+
+
+def test_a_scaled_view_of_a_scaled_view_is_scaled_by_both(model, inputs):
+    network = Network(model, LAYERS, inputs, LABELS)
+    (expected,) = Network(model, LAYERS, inputs * 6, LABELS).outputs()
+    for view in (network, network.cached()):
+        (found,) = view.scaled(2).scaled(3).outputs()
+        assert torch.allclose(found["head"], expected["head"])
+
+
+def test_synaptic_flow_leaves_numbers_that_are_places_as_they_are():
+    class Picked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Linear(3, 3), nn.Linear(3, 2)
+            self.register_buffer("places", torch.tensor([2, 0, 1]))
+
+        def forward(self, x):
+            return self.two(self.one(x)[:, self.places])
+
+    model = Picked()
+    found = Network(model, ["one"], torch.randn(2, 3)).synaptic_flow()["one"]
+    onward = model.two.weight.detach().abs().sum(0)[[1, 2, 0]]  # output k of `one` is input places⁻¹(k) of `two`
+    assert torch.allclose(found, (model.one.weight.detach().abs() * onward[:, None]).double())
+
+
 @pytest.mark.parametrize("of", ["loss", "logit"])
 def test_outputs_and_gradients_equal_plain_autograd(model, inputs, of):
     network = Network(model, ["first", "head"], inputs, LABELS, batch_size=5)
@@ -188,6 +219,7 @@ def test_criteria_that_look_at_the_same_signals_share_one_pass(model, inputs):
         ({"inputs": torch.zeros(0, 3, 6, 6), "labels": torch.zeros(0, dtype=torch.long)}, "at least one"),
         ({"labels": torch.tensor([0, 1])}, "one class index"),
         ({"labels": LABELS.double()}, "one class index"),
+        ({"labels": LABELS - 1}, "one class index"),
         ({"batch_size": 0}, "at least 1"),
     ],
 )

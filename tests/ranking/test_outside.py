@@ -107,6 +107,12 @@ def test_a_whole_score_file_can_be_checked(tmp_path):
     assert "2 rankings of 2 units in 1 groups" in CliRunner().invoke(app, ["scores", "check", str(path)]).stdout
     for scores, words in [
         ({(0, "some"): {"conv1": one}}, "0/some/conv1"),
+        ({("one", "5"): {"conv1": one}}, "one/5/conv1"),
+        ({(0, "5"): {"conv1": one}, (0, "05"): {"conv1": one + 1}}, "0/05/conv1"),  # nobody would look for it
+        ({(0, "5"): {"": one}}, "0/5/"),
+        ({(0, "5"): {"conv1": one[None]}}, r"shape \(1, 2\)"),
+        ({(0, "5"): {"conv1": one[:0]}}, r"shape \(0,\)"),
+        ({(0, "5"): {"conv1": one, "conv2": one + 1}, (1, "5"): {"conv1": one + 2}}, "'conv2'"),
         ({(0, "5"): {"conv1": one.float()}}, "float32"),
         ({(0, "5"): {"conv1": one / 0}}, "infinity"),
         ({(0, "5"): {"conv1": one}, (1, "5"): {"conv1": torch.zeros(1).double()}}, "'conv1'"),
@@ -115,6 +121,12 @@ def test_a_whole_score_file_can_be_checked(tmp_path):
         scorefile.write(path, scores)
         with pytest.raises(SecateurError, match=words):
             scorefile.check(path)
+    # Another program's file may say a name twice, which no library writes.
+    entry = '"0/5/conv1":{"dtype":"F64","shape":[1],"data_offsets":[%d,%d]}'
+    header = f"{{{entry % (0, 8)},{entry % (8, 16)}}}".encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(16))
+    with pytest.raises(SecateurError, match="not a readable score file"):
+        scorefile.check(path)
 
 
 @pytest.mark.slow

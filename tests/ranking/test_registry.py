@@ -1,5 +1,6 @@
 """Criteria are found by their files, read without running them, and checked when loaded."""
 
+import runpy
 import subprocess
 import sys
 
@@ -112,10 +113,16 @@ def test_an_installed_package_brings_criteria_and_is_not_imported_to_be_found(tm
     assert registry.describe("counts_plus") == "Counts: the number of the channel."
     assert "pruneplus" not in sys.modules
     assert registry.load("counts_plus").options == {"step": 2}
-    for value in ("pruneplus.elsewhere", "nowhere.at_all", "pruneplus.inner.counts_plus:score"):
+    attribute = "pruneplus.inner.counts_plus:score"
+    for value in ("pruneplus.elsewhere", "nowhere.at_all", attribute, "no module", "__main__"):
         points.write_text(f"[secateur.criteria]\nodd = {value}\n", encoding="utf-8")
         with pytest.raises(SecateurError, match=f"'odd'.*{value}.*package.module"):
             registry.find()
+    for broken, words in [("import no_such_thing", "ModuleNotFoundError"), ("raise SystemExit(3)", "SystemExit: 3")]:
+        (package / "inner" / f"{words[:6]}.py").write_text(broken, encoding="utf-8")
+        points.write_text(f"[secateur.criteria]\nodd = pruneplus.inner.{words[:6]}\n", encoding="utf-8")
+        with pytest.raises(SecateurError, match=f"'odd'.*cannot be imported: {words}"):
+            registry.load("odd")
 
 
 def test_the_template_is_a_criterion_with_a_test_that_passes(tmp_path):
@@ -126,6 +133,12 @@ def test_the_template_is_a_criterion_with_a_test_that_passes(tmp_path):
     listed = CliRunner().invoke(app, ["criteria", "--folder", str(tmp_path)]).stdout
     assert f"options: power=1\n  paper: Author et al., Title, Venue, year\n  source: file, {tmp_path}/mine.py" in listed
     assert "weight\n  Weight: the sum" in listed and "needs: no data" in listed
+    # Its test is one of the criterion beside it: another equation there fails it.
+    written = tmp_path / "mine.py"
+    written.write_text(written.read_text("utf-8").replace(".abs()", ".relu()"), encoding="utf-8")
+    tests = runpy.run_path(str(tmp_path / "test_mine.py"))
+    with pytest.raises(AssertionError):
+        tests["test_it_is_what_its_equation_says"]()
     for name, words in [("mine", "there already"), ("lrp", "there already"), ("Mine", "small letters")]:
         failed = CliRunner().invoke(app, ["criteria", "new", name, "--folder", str(tmp_path)])
         assert words in str(failed.exception)

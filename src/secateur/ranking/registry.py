@@ -127,7 +127,7 @@ def load(name: str, folders: Iterable[str | Path] = ()) -> Criterion:
         return _rule(source)
     try:
         module = importlib.import_module(source.module) if source.module else _imported(source)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SecateurError(
             f"criterion '{name}': {source.path} cannot be imported: {type(error).__name__}: {error}"
         ) from error
@@ -160,8 +160,12 @@ def _files(folder: Path, suffix: str) -> list[Path]:
 
 def _packaged(point: importlib.metadata.EntryPoint) -> Source:
     """The module behind an entry point, found without importing it or the packages above it."""
-    top, *inner = point.module.split(".")
-    specification = None if point.attr else importlib.util.find_spec(top)
+    inner: list[str] = []
+    try:
+        top, *inner = point.module.split(".")
+        specification = None if point.attr else importlib.util.find_spec(top)
+    except (AttributeError, ValueError):  # Python's own words for a value that is no name of a module
+        specification = None
     if specification is not None and specification.origin is not None:
         path = Path(specification.origin)
         if inner:

@@ -4,6 +4,7 @@ A safetensors file; each tensor holds one number for every unit of one group, hi
 `"<seed>/<samples_per_class>/<group>"`, float64, finite.
 """
 
+import re
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from secateur.errors import SecateurError
 Scores = dict[tuple[int, str], dict[str, Tensor]]
 """(seed, samples_per_class) → group name → scores of its units."""
 KIND = "score file"
+NAME = re.compile(rf"(?P<ranking>(0|[1-9][0-9]*)/([1-9][0-9]*|{ALL}))/(?P<group>.+)")  # as `write` spells numbers
 
 
 def write(path: str | Path, scores: Scores) -> None:
@@ -39,17 +41,22 @@ def check(path: str | Path) -> str:
     """
     sizes: dict[str, dict[str, int]] = {}
     for name, values in tensorfile.read(path, KIND, foreign=True)[0].items():
-        seed, samples, group = [*name.split("/", 2), "", ""][:3]
-        if not seed.isdecimal() or not (samples.isdecimal() or samples == ALL) or not group:
+        named = NAME.fullmatch(name)
+        if named is None:
             raise SecateurError(
                 f"{path}: tensor '{name}' is not named <seed>/<samples_per_class>/<group>, as in 0/10/conv1."
             )
-        if values.dtype != torch.float64 or values.dim() != 1 or not bool(torch.isfinite(values).all()):
+        if (
+            values.dtype != torch.float64
+            or values.dim() != 1
+            or not len(values)
+            or not bool(torch.isfinite(values).all())
+        ):
             raise SecateurError(
                 f"{path}: tensor '{name}' is {values.dtype} of shape {tuple(values.shape)}, or holds NaN or "
                 "infinity; needed are finite float64 numbers, one a unit."
             )
-        sizes.setdefault(f"{seed}/{samples}", {})[group] = len(values)
+        sizes.setdefault(named["ranking"], {})[named["group"]] = len(values)
     if not sizes:
         raise SecateurError(f"{path}: holds no ranking.")
     first = next(iter(sizes))
