@@ -105,6 +105,8 @@ def test_a_whole_score_file_can_be_checked(tmp_path):
     path, one = tmp_path / "scores.safetensors", torch.ones(2, dtype=torch.float64)
     scorefile.write(path, {(0, "5"): {"conv1": one}, (1, "all"): {"conv1": one + 1}})
     assert "2 rankings of 2 units in 1 groups" in CliRunner().invoke(app, ["scores", "check", str(path)]).stdout
+    refused = CliRunner().invoke(app, ["scores", "check", str(path), "--network", "network.json"]).exception
+    assert isinstance(refused, SecateurError) and "Leave it out" in str(refused)
     for scores, words in [
         ({(0, "some"): {"conv1": one}}, "0/some/conv1"),
         ({("one", "5"): {"conv1": one}}, "one/5/conv1"),

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from secateur.cli.application import app, said
+from secateur.errors import SecateurError
 
 criteria_app = typer.Typer(help="List the criteria there are, or start a new one.", invoke_without_command=True)
 scores_app = typer.Typer(help="Check scores that another program has written.", no_args_is_help=True)
@@ -57,6 +58,8 @@ def check(
     from secateur.ranking import outside, scorefile
 
     if file.suffix == ".safetensors":
+        if network is not None:
+            raise SecateurError(f"{file}: --network describes a case's table (.csv), not a score file. Leave it out.")
         print(scorefile.check(file))
         return
     scores = outside.read_scores(file, network or file.with_name(outside.NETWORK))
