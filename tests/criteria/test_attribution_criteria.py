@@ -3,15 +3,21 @@
 from itertools import pairwise
 
 import pytest
+import timm
 import torch
 from captum.attr import LayerConductance, LayerDeepLift
+from scipy import stats
 from tests.criteria.networks import CLASS_SIZES, LABELS, LAYERS, Residual, built, normed, signals_at, view
 from tests.relevance.relevance_by_hand import chain_relevance
 from torch import nn
 
-from secateur.criteria import deeplift, integrated_gradients, lrp, lrp_class, lrp_epsilon
+from secateur.criteria import deeplift, integrated_gradients, lrp, lrp_class, lrp_epsilon, taylor
 from secateur.errors import SecateurError
+from secateur.models.build import register_own
+from secateur.pruning.units import find_unit_groups
+from secateur.ranking import registry
 from secateur.ranking.network import Network
+from secateur.ranking.rank import rank
 
 AGGREGATIONS = ("sum", "position", "sample")
 
@@ -97,6 +103,44 @@ def test_every_option_of_relevance_reaches_it(criterion, options, inputs):
         expected = aggregated(torch.cat([batch[layer] for batch in signals]), aggregation)
         assert torch.allclose(found[layer], expected)
     assert not all(torch.allclose(found[layer], plain[layer]) for layer in LAYERS)
+
+
+OF_LOGIT = {"of": "logit", "absolute": "sample"}
+
+
+@pytest.mark.parametrize("kind", ["Chain", "Residual"])
+def test_lrp_epsilon_from_the_logit_is_taylor_of_the_logit(kind, model, inputs):
+    """Each sample's, not normalised: two names of one criterion, with batch-norm and biases, in float64."""
+    network = view(model if kind == "Chain" else built(Residual), inputs)
+    by_taylor, by_lrp = taylor.score(network, **OF_LOGIT), lrp_epsilon.score(network, epsilon=1e-12, start="logit")
+    for layer in LAYERS:
+        assert torch.allclose(by_lrp[layer], by_taylor[layer], rtol=1e-9)
+        for other in ({"of": "loss"} | {"absolute": "sample"}, {"of": "logit"}):  # and no other form of Taylor is
+            assert not torch.allclose(by_lrp[layer], taylor.score(network, **other)[layer], rtol=0.01)
+        # from one-hot, the default, each sample's part is divided by its logit
+        assert not torch.allclose(by_lrp[layer], lrp_epsilon.score(network, epsilon=1e-12)[layer], rtol=0.01)
+    assert taylor.NORMALISATION == "l2" and lrp_epsilon.NORMALISATION == "none"
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "vgg_bn_small"])
+def test_they_rank_the_units_of_whole_networks_alike(architecture):
+    """As a run has them: float32, the default ε, units of tied channels."""
+    torch.manual_seed(0)
+    width = {"channels": [16, 32, 64, 128]} if architecture == "resnet18" else {}
+    register_own()
+    network = timm.create_model(architecture, num_classes=10, **width)
+    images, labels = torch.randn(20, 3, 32, 32), torch.arange(20) % 10
+    with torch.no_grad():
+        for _ in range(20):  # statistics of batch-norm that fit, in place of those of a training
+            network(torch.randn(64, 3, 32, 32))
+    groups = find_unit_groups(network.eval(), images[:1])
+    scored = [
+        rank(network, registry.load(name), groups, images, labels, seed=0, options=options, normalisation="none")
+        for name, options in (("lrp_epsilon", {"start": "logit"}), ("taylor", OF_LOGIT))
+    ]
+    one, two = (torch.cat([scores[group.name] for group in groups]) for scores in scored)
+    assert stats.spearmanr(one, two).statistic > 0.99999
+    assert float((one - two).abs().max()) < 0.01 * float(two.max())
 
 
 def test_class_conditional_relevance_is_the_largest_of_the_classes_means(model, inputs):

@@ -18,15 +18,27 @@ from secateur.ranking.rank import rank
 @pytest.mark.parametrize("of", ["loss", "logit"])
 def test_gradient_and_taylor_are_sums_over_samples_and_positions(model, inputs, of, batch_size):
     network = view(model, inputs, batch_size=batch_size)
-    by_gradient, by_taylor = gradient.score(network, of=of), taylor.score(network, of=of)
-    by_sample = taylor.score(network, of=of, absolute="sample")
-    for layer, (a, g) in signals(model, inputs, of).items():
-        assert torch.allclose(by_gradient[layer], g.sum((0, 2)).abs())
-        assert torch.allclose(by_taylor[layer], (a * g).sum((0, 2)).abs())
-        assert torch.allclose(by_sample[layer], (a * g).sum(2).abs().sum(0))
-        if of == "loss":
-            assert torch.equal(by_gradient[layer], gradient.score(network)[layer])
-            assert torch.equal(by_taylor[layer], taylor.score(network)[layer])
+    for criterion, signal in ((gradient, lambda a, g: g), (taylor, lambda a, g: a * g)):
+        found = {name: criterion.score(network, of=of, absolute=name) for name in ("total", "sample", "position")}
+        plain = criterion.score(network)
+        for layer, (a, g) in signals(model, inputs, of).items():
+            values = signal(a, g)
+            assert torch.allclose(found["total"][layer], values.sum((0, 2)).abs())
+            assert torch.allclose(found["sample"][layer], values.sum(2).abs().sum(0))
+            assert torch.allclose(found["position"][layer], values.abs().sum((0, 2)))
+            if of == "loss":
+                assert torch.equal(found["total"][layer], plain[layer])
+            assert not torch.allclose(found["total"][layer], found["sample"][layer])
+            if values.shape[2] > 1:  # or the test could not tell them apart
+                assert not torch.allclose(found["sample"][layer], found["position"][layer])
+
+
+@pytest.mark.parametrize("criterion", [gradient, taylor])
+def test_an_option_that_is_not_known_is_an_error(model, inputs, criterion):
+    with pytest.raises(SecateurError, match="absolute='samples': not known. Choose one of total, sample, position"):
+        criterion.score(view(model, inputs), absolute="samples")
+    with pytest.raises(SecateurError, match="of='logits': not known. Choose one of logit, loss"):
+        criterion.score(view(model, inputs), of="logits")
 
 
 def test_taylor_is_the_same_after_the_relu(model, inputs):

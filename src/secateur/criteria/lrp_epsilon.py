@@ -1,4 +1,4 @@
-"""LRP ε: the absolute relevance of a filter's output for the true class, sample by sample."""
+"""LRP ε: a filter's absolute relevance for the true class, by sample; from the logit it is Taylor of the logit."""
 
 from torch import Tensor
 
@@ -18,6 +18,9 @@ def score(
     `epsilon`: the stabiliser (bigger: less of the relevance of outputs that nearly cancel). `start`: as of
     `Network.relevance`. `aggregation`: "sample" (default: the ε rule's relevance has both signs, and samples must not
     cancel), "sum" or "position".
+
+    With `start="logit"` and ε → 0 this is Taylor of the true class's logit, per sample and not normalised, on networks
+    of ReLUs: R = a·∂f/∂a there. The default start divides each sample's part by its logit.
     """
     rule = {"rule": "epsilon", "epsilon": epsilon}
     return aggregate(network, network.relevance(rule, start), aggregation)

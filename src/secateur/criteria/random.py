@@ -6,7 +6,7 @@ from torch import Tensor
 from secateur.ranking.network import Network
 
 NORMALISATION = "none"
-COMBINE = "first"  # a sum of several random numbers would spare the units that many layers produce
+COMBINE = "first"  # every unit the same chance: a sum of random numbers would spare the units that many layers produce
 NEEDS = ()
 
 

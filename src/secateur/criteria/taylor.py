@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from secateur.ranking.network import Network
+from secateur.relevance.aggregation import magnitude
 
 PAPER = "Molchanov et al., Pruning convolutional neural networks for resource efficient inference, ICLR 2017"
 NORMALISATION = "l2"  # within a layer: Molchanov et al., section 2.2
@@ -13,12 +14,10 @@ def score(network: Network, *, of: str = "loss", absolute: str = "total") -> dic
     """|Σ a·g|; before a ReLU as after it, for the gradient is zero where the ReLU is.
 
     `of`: the cross-entropy of the true class ("loss") or its logit ("logit"). `absolute`: taken of the sum over
-    samples and positions ("total", as Yeom et al. compare it) or of each sample's sum over positions ("sample",
-    Molchanov's Θ).
+    samples and positions ("total", as Yeom et al. compare it), of each sample's sum over positions ("sample",
+    Molchanov's Θ) or at every position ("position"). Of the logit, by "sample" and without normalisation it is
+    `lrp_epsilon` with `start: logit` on ReLU networks.
     """
-    sums = network.zeros()
-    for signals in network.gradients(of):
-        for layer, (output, gradient) in signals.items():
-            change = (output.double() * gradient.double()).sum(2)
-            sums[layer] += (change.abs() if absolute == "sample" else change).sum(0)
-    return {layer: total.abs() for layer, total in sums.items()}
+    passes = network.gradients(of)
+    changes = ({layer: a.double() * g.double() for layer, (a, g) in signals.items()} for signals in passes)
+    return magnitude(network, changes, absolute)
