@@ -9,8 +9,9 @@ from hypothesis.extra.numpy import arrays
 
 import synthetic
 from secateur.analysis import claims as claim_files
+from secateur.analysis.decisions import Bounds, decide
 from secateur.analysis.measures import measure_all
-from secateur.analysis.verdicts import COLUMNS, Bounds, decide, verdicts
+from secateur.analysis.verdicts import COLUMNS, verdicts
 
 CLAIMS = "config/claims.yaml"
 EQUAL = dict.fromkeys(synthetic.CRITERIA, 0.02)

@@ -8,9 +8,10 @@ import pandas as pd
 
 from secateur.analysis import shifts
 from secateur.analysis.claims import Claim
+from secateur.analysis.decisions import SUPPORTED, UNDECIDED, judge
+from secateur.analysis.overall import over
 from secateur.analysis.paired import exact_interval, holm, interval, permutation_p, wilcoxon_p
 from secateur.analysis.ranks import rank
-from secateur.analysis.verdicts import SUPPORTED, UNDECIDED, judge, over
 from secateur.seeds import derive
 
 RIVALS = ("weight", "gradient", "taylor")

@@ -13,11 +13,12 @@ import pandas as pd
 from secateur.analysis import trace
 from secateur.analysis.calibration import Share
 from secateur.analysis.claims import Claim, Claims
+from secateur.analysis.decisions import SUPPORTED, bounds, judge
 from secateur.analysis.measures import MEASURES
 from secateur.analysis.paired import blocks_needed
 from secateur.analysis.power import WANTED, detectable, seeds_needed
 from secateur.analysis.tables import records
-from secateur.analysis.verdicts import SUPPORTED, bounds, evidence, judge
+from secateur.analysis.verdicts import evidence
 
 ALL = "all rivals"
 """Stands for a claim's rivals together: "supported" needs a difference from each of them."""

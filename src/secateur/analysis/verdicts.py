@@ -1,145 +1,24 @@
 """Verdicts: is a claim supported, contradicted or undecided by the data, per study, dataset, backbone and overall?
 
-A claim compares values with an upper and a lower bound. It is *supported* when every comparison lies above the upper
-bound (an intersection-union test: each must be significant, and no correction is needed), *contradicted* when at
-least one lies below the lower bound (Holm over the comparisons). Each direction has level alpha / 2, so a false verdict
-of either kind occurs in at most a share alpha of repetitions.
+What a test says is decided in `decisions`, what several studies say together in `overall`; here is which rows of the
+tables a claim is about, and the table of all verdicts.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from secateur.analysis import sentences, trace
 from secateur.analysis.claims import Claim, Claims
+from secateur.analysis.decisions import Decision, judge
 from secateur.analysis.measures import MEASURES, wide
-from secateur.analysis.paired import (
-    blocks_needed,
-    exact_interval,
-    median_interval,
-    permutation_p,
-    rank_biserial,
-    sign_p,
-    wilcoxon_p,
-)
+from secateur.analysis.overall import over
 
-SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
 COLUMNS = [
     "claim", "criterion", "scope", "where", "study", "verdict", "reason", "test", "blocks", "n", "against", "effect",
     "low", "high", "rank_biserial", "p", "at", "unit", "studies", "sentence", "source",
 ]  # fmt: skip
-
-
-TESTS: dict[str, tuple[Callable[..., float], Callable[..., tuple[float, float]], Callable[..., Any]]] = {
-    "wilcoxon": (wilcoxon_p, exact_interval, np.mean),
-    "permutation": (permutation_p, exact_interval, np.mean),
-    "sign": (sign_p, median_interval, np.median),
-}
-"""Test of a claim → its p-value, the interval that belongs to it, and the effect that it is about."""
-
-
-class Bounds(NamedTuple):
-    """Above `upper` a claim holds, below `lower` it fails; between them nothing is shown either way."""
-
-    upper: float
-    lower: float
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What the test of one claim on one set of blocks gave.
-
-    `reason` is set when it is undecided: "missing" (no data), "few" (blocks), "unclear", or "mixed" (over studies);
-    `absent` names the comparisons without data.
-    """
-
-    verdict: str
-    reason: str
-    against: str
-    n: int
-    effect: float
-    low: float
-    high: float
-    rank_biserial: float
-    p: float
-    absent: tuple[str, ...] = ()
-
-
-def bounds(claim: Claim) -> Bounds:
-    """The two bounds that a claim's differences are tested against."""
-    if claim.comparison == "better_than":
-        return Bounds(claim.margin, 0.0)
-    return Bounds(-claim.margin, -claim.margin)
-
-
-def decide(
-    differences: dict[str, np.ndarray],
-    limits: Bounds,
-    *,
-    alpha: float,
-    test: str,
-    exists: bool = False,
-) -> Decision:
-    """Test the differences against their bounds.
-
-    Args:
-        differences: name of the comparison → array (blocks,), positive = in favour of the claim. Missing blocks are
-            not there; a comparison without any block is an empty array.
-        limits: see `Bounds`.
-        alpha: level of the whole decision.
-        test: one of `TESTS`.
-        exists: the claim is "for at least one comparison" instead of "for every comparison"; the comparisons are then
-            tested in their order, each only after all before it have passed (a fixed sequence needs no correction).
-
-    Returns:
-        The decision; effect, interval and p belong to the comparison that decides: the least favourable one, or with
-        `exists` the last that passed (the first if none did). p is two-sided and corrected.
-    """
-    p_of, interval_of, centre = TESTS[test]
-    empty = tuple(name for name, values in differences.items() if values.size == 0)
-    present = {name: values for name, values in differences.items() if values.size}
-    if not present:
-        return Decision(UNDECIDED, "missing", ", ".join(empty), 0, np.nan, np.nan, np.nan, np.nan, np.nan, empty)
-    above = {name: p_of(values - limits.upper, "greater") for name, values in present.items()}
-    below = {name: p_of(values - limits.lower, "less") for name, values in present.items()}
-    fewest = min(values.size for values in present.values())
-    enough = fewest >= blocks_needed(alpha / 2, "greater")
-    if exists:
-        passed: list[str] = []
-        for name, p in above.items():
-            if p > alpha / 2:
-                break
-            passed.append(name)
-        supported, contradicted = bool(passed), not empty and all(p <= alpha / 2 for p in below.values())
-        against = passed[-1] if passed else next(iter(present))
-        p_pair = above[against], max(below.values())
-    else:
-        supported = not empty and all(p <= alpha / 2 for p in above.values())
-        lowest = min(below, key=lambda name: below[name])
-        corrected = min(1.0, below[lowest] * len(present))
-        contradicted = corrected <= alpha / 2
-        against = lowest if contradicted else min(present, key=lambda name: float(centre(present[name])))
-        p_pair = max(above.values()), corrected
-    verdict, reason = UNDECIDED, ""
-    if supported and not contradicted:
-        verdict = SUPPORTED
-    elif contradicted:
-        verdict = CONTRADICTED
-    elif not enough:
-        reason = "few"
-    elif empty:
-        reason = "missing"
-    else:
-        reason = "unclear"
-    values = present[against]
-    low, high = interval_of(values, 1 - alpha)
-    return Decision(
-        verdict, reason, against, int(values.size), float(centre(values)), low, high, rank_biserial(values),
-        np.nan if reason == "few" else min(1.0, 2 * min(p_pair)), empty,
-    )  # fmt: skip
 
 
 def verdicts(measures: pd.DataFrame, cost: pd.DataFrame, claims: Claims) -> pd.DataFrame:
@@ -188,11 +67,6 @@ def _scopes(measures: pd.DataFrame, cost: pd.DataFrame) -> dict[str, dict[str, l
             str(place): sorted(of_study[of_study == place].index) for place in sorted(of_study.unique(), key=str)
         }
     return found | {"overall": {"": studies}}
-
-
-def judge(claim: Claim, differences: dict[str, np.ndarray], alpha: float) -> Decision:
-    """`decide` as the claim says."""
-    return decide(differences, bounds(claim), alpha=alpha, test=claim.test, exists=claim.comparison == "keeps")
 
 
 def evidence(claim: Claim, criterion: str, table: pd.DataFrame, study: str) -> pd.DataFrame:
@@ -246,32 +120,6 @@ def _minus(left: pd.DataFrame, one: str, right: pd.DataFrame, other: str) -> np.
     if one not in left or other not in right:
         return np.empty(0)
     return (left[one] - right[other]).dropna().to_numpy(dtype=float)
-
-
-def over(
-    claim: Claim, found: list[dict[str, np.ndarray]], decided: dict[str, Decision], alpha: float
-) -> tuple[Decision, str]:
-    """The decision over studies: a test with studies as blocks where there are enough, else what all say alike.
-
-    Args:
-        claim: the claim; found: the differences of each study; decided: study → its own decision; alpha: the level.
-
-    Returns:
-        The decision, and what its blocks are in words.
-    """
-    names = [name for name in next(iter(found), {}) if all(name in one for one in found)]
-    means = {name: np.array([one[name].mean() for one in found if one[name].size]) for name in names}
-    fewest = min((values.size for values in means.values()), default=0)
-    if fewest >= blocks_needed(alpha / 2, "greater"):
-        return judge(claim, means, alpha), "studies"
-    verdict_set = {decision.verdict for decision in decided.values()}
-    reasons = {decision.reason for decision in decided.values() if decision.reason}
-    worst = min(decided.values(), key=lambda decision: np.inf if np.isnan(decision.effect) else decision.effect,
-                default=Decision(UNDECIDED, "missing", "", 0, np.nan, np.nan, np.nan, np.nan, np.nan))  # fmt: skip
-    if len(verdict_set) == 1 and verdict_set != {UNDECIDED}:
-        return replace(worst, verdict=verdict_set.pop(), reason=""), "all studies alike"
-    reason = reasons.pop() if len(reasons) == 1 and len(verdict_set) == 1 else "mixed"
-    return replace(worst, verdict=UNDECIDED, reason=reason), "all studies alike"
 
 
 def _row(

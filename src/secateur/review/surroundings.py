@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from secateur.analysis.verdicts import UNDECIDED
+from secateur.analysis.decisions import UNDECIDED
 from secateur.errors import SecateurError
 from secateur.files import md5, read_json
 
