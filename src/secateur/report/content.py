@@ -9,7 +9,7 @@ from secateur.analysis import tables
 from secateur.analysis.claims import Claims
 from secateur.analysis.measures import ACCURACY
 from secateur.report.drawing import BRANCHES
-from secateur.report.page_tables import MAIN, branch_words, percent
+from secateur.report.page_tables import MAIN, branch_words
 
 ICONS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
 
@@ -59,26 +59,37 @@ def headline(verdicts: pd.DataFrame, claims: Claims) -> list[str]:
 
 
 def leaders(intervals: pd.DataFrame) -> list[str]:
-    """Per branch, which criterion kept most on average over studies, and how far it goes beside random removal.
+    """Per branch, who leads by mean accuracy and who by how far 95 % of it is kept: each named with its own number.
 
-    Describes the means without a test; where sample counts differ, the smallest speaks.
+    The numbers are columns of the table "All criteria at a glance", averaged over the studies where there are several,
+    and only criteria that every study has can lead. Describes the means without a test; where sample counts differ,
+    the smallest speaks, and the sentence says so.
     """
     sentences = []
     for branch, group in intervals.groupby("branch"):
         samples = tables.in_order(group["samples_per_class"])[0]
         chosen = group[group["samples_per_class"] == samples]
-        kept = chosen[chosen["measure"] == MAIN].groupby("criterion")["mean"].mean()
-        far = chosen[chosen["measure"] == "rate_keeping_95"].groupby("criterion")["mean"].mean()
-        best = str(kept.sort_values(ascending=False, kind="stable").index[0])
+        images = "all reference images" if samples == "all" else f"{samples} reference image{'s' * (samples != '1')}"
         where = branch_words(str(branch)).replace("no ", "without ").capitalize()
-        text = (
-            f"{where}, {best} kept most on average: 95 % of the unpruned accuracy up to "
-            f"{percent(float(far[best]))} of the filters removed"
+        studies = chosen["study"].nunique()
+        over = f", on average over {studies} studies" if studies > 1 else ""
+        highest = _leader(chosen, MAIN)
+        furthest = _leader(chosen, "rate_keeping_95")
+        sentences.append(
+            f"{where} and with {images} per class{over}: the highest mean accuracy over the rates is that of "
+            f"{highest}; the largest share removed before accuracy falls below 95 % of the unpruned network's is that "
+            f"of {furthest}."
         )
-        if "random" in far and best != "random":
-            text += f", against {percent(float(far['random']))} when filters are removed at random"
-        sentences.append(text + ".")
     return sentences
+
+
+def _leader(intervals: pd.DataFrame, measure: str) -> str:
+    """Who has the largest mean of `measure` over the studies, to the digits shown, with it and that of random."""
+    values = intervals[intervals["measure"] == measure].pivot(index="criterion", columns="study", values="mean")
+    shown = values.dropna().mean(axis=1).map(lambda mean: round(100 * mean, 1))
+    best = [str(name) for name in shown[shown == shown.max()].index]
+    beside = f", against {shown['random']:.1f} % at random" if "random" in shown and "random" not in best else ""
+    return f"{' and '.join(best)} ({shown.max():.1f} %{beside})"
 
 
 def facts(curves: pd.DataFrame) -> dict[str, Any]:
