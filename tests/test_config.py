@@ -1,6 +1,9 @@
 """A config is right, or one error names the key, the value and what is allowed."""
 
 import copy
+import datetime
+import functools
+import math
 from pathlib import Path
 
 import pytest
@@ -79,6 +82,26 @@ def test_resolving_twice_changes_nothing():
         ("toy.criteria", ["lrp", "mine"], ["toy.criteria", "'mine'", "weight"]),
         ("toy.repetition", 3, ["toy", "unknown key 'repetition'", "repetitions"]),
         ("criteria_path", ["no/such/folder"], ["criteria_path", "no/such/folder"]),
+        ("criteria_path", ["a" * 5000], ["config: aaa", "File name too long"]),
+        ("criteria_path", ["a\0b"], ["criteria_path.0", "NUL"]),
+        ("criteria_path", ["\ud800"], ["criteria_path.0", "not Unicode text"]),
+        ("seeds", 2.0, ["seeds", "2.0 is not a whole number", "write 2."]),
+        ("seeds_per_job", 2.0, ["seeds_per_job", "2.0 is not a whole number"]),
+        ("seeds", True, ["seeds", "True", "integer"]),
+        ("seeds", 10**6, ["seeds", "1000000 is too large", "10000"]),
+        ("run_seed", 10**30, ["run_seed", "100 bits", "63"]),
+        ("fewshot.samples_per_class", [2.0], ["fewshot.samples_per_class.0", "2.0", "whole number"]),
+        ("fewshot.rates", [math.nan], ["fewshot.rates.0", "nan", "finite"]),
+        ("training.transfer.learning_rate", math.nan, ["training.transfer.learning_rate", "nan", "finite"]),
+        ("training.transfer.learning_rate", math.inf, ["training.transfer.learning_rate", "inf", "finite"]),
+        ("criteria", [{"name": "a", "criterion": "lrp", "options": {1: 2}}], ["criteria.0.options", "1", "quotes"]),
+        ("studies", {3: {"dataset": "digits_target", "backbone": "vgg_small"}}, ["studies: the key 3", "quotes"]),
+        ("studies", {}, ["studies", "at least one entry", "config/minimal.yaml"]),
+        ("backbones.vgg_small.arguments", {"a": datetime.date(2026, 1, 1)}, ["vgg_small.arguments.a", "type date"]),
+        ("backbones.vgg_small.arguments", {"a": {1, 2}}, ["vgg_small.arguments.a", "type set"]),
+        ("backbones.vgg_small.arguments", functools.reduce(lambda inner, _: {"a": inner}, range(60), {}), ["too deep"]),
+        ("backbones.vgg_small.size", 100_000, ["backbones.vgg_small.size", "100000 is too large", "4096"]),
+        ("datasets", {"mine": {"kind": "imagefolder", "path": "~nouser/x"}}, ["datasets.mine.path", "~nouser/x"]),
     ],
 )
 def test_a_mistake_is_one_error_that_names_key_value_and_what_is_allowed(path, value, words):
@@ -88,6 +111,23 @@ def test_a_mistake_is_one_error_that_names_key_value_and_what_is_allowed(path, v
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+@pytest.mark.parametrize("key", ["run", "criteria", "backbones", "studies"])
+def test_without_a_key_that_every_run_needs_the_error_names_them_all_and_an_example(key):
+    config = copy.deepcopy(DEMO)
+    del config[key]
+    with pytest.raises(SecateurError) as caught:
+        configuration.resolve(config)
+    assert f"'{key}' is missing; needed are run, criteria, backbones, studies" in str(caught.value)
+    assert "config/minimal.yaml" in str(caught.value)
+
+
+def test_the_smallest_config_has_the_needed_keys_and_no_other():
+    smallest = yaml.safe_load((configuration.REPOSITORY / "config/minimal.yaml").read_text(encoding="utf-8"))
+    rules = yaml.safe_load(configuration.SCHEMA.read_text(encoding="utf-8"))
+    assert list(smallest) == rules["required"]
+    assert configuration.resolve(smallest)["seeds"] == rules["properties"]["seeds"]["default"]
 
 
 def test_all_needs_no_draw_and_is_allowed():

@@ -4,17 +4,17 @@ Every mistake is one error that names the key, what was found and what is allowe
 """
 
 import copy
-import difflib
 import itertools
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from secateur import schema
 from secateur.data.references import ALL, largest
 from secateur.data.store import check_kind
 from secateur.errors import SecateurError
-from secateur.files import read_json
+from secateur.files import expanded, read_json
 from secateur.models.build import check_architecture, weights_source
 from secateur.ranking.registry import describe, source_of
 
@@ -23,8 +23,6 @@ SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 DATASETS = REPOSITORY / "config" / "datasets.yaml"
 
 Config = dict[str, Any]
-MOST_VALUES = 1_000_000
-"""In a config: none that is meant has as many."""
 
 
 def read(path: str | Path) -> Config:
@@ -46,25 +44,22 @@ def resolve(config: Any) -> Config:
     Raises:
         SecateurError: the first thing that is wrong, by key.
     """
-    from jsonschema import Draft202012Validator
-
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    if not isinstance(config, dict):
-        raise SecateurError(f"config: a mapping of keys to values is needed, found {type(config).__name__}.")
-    _bounded(config)
-    filled = _filled(_with_recipes(copy.deepcopy(config)), schema, schema)
-    errors = sorted(Draft202012Validator(schema).iter_errors(filled), key=lambda error: list(map(str, error.path)))
-    if errors:
-        raise SecateurError(_sentence(errors[0]))
+    rules = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    schema.plain(config)
+    filled = schema.filled(_with_recipes(copy.deepcopy(config)), rules, rules)
+    schema.check(filled, rules)
     filled["criteria"] = [_criterion(item) for item in filled["criteria"]]
     for backbone in filled["backbones"].values():
         backbone["weights"] = weights_source(backbone["weights"])
-    _check(filled)
+    try:
+        _check(filled)
+    except OSError as error:  # a name that the system refuses, as one that is too long
+        raise SecateurError(f"config: {str(error.filename)[:200]}: {error.strerror}.") from None
     known = datasets(filled)
     for backbone in filled["backbones"].values():
         source = known.get(backbone["weights"].get("pretrain"), {})
         backbone.setdefault("colour", source.get("colour", "rgb"))
-    return _in_order(filled)
+    return schema.in_order(filled)
 
 
 def datasets_of(config: Config) -> list[str]:
@@ -100,86 +95,6 @@ def parts(config: Config) -> dict[str, range]:
     step = config["seeds_per_job"]
     blocks = [range(first, min(first + step, config["seeds"])) for first in range(0, config["seeds"], step)]
     return {f"{block[0]}-{block[-1]}": block for block in blocks}
-
-
-def _bounded(value: Any) -> int:
-    """How many values a config has, which must not be too many: aliases of YAML make millions in a few lines."""
-    counts: dict[int, int] = {}
-
-    def count(value: Any) -> int:
-        if not isinstance(value, dict | list):
-            return 1
-        if id(value) not in counts:
-            counts[id(value)] = MOST_VALUES  # until it is counted: what contains itself has no end
-            counts[id(value)] = 1 + sum(map(count, value.values() if isinstance(value, dict) else value))
-        return min(counts[id(value)], MOST_VALUES)
-
-    try:
-        if (found := count(value)) < MOST_VALUES:
-            return found
-    except RecursionError:
-        pass
-    raise SecateurError(f"config: more than {MOST_VALUES:,} values, or values that contain themselves (YAML aliases).")
-
-
-def _in_order(value: Any) -> Any:
-    """`value` with the keys of all mappings sorted: what order a file has them in changes nothing."""
-    if isinstance(value, dict):
-        return {key: _in_order(value[key]) for key in sorted(value)}
-    return [_in_order(item) for item in value] if isinstance(value, list) else value
-
-
-def _filled(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
-    """`value` with the schema's defaults in place of what it leaves out."""
-    if "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].rpartition("/")[2]] | {k: v for k, v in schema.items() if k != "$ref"}
-    if isinstance(value, dict):
-        for key, inner in schema.get("properties", {}).items():
-            if key not in value and "default" in inner:
-                value[key] = copy.deepcopy(inner["default"])
-            if key in value:
-                value[key] = _filled(value[key], inner, root)
-        others = schema.get("additionalProperties")
-        if isinstance(others, dict):
-            for key in value.keys() - schema.get("properties", {}).keys():
-                value[key] = _filled(value[key], others, root)
-    return value
-
-
-def _sentence(error: Any) -> str:
-    """One plain sentence for a jsonschema error."""
-    while error.context:  # of an anyOf, the alternative that came furthest
-        error = max(error.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "type"))
-    key = ".".join(map(str, error.absolute_path)) or "config"
-    found, rule = error.instance, error.schema
-    match error.validator:
-        case "additionalProperties":
-            allowed = list(rule.get("properties", {}))
-            unknown = next(name for name in found if name not in allowed)
-            near = difflib.get_close_matches(str(unknown), allowed, 1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            return f"{key}: unknown key '{unknown}'; allowed are {', '.join(allowed)}.{hint}"
-        case "required":
-            missing = next(name for name in rule["required"] if name not in found)
-            return f"{key}: the key '{missing}' is missing; needed are {', '.join(rule['required'])}."
-        case "type":
-            return f"{key}: {found!r} is not of type {rule['type']}."
-        case "enum":
-            return f"{key}: {found!r} is not allowed; allowed are {', '.join(map(str, rule['enum']))}."
-        case "minimum":
-            return f"{key}: {found!r} is too small; the smallest allowed is {rule['minimum']}."
-        case "exclusiveMinimum" | "exclusiveMaximum":
-            above = f"greater than {rule['exclusiveMinimum']}" if "exclusiveMinimum" in rule else ""
-            below = f"less than {rule['exclusiveMaximum']}" if "exclusiveMaximum" in rule else ""
-            return (
-                f"{key}: {found!r} is out of range; allowed are numbers {' and '.join(filter(None, [above, below]))}."
-            )
-        case "const":
-            return f"{key}: {found!r} is not allowed; allowed are a whole number of at least 1, or '{rule['const']}'."
-        case "pattern":
-            shown = rule["pattern"].removesuffix(r"(?!\n)")
-            return f"{key}: {found!r} is not a name; allowed are letters, digits, '_' and '-' ({shown})."
-    return f"{key}: {error.message}."
 
 
 def _criterion(item: str | dict[str, Any]) -> dict[str, Any]:
@@ -309,7 +224,7 @@ def _check_own_datasets(config: Config) -> None:
         check_kind(f"datasets.{name}", whole)
         if whole["kind"] not in ("digits", "points") and ("path" in whole) == ("files" in whole):
             raise SecateurError(f"datasets.{name}: give either path (your own folder or archive) or files.")
-        if "path" in entry and not Path(entry["path"]).expanduser().exists():
+        if "path" in entry and not expanded(entry["path"], f"datasets.{name}.path").exists():
             raise SecateurError(f"datasets.{name}.path: there is no file or folder {entry['path']}.")
 
 

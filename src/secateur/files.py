@@ -42,6 +42,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def expanded(path: str | Path, what: str) -> Path:
+    """`path` with a home folder in place of ~; one that is not known is a SecateurError that begins with `what`."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise SecateurError(f"{what}: there is no home folder for {path}. Write the whole path.") from None
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write `text` to `path`, whole or not at all."""
     with replacing(path) as temporary:

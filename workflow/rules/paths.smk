@@ -1,17 +1,17 @@
 # Where the files of each job lie: inputs by wildcards, and all files that the run must have written.
 
 import json
-from pathlib import Path
 from shlex import quote
 
 from secateur import layout
+from secateur.files import expanded
 
 
 def files_of(wildcards):
     """What a dataset is made from: what was fetched, the user's own images, or nothing where it is embedded."""
     entry = DATASETS[wildcards.dataset]
     if "path" in entry:
-        return [local(str(Path(entry["path"]).expanduser()))]
+        return [local(str(expanded(entry["path"], "datasets")))]
     return [f"data/archives/{wildcards.dataset}"] if "files" in entry else []
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from secateur.data.extraction import full_disk_told, is_html
 from secateur.errors import SecateurError
+from secateur.files import expanded
 from secateur.progress import Meter
 
 MIRROR = "SECATEUR_MIRROR"
@@ -77,7 +78,7 @@ def fetch(dataset: str, entry: Mapping[str, Any], folder: Path, mirror: str | No
 def _in_mirror(dataset: str, name: str, mirror: str | None) -> Path | None:
     if not mirror:
         return None
-    folder = Path(mirror).expanduser()
+    folder = expanded(mirror, "mirror")
     if not folder.is_dir():
         raise SecateurError(f"mirror: there is no folder {folder}; correct it in the config or in {MIRROR}.")
     return next((path for path in (folder / name, folder / dataset / name) if path.is_file()), None)
