@@ -40,7 +40,7 @@ def test_a_filter_that_is_exactly_zero_everywhere_is_never_active(model, inputs)
 
 def test_hrank_finds_the_rank_of_maps_whose_rank_is_known():
     images = torch.stack([torch.eye(4), torch.ones(4, 4), -torch.ones(4, 4)]).unsqueeze(1).double()
-    model = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.Flatten(), nn.Linear(16, 2)).double()
+    model = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2)).double()
     nn.init.ones_(model[0].weight)
     assert float(hrank.score(Network(model, ["0"], images))["0"]) == pytest.approx((4 + 1 + 0) / 3)
 

@@ -1,4 +1,4 @@
-"""Mean activation: how strongly a filter responds after its ReLU, whatever the class."""
+"""Mean activation: how strong the signal is that a filter passes on, whatever the class."""
 
 from torch import Tensor
 
@@ -10,9 +10,13 @@ NEEDS = ("samples",)
 
 
 def score(network: Network) -> dict[str, Tensor]:
-    """Mean of max(a, 0) over samples and positions."""
+    """Mean of |f| over samples and positions.
+
+    f: the signal passed on (`Network.activations`): max(a, 0) after a ReLU, behind the addition at the end of a
+    residual branch, and of both signs where no non-linearity follows.
+    """
     sums = network.zeros()
-    for outputs in network.outputs():
-        for layer, output in outputs.items():
-            sums[layer] += output.double().clamp(min=0).mean(2).sum(0) / network.samples
+    for signals in network.activations():
+        for layer, signal in signals.items():
+            sums[layer] += signal.double().abs().mean(2).sum(0) / network.samples
     return sums

@@ -1,4 +1,4 @@
-"""APoZ: one minus the average percentage of zeros, the share of positions at which a filter's ReLU is active."""
+"""APoZ: one minus the average percentage of zeros, the share of positions at which a filter is active."""
 
 from torch import Tensor
 
@@ -10,9 +10,13 @@ NEEDS = ("samples",)
 
 
 def score(network: Network) -> dict[str, Tensor]:
-    """Share of samples and positions with a > 0."""
+    """Share of samples and positions with f > 0, f the signal passed on (`Network.activations`).
+
+    After a ReLU, behind the addition at the end of a residual branch, that is one minus the share of zeros. Other
+    non-linearities, or none, give hardly any zeros: there it is the share of positive signals.
+    """
     sums = network.zeros()
-    for outputs in network.outputs():
-        for layer, output in outputs.items():
-            sums[layer] += (output > 0).double().mean(2).sum(0) / network.samples
+    for signals in network.activations():
+        for layer, signal in signals.items():
+            sums[layer] += (signal > 0).double().mean(2).sum(0) / network.samples
     return sums

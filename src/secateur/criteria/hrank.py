@@ -1,4 +1,4 @@
-"""HRank: the average rank, as a matrix, of a filter's feature map after its ReLU."""
+"""HRank: the average rank, as a matrix, of the feature map that a filter passes on."""
 
 import torch
 from torch import Tensor
@@ -11,11 +11,15 @@ NEEDS = ("samples",)
 
 
 def score(network: Network) -> dict[str, Tensor]:
-    """Mean over samples of rank(max(a, 0)), height × width; without a map (neurons) 1 where the output is positive."""
+    """Mean over samples of rank(f), height × width; without a map (neurons) 1 where f is not zero.
+
+    f: the signal passed on (`Network.activations`): after the ReLU, behind the addition at the end of a residual
+    branch.
+    """
     sums = network.zeros()
-    for outputs in network.outputs():
-        for layer, output in outputs.items():
+    for signals in network.activations():
+        for layer, signal in signals.items():
             shape = network.map_shape(layer)
-            maps = output.double().clamp(min=0).reshape(*output.shape[:2], *(shape if len(shape) == 2 else (1, -1)))
+            maps = signal.double().reshape(*signal.shape[:2], *(shape if len(shape) == 2 else (1, -1)))
             sums[layer] += torch.linalg.matrix_rank(maps).double().sum(0) / network.samples
     return sums

@@ -69,6 +69,11 @@ class CachedNetwork:
         whole = self._remember("outputs", lambda: _joined(self._network.outputs()))
         yield {layer: self._taken(signal) for layer, signal in whole.items()}
 
+    def activations(self) -> Iterator[dict[str, Tensor]]:
+        """As `Network.activations`, in one batch."""
+        whole = self._remember("activations", lambda: _joined(self._network.activations()))
+        yield {layer: self._taken(signal) for layer, signal in whole.items()}
+
     def gradients(self, of: str = "loss") -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
         """As `Network.gradients`, in one batch."""
         whole = self._remember(("gradients", of), lambda: _joined_pairs(self._network.gradients(of)))

@@ -12,6 +12,7 @@ from secateur.models.inputs import Images
 from secateur.pruning.units import UnitGroup
 from secateur.ranking import passes
 from secateur.ranking.cached import CachedNetwork
+from secateur.relevance.activations import activations_pass
 from secateur.relevance.differences import differences_pass
 from secateur.relevance.folding import folded
 from secateur.relevance.passes import choose, gradients_pass, outputs_pass, relevance_pass
@@ -26,10 +27,10 @@ NO_LABELS = (
 class Network:
     """A network with its reference samples, as a criterion sees it.
 
-    All signals are those of a layer's output after its batch-norm (folded into the layer) and before the non-linearity,
-    in the shape samples × channels × positions: a linear layer has one position, or as many as the sample has tokens; a
-    layer that is called several times in one pass has the positions of all calls. Signals come batch by batch; sums
-    over samples do not depend on `batch_size`.
+    All signals but `activations` are those of a layer's output after its batch-norm (folded into the layer) and before
+    the non-linearity, in the shape samples × channels × positions: a linear layer has one position, or as many as the
+    sample has tokens; a layer that is called several times in one pass has the positions of all calls. Signals come
+    batch by batch; sums over samples do not depend on `batch_size`.
 
     The model is left bit for bit as it was: every pass puts back what it changed, also after an error. It must not be
     changed while this view of it is in use.
@@ -144,6 +145,16 @@ class Network:
         for start in range(0, self.samples, self._batch_size):
             inputs, _ = self._batch(start, self._batch_size)
             yield outputs_pass(self._model, self._plan, self.layers, inputs)
+
+    def activations(self) -> Iterator[dict[str, Tensor]]:
+        """Batch by batch: layer -> the signal it passes on, samples × channels × positions.
+
+        That is its output after the additions and the non-linearity that follow, up to where the next layer reads it
+        (`relevance.activations`); without a non-linearity the signal has both signs.
+        """
+        for start in range(0, self.samples, self._batch_size):
+            inputs, _ = self._batch(start, self._batch_size)
+            yield activations_pass(self._model, self._plan, self.layers, inputs)
 
     def gradients(self, of: str = "loss") -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
         """Batch by batch: layer -> (outputs, gradients of each sample's `of` with respect to them).

@@ -51,10 +51,13 @@ FACTORS = {
 }
 CLAMPS = {"clamp", "clip", "clamp_min", "clamp_max"}
 GATES = {"sigmoid", "hardsigmoid"}
+RAMPS = {"relu", "leaky_relu", "prelu", "rrelu", "threshold", "softplus"}
 LIKE_ANOTHER = {"expand_as", "view_as", "reshape_as", "type_as"}
 NORMS = {"layer_norm", "rms_norm", "group_norm", "instance_norm"}
 PRODUCTS = {"mul", "multiply"}
 SUMS = {"add", "sub", "subtract", "rsub"}
+COPIES = {"clone", "contiguous", "to"}
+POOLINGS = {f"{size}{kind}_pool{n}d" for size in ("", "adaptive_") for kind in ("max", "avg") for n in (1, 2, 3)}
 
 # Autograd nodes whose gradient carries the multiplier exactly: the function is linear, or homogeneous of degree one.
 EXACT_NODES = {
