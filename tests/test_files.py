@@ -41,6 +41,16 @@ def test_what_a_killed_process_left_is_removed_by_the_next_attempt(tmp_path):
     assert sorted(found.name for found in tmp_path.iterdir()) == [".t.stability.json.abcdefgh.json", "t.json"]
 
 
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_a_file_may_be_read_by_whom_the_user_lets_read_it(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        files.write_text(tmp_path / "t.txt", "for all of the group")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "t.txt").stat().st_mode & 0o777 == 0o666 & ~mask
+
+
 def test_tensors_and_what_is_known_of_them_come_back_in_both_frameworks(tmp_path):
     path = tmp_path / "t.safetensors"
     tensorfile.write(path, TENSORS, {"rows": [0.1, None]})

@@ -167,3 +167,12 @@ def test_better_data_never_give_a_worse_verdict(values, gain, test, exists):
         return ORDER[found.verdict]
 
     assert verdict(gain) >= verdict(0.0)
+
+
+@pytest.mark.parametrize("others", [0, 2])
+def test_one_rival_among_several_must_pass_a_stricter_level(others):
+    # Ranks 1 to 8 with the third one positive: one-sided p = 5/256 = 0.0195, below 0.025 and above a third of it.
+    behind = -0.01 * np.array([1, 2, -3, 4, 5, 6, 7, 8])
+    ahead = {f"rival {number}": 0.1 + 0.01 * np.arange(8.0) for number in range(others)}
+    found = decide({"first": behind, **ahead}, Bounds(0.01, 0.0), alpha=0.05, test="wilcoxon")
+    assert found.verdict == ("undecided" if others else "contradicted")

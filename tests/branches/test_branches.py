@@ -1,6 +1,7 @@
 """Both branches on a small study: what is measured is what a pruned network does, and a killed job resumes exactly."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,33 @@ def test_fewshot_measures_the_pruned_network_and_a_masked_one_agrees(made, tmp_p
     assert row["units_removed"] == sum(map(len, selection.values()))
     removed = profiles[(profiles["seed"] == 1) & (profiles["samples_per_class"] == "2") & (profiles["rate"] == 0.5)]
     assert dict(zip(removed["group"], removed["removed"], strict=True)) == {k: len(v) for k, v in selection.items()}
+
+
+def test_as_many_units_of_every_group_are_still_another_network(made, tmp_path):
+    study, _ = opened(made)
+    up = {group.name: torch.arange(group.size, dtype=torch.float64) for group in study.groups}
+    down = {name: values.flip(0) for name, values in up.items()}
+    scorefile.write(tmp_path / "scores.safetensors", {(0, "2"): up, (0, "4"): down})
+    config = copy.deepcopy(study.config)
+    config["fewshot"]["samples_per_class"] = [2, 4]
+    config["scheme"] = "per-layer"
+    both = dataclasses.replace(study, config=config)
+    fewshot(both, "lrp", [0], tmp_path / "scores.safetensors", tmp_path / "c.parquet", tmp_path / "p.parquet")
+    rows = pd.read_parquet(tmp_path / "c.parquet").query("rate == 0.5").set_index("samples_per_class")
+    assert rows.loc["2", "units_removed"] == rows.loc["4", "units_removed"]
+    for count, scores in (("2", up), ("4", down)):
+        model = study.model(0)
+        pruned = remove(model, study.groups, select(study.groups, scores, 0.5, scheme="per-layer"))
+        assert rows.loc[count, "loss"] == pytest.approx(study.measure(pruned)["loss"], rel=1e-4)
+    assert rows["loss"].nunique() == 2
+
+
+def test_every_round_has_an_order_of_training_images_of_its_own(made, tmp_path, monkeypatch):
+    study, samples = opened(made)
+    seeds = []
+    monkeypatch.setattr(retrain_branch.training, "train", lambda *arguments, **named: seeds.append(arguments[4]))
+    retrain(study, "weight", range(2), samples, tmp_path / "state", tmp_path / "c.parquet")
+    assert len(seeds) == len(set(seeds)) == 2 * len(study.config["retrain"]["rates"])
 
 
 def test_ranking_leaves_the_model_and_the_random_state_untouched(made):

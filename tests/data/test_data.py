@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,6 +87,17 @@ def test_reference_samples_are_distinct_rightly_labelled_and_nested(values, seed
     assert (labels[drawn["index"]] == drawn["label"]).all()
     assert (drawn.groupby("label")["position"].apply(sorted) == [list(range(most))] * len(np.unique(labels))).all()
     assert drawn.equals(references.draw(labels, most, seed))
+    fewer = references.draw(labels, most - 1, seed)
+    assert fewer.equals(drawn[drawn["position"] < most - 1].reset_index(drop=True)), "smaller sets are prefixes"
+
+
+def test_every_sample_is_drawn_first_and_last_equally_often():
+    labels, repeats = np.zeros(8, dtype=int), 800
+    drawn = pd.concat(references.draw(labels, 3, seed) for seed in range(repeats))
+    for _, rows in drawn.groupby("position"):
+        # Chi-square with 7 degrees of freedom: a fair draw exceeds 29.9 once in 10,000; a sorted one exceeds 300.
+        counts = np.bincount(rows["index"], minlength=8)
+        assert ((counts - repeats / 8) ** 2 / (repeats / 8)).sum() < 29.9
 
 
 def test_reading_takes_prefixes_and_all(tmp_path):

@@ -82,6 +82,11 @@ def test_rounding_is_called_rounding(first, second):
     assert SPREAD in states(compare(first, second, tolerance=1e-9))
 
 
+def test_a_ten_thousandth_is_no_rounding(first, second):
+    change(second)(lambda table: table.assign(loss=table["loss"] * (1 + 1e-4)))
+    assert ROUNDING not in states(compare(first, second))
+
+
 def test_other_seeds_are_within_the_seeds_spread(first, tmp_path):
     found = compare(first, run(tmp_path / "B", seed=1))
     assert found.outcome == "reproduced" and SPREAD in states(found) and MOVED not in states(found)
