@@ -25,7 +25,7 @@ from secateur.pruning.masking import largest_difference
 from secateur.pruning.removal import all_channels, remaining, remove
 from secateur.pruning.saved import build_unpruned, save
 from secateur.pruning.selection import select
-from secateur.pruning.units import OUTSIDE, UnitGroup, analyse, find_unit_groups
+from secateur.pruning.units import analyse, find_unit_groups, in_scope, outside
 from secateur.ranking import registry
 from secateur.ranking.rank import rank
 
@@ -76,7 +76,7 @@ def prune_own_network(
     size: int | None = None,
     budget: str = "units",
     scheme: str = "global",
-    scope: str = "all",
+    scope: str = "signal",
     min_units: int = 1,
     combine: str | None = None,
     normalisation: str | None = None,
@@ -158,7 +158,7 @@ def prune_own_network(
         input_size=input_size,
         classes=train.classes,
         units={group.name: {"at_first": group.size, "removed": len(selection[group.name])} for group in groups},
-        left_out=_untouched(model, images[:1], groups),
+        left_out=_untouched(model, images[:1], scope),
         difference_from_mask=difference,
         before=_state(model, tests[0], input_size),
         after=_state(pruned, tests[1], input_size),
@@ -257,11 +257,15 @@ def _state(model: nn.Module, test: Evaluation, input_size: tuple[int, ...]) -> S
     return State(test, count(model, input_size), disk_bytes(model), latency(model, input_size))
 
 
-def _untouched(model: nn.Module, example: Tensor, groups: Sequence[UnitGroup]) -> dict[str, str]:
+def _untouched(model: nn.Module, example: Tensor, scope: str) -> dict[str, str]:
     """Layers of which nothing may go, each with the reason: those of no unit, and those outside the scope."""
     found = analyse(model, example)
-    inside = {producer.layer for group in groups for producer in group.producers}
-    return {layer: found.left_out.get(layer, OUTSIDE) for layer in found.order if layer not in inside}
+    reasons = dict(found.left_out)
+    for group in found.groups:
+        reasons |= {layer: reason for layer, _ in group.producers if (reason := outside(group, scope))}
+    for group in in_scope(found.groups, scope):
+        reasons = {layer: reason for layer, reason in reasons.items() if layer not in dict(group.producers)}
+    return {layer: reasons[layer] for layer in found.order if layer in reasons}
 
 
 def _named(value: Any) -> Any:

@@ -11,7 +11,7 @@ from secateur.data import store
 from secateur.models.backbones import fresh
 from secateur.models.transfer import example_input
 from secateur.pruning import unitfile
-from secateur.pruning.units import OUTSIDE, analyse, in_scope
+from secateur.pruning.units import analyse, outside
 
 
 def units(config: dict[str, Any], study: str, data: Path, output: Path, table: Path) -> None:
@@ -23,14 +23,14 @@ def units(config: dict[str, Any], study: str, data: Path, output: Path, table: P
         data: its dataset, prepared for the backbone.
         output: written: the unit groups of the scope "all", see `pruning.unitfile`.
         table: written: one row a convolution or linear layer, in the order of execution: `study layer group kind units
-            residual left_out`. `units` are its output channels that can be removed, and `left_out` says why the others,
-            or all, stay (empty where none do). A group that ties several layers has a row for each of them.
+            residual gate left_out`. `units` are its output channels that can be removed, and `left_out` says why the
+            others, or all, stay (empty where none do). A group that ties several layers has a row for each of them.
     """
     dataset = store.load(data)
     network = fresh(config, config["studies"][study]["backbone"], dataset)
     example = example_input(config, study, dataset)
     found = analyse(network.to(example.device).eval(), example)
-    offered = in_scope(found.groups, scope_of(config, study))
+    scope = scope_of(config, study)
     rows = []
     for layer in found.order:
         groups = [group for group in found.groups if any(name == layer for name, _ in group.producers)]
@@ -41,12 +41,13 @@ def units(config: dict[str, Any], study: str, data: Path, output: Path, table: P
                 "kind": group.kind,
                 "units": group.size,
                 "residual": group.residual,
-                "left_out": "" if group in offered else OUTSIDE,
+                "gate": group.gate,
+                "left_out": outside(group, scope),
             }
             for group in groups
         ]
         if not groups:
-            reason = found.left_out[layer]
-            rows.append({"layer": layer, "group": "", "kind": "", "units": 0, "residual": False, "left_out": reason})
+            none = {"group": "", "kind": "", "units": 0, "residual": False, "gate": False}
+            rows.append({"layer": layer} | none | {"left_out": found.left_out[layer]})
     unitfile.write(output, found.groups)
     tablefile.write(table, pd.DataFrame(rows).assign(study=study))

@@ -102,7 +102,9 @@ def prune(
     samples_per_class: Annotated[int, typer.Option(help="Training images of each class to look at.")] = 10,
     size: Annotated[int | None, typer.Option(help="Side of the input in pixels; else the architecture's own.")] = None,
     budget: Annotated[str, typer.Option(help="What the rate is a share of: units, params or macs.")] = "units",
-    scope: Annotated[str, typer.Option(help="all units, or only those inside residual blocks (inner).")] = "all",
+    scope: Annotated[
+        str, typer.Option(help="signal: all units but neurons inside gates; inner: and residual streams; or all.")
+    ] = "signal",
     seed: Annotated[int, typer.Option(help="Of the draw of images and of random criteria.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     criteria_path: Annotated[list[Path] | None, typer.Option(help="Folder with criterion files of your own.")] = None,

@@ -21,6 +21,7 @@ def write(path: str | Path, groups: Sequence[UnitGroup]) -> None:
             "name": group.name,
             "kind": group.kind,
             "residual": group.residual,
+            "gate": group.gate,
             "producers": [producer.layer for producer in group.producers],
             "slices": [[part.owner, part.role] for part in group.slices],
         }
@@ -61,4 +62,5 @@ def _group(entry: dict, indices: list[torch.Tensor]) -> UnitGroup:
         slices=slices,
         residual=entry["residual"],
         original=torch.arange(size),
+        gate=entry.get("gate", False),
     )

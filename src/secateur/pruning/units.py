@@ -19,12 +19,16 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.pruning.cutting import cut, site_size
+from secateur.pruning.gates import gated
 from secateur.pruning.operations import NORMALISED
 from secateur.pruning.tracing import Site, Trace, ghost, trace
 
-SCOPES = ("all", "inner")
+SCOPES = ("signal", "all", "inner")
+"""What may be removed: what carries a signal (not the neurons inside gates), everything, or of the former what no
+residual addition joins."""
 FIXED = "its number of channels is written into the network's code"
 OUTSIDE = "in a residual stream, outside the chosen scope"
+GATE = "inside a gate, outside the chosen scope"
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,7 @@ class UnitGroup:
     for them), else "filter". `producers` are in the order of execution. `slices` are all places where the units have
     channels, the producers' too. `residual` means that an addition of two signals joins the units. `original` (size)
     gives each unit's number in the group as it was first found: after `removal.shrink` it tells which are left.
+    `gate` means that the units act on the output only as factors of other signals (see `pruning.gates`).
     """
 
     name: str
@@ -64,6 +69,7 @@ class UnitGroup:
     slices: tuple[Slice, ...]
     residual: bool
     original: Tensor
+    gate: bool = False
 
     @property
     def consumers(self) -> tuple[Slice, ...]:
@@ -86,7 +92,8 @@ def find_unit_groups(model: nn.Module, example_input: Tensor, scope: str = "all"
     """Unit groups of `model`, in the order of execution of their first producers.
 
     `example_input` (samples × channels × height × width, or samples × features; any device) gives the input size only.
-    `scope="inner"` leaves out the groups that a residual addition joins. The network's outputs and its image channels
+    `scope` "signal" leaves out the neurons inside gates (squeeze-and-excite), "inner" also the groups that a residual
+    addition joins. The network's outputs and its image channels
     are in no unit; nor are channels that meet an operation which does not treat every channel alike, such as streams
     under LayerNorm and attention heads (`analyse` gives the reasons). The model is neither run nor changed.
 
@@ -96,19 +103,28 @@ def find_unit_groups(model: nn.Module, example_input: Tensor, scope: str = "all"
     offered = in_scope(found.groups, scope)
     if not offered:
         detail = "; ".join(f"{name}: {reason}" for name, reason in list(found.left_out.items())[:3])
+        others = sum(group.size for group in found.groups)
         raise SecateurError(
             f"{type(model).__name__} has no unit that can be removed in scope {scope!r} "
             f"({detail or 'no layer was found'}). "
             "Prunable are the outputs of convolutions and linear modules that another layer consumes."
+            + (f" Scope 'all' has {others} units, in gates or residual streams." if others else "")
         )
     return offered
 
 
 def in_scope(groups: Sequence[UnitGroup], scope: str) -> list[UnitGroup]:
-    """Those of a network's groups that a scope offers: "all", or "inner" without what residual additions join."""
+    """Those of a network's groups that a scope offers, see `SCOPES`."""
+    return [group for group in groups if not outside(group, scope)]
+
+
+def outside(group: UnitGroup, scope: str) -> str:
+    """Why a scope does not offer a group; empty where it does."""
     if scope not in SCOPES:
         raise SecateurError(f"scope {scope!r}: allowed are {', '.join(SCOPES)}.")
-    return [group for group in groups if scope == "all" or not group.residual]
+    if scope == "all":
+        return ""
+    return GATE if group.gate else OUTSIDE if scope == "inner" and group.residual else ""
 
 
 def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
@@ -123,7 +139,8 @@ def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
         staying[unit] = reason if reason == NORMALISED else staying.get(unit, reason)
     joined = {int(unit_of[number]) for numbers in found.added for number in numbers}
     members = _members(found, unit_of, staying)
-    groups = _groups(found, members, joined)
+    inside = gated(model, tuple(example_input.shape[1:]))
+    groups = _groups(found, members, joined, inside)
     fixed = _fixed(model, groups, tuple(example_input.shape[1:]))
     groups = [group for group in groups if group.name not in fixed]
     producing = {name for group in groups for name, _ in group.producers}
@@ -181,7 +198,9 @@ def _members(found: Trace, unit_of: np.ndarray, staying: dict[int, str]) -> dict
     return {unit: places for unit, places in members.items() if any(role == "out" for _, role in places)}
 
 
-def _groups(found: Trace, members: dict[int, dict[Site, list[int]]], joined: set[int]) -> list[UnitGroup]:
+def _groups(
+    found: Trace, members: dict[int, dict[Site, list[int]]], joined: set[int], gates: set[str]
+) -> list[UnitGroup]:
     """Units with the same number of channels at the same sites, put together; ordered by producer and first channel."""
     alike: dict[tuple, list[int]] = defaultdict(list)
     for unit, places in members.items():
@@ -208,6 +227,7 @@ def _groups(found: Trace, members: dict[int, dict[Site, list[int]]], joined: set
                 slices=tuple(Slice(owner, role, index[owner, role]) for owner, role in sites),
                 residual=len(producers) > 1 and any(unit in joined for unit in units),
                 original=torch.arange(len(units)),
+                gate=all(producer in gates for producer, _ in producers),
             )
         )
     return groups
