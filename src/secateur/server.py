@@ -29,8 +29,6 @@ PRELOADED += [
     "secateur.data.preparation",
     "timm.data",
     "secateur.models.transfer",
-    "secateur.models.small",
-    "secateur.models.alexnet",
     "secateur.cli",
     "pandas",
     "scipy.stats",

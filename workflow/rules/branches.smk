@@ -23,7 +23,7 @@ rule fewshot:
         runtime=minutes_of("fewshot"),
     params:
         config=CONFIG,
-        code=code("pruning", "models", "branches/fewshot.py", "branches/study.py"),
+        code=code("fewshot"),
         settings=lambda wildcards: criterion_settings(
             wildcards.study, wildcards.criterion, "run", "fewshot"
         ),
@@ -56,7 +56,7 @@ rule grid:
         runtime=minutes_of("grid"),
     params:
         config=CONFIG,
-        code=code("pruning", "models", "branches/grid.py", "branches/study.py"),
+        code=code("grid"),
         settings=lambda wildcards: criterion_settings(
             wildcards.study, wildcards.criterion, "run"
         )
@@ -89,16 +89,7 @@ rule retrain:
         runtime=minutes_of("retrain"),
     params:
         config=CONFIG,
-        code=code(
-            "ranking",
-            "relevance",
-            "pruning",
-            "models",
-            "data/validation.py",
-            "branches/retrain.py",
-            "branches/study.py",
-        ),
-        source=lambda wildcards: contents([criterion_code(wildcards.criterion)]),
+        code=code("retrain"),
         settings=lambda wildcards: criterion_settings(
             wildcards.study, wildcards.criterion, "run", "retrain"
         )
@@ -115,11 +106,7 @@ rule retrain:
 
 rule cost:
     input:
-        criteria=[
-            criterion_code(criterion)
-            for criterion in CRITERIA
-            if entry_of(criterion)["criterion"] not in RULES
-        ],
+        criteria=[criterion_code(criterion) for criterion in IN_PYTHON],
         data=dataset_of,
         units=units_of,
         models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
@@ -136,12 +123,7 @@ rule cost:
         runtime=minutes_of("cost"),
     params:
         config=CONFIG,
-        code=code("ranking", "relevance", "branches/cost.py", "branches/study.py"),
-        source=contents(
-            criterion_code(criterion)
-            for criterion in CRITERIA
-            if entry_of(criterion)["criterion"] not in RULES
-        ),
+        code=code("cost", IN_PYTHON),
         settings=lambda wildcards: study_settings(
             wildcards.study, "criteria", "cost", "scope", "batch_size"
         ),
@@ -173,7 +155,7 @@ rule latency:
         runtime=minutes_of("latency"),
     params:
         config=CONFIG,
-        code=code("pruning", "branches/latency.py", "branches/study.py"),
+        code=code("latency"),
         settings=lambda wildcards: study_settings(
             wildcards.study, "latency", "scope", "scheme", "budget", "min_units"
         ),
@@ -186,11 +168,7 @@ rule latency:
 
 rule gallery:
     input:
-        criteria=[
-            criterion_code(criterion)
-            for criterion in CRITERIA
-            if entry_of(criterion)["criterion"] not in RULES
-        ],
+        criteria=[criterion_code(criterion) for criterion in IN_PYTHON],
         data=dataset_of,
         units=units_of,
         models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
@@ -212,14 +190,7 @@ rule gallery:
         runtime=minutes_of("gallery"),
     params:
         config=CONFIG,
-        code=code(
-            "ranking",
-            "relevance",
-            "pruning",
-            "models",
-            "branches/gallery.py",
-            "branches/study.py",
-        ),
+        code=code("gallery"),
         settings=lambda wildcards: study_settings(
             wildcards.study,
             "criteria",

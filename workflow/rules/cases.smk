@@ -2,6 +2,7 @@
 # user's rule answers it, and the answers are gathered.
 
 RULES = rules_of_users()
+IN_PYTHON = [name for name in CRITERIA if entry_of(name)["criterion"] not in RULES]
 
 
 for name, path in RULES.items():
@@ -33,7 +34,7 @@ for criterion in [name for name in CRITERIA if entry_of(name)["criterion"] in RU
             runtime=minutes_of("rank"),
         params:
             config=CONFIG,
-            code=code("ranking", "pruning", "branches/ranking.py", "branches/study.py"),
+            code=code("gather", [criterion]),
             criterion=criterion,
             cases=cases_folder,
             settings=lambda wildcards, criterion=criterion: criterion_settings(
@@ -69,7 +70,7 @@ rule case:
         runtime=minutes_of("rank"),
     params:
         config=CONFIG,
-        code=code("ranking", "pruning", "branches/ranking.py", "branches/study.py"),
+        code=code("case", []),
         settings=lambda wildcards: study_settings(wildcards.study, "scope"),
         usage=f"{RESULTS}/usage/case/{{study}}-{{seed}}-{{samples}}.json",
         folder=case_folder,
@@ -98,7 +99,7 @@ rule case_signals:
         runtime=minutes_of("rank"),
     params:
         config=CONFIG,
-        code=code("ranking", "relevance", "branches/ranking.py", "branches/study.py"),
+        code=code("case", []),
         settings=lambda wildcards: study_settings(
             wildcards.study, "scope", "batch_size"
         ),

@@ -2,14 +2,15 @@
 
 import os
 import shutil
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 from secateur import config as configuration
-from secateur import clock, running, server
+from secateur import clock, running, server, sources
 from secateur.files import md5, write_json
-
-SOURCE = Path(workflow.basedir) / "src" / "secateur"
+from secateur.models import build
+from secateur.ranking import registry
 
 try:
     resolved = configuration.resolve(dict(config))
@@ -64,19 +65,51 @@ def remove_partial(results):
     Path(f"{results}/report.partial.html").unlink(missing_ok=True)
 
 
-def code(*places):
+def code(command, criteria=None):
     """Hash of the sources that a stage's results depend on, as a param: an edit reruns the stage.
 
-    `places` are files and folders of src/secateur; a folder counts with all that is in it.
+    They are found from the subcommand's imports (src/secateur/sources.py). Of criteria and architectures those of the
+    job's wildcards count, else all of the config; `criteria` names others, of the config's entries.
     """
-    found = [
-        SOURCE / f"{name}.py" for name in ("files", "seeds", "tablefile", "tensorfile")
+
+    def found(wildcards):
+        given = dict(wildcards.items())
+        named = [given["criterion"]] if "criterion" in given else CRITERIA
+        return code_of(
+            command,
+            tuple(named if criteria is None else criteria),
+            architectures_of(given),
+        )
+
+    return found
+
+
+@cache
+def code_of(command, criteria, architectures):
+    """The hash that `code` stands for, of the sources as they are when the workflow starts."""
+    behind = [
+        registry.source_of(entry_of(name)["criterion"], resolved["criteria_path"])
+        for name in criteria
     ]
-    for place in places:
-        path = SOURCE / place
-        found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
-    hashes = "".join(md5(path) for path in found)
-    return sha256(hashes.encode()).hexdigest()[:16]
+    files = filter(None, map(build.file_of, architectures))
+    chosen = {
+        "criteria": [sources.Chosen(each.loaded_as, each.path) for each in behind],
+        "architectures": [
+            sources.Chosen(f"secateur.models.{path.stem}", path) for path in files
+        ],
+    }
+    return sources.digest(sources.of_command(command, chosen))
+
+
+def architectures_of(given):
+    """The architectures that a job with these wildcards may build."""
+    if "architecture" in given:
+        return (given["architecture"],)
+    if "study" in given:
+        names = [resolved["studies"][given["study"]]["backbone"]]
+    else:
+        names = [given["backbone"]] if "backbone" in given else resolved["backbones"]
+    return tuple(resolved["backbones"][name]["architecture"] for name in names)
 
 
 def contents(paths):

@@ -26,21 +26,7 @@ rule dataset:
     conda:
         "../../envs/conda.yaml"
     params:
-        code=code(
-            *(
-                f"data/{name}.py"
-                for name in (
-                    "store",
-                    "checksums",
-                    "index",
-                    "digits",
-                    "points",
-                    "sources",
-                    "imagefolder",
-                    "extraction",
-                )
-            )
-        ),
+        code=code("data make"),
         entry=lambda wildcards: json.dumps(DATASETS[wildcards.dataset]),
         source=source_option,
     shell:
@@ -59,7 +45,7 @@ rule images:
         "../../envs/conda.yaml"
     threads: 8
     params:
-        code=code("data/preparation.py", "data/index.py", "data/checksums.py"),
+        code=code("data prepare"),
     shell:
         "secateur data prepare --data {input.data} --architecture {wildcards.architecture} --size {wildcards.size} "
         "--colour {wildcards.colour} --threads {threads} --output {output} 2>&1 | tee {log}"

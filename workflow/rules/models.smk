@@ -19,7 +19,7 @@ rule backbone:
         runtime=minutes_of("backbone"),
     params:
         config=CONFIG,
-        code=code("models", "data/store.py"),
+        code=code("backbone"),
         settings=lambda wildcards: backbone_settings(wildcards.backbone),
         data=lambda wildcards, input: (
             f"--data {input[0]}"
@@ -52,7 +52,7 @@ rule transfer:
         runtime=minutes_of("transfer"),
     params:
         config=CONFIG,
-        code=code("models", "data/store.py", "data/references.py", "data/validation.py"),
+        code=code("transfer"),
         settings=lambda wildcards: study_settings(wildcards.study)
         | {
             "transfer": resolved["studies"][wildcards.study]["transfer"],
@@ -86,13 +86,7 @@ rule units:
         mem_mb=memory_of,
     params:
         config=CONFIG,
-        code=code(
-            "pruning",
-            "models/build.py",
-            "models/small.py",
-            "models/alexnet.py",
-            "branches/units.py",
-        ),
+        code=code("units"),
         settings=lambda wildcards: study_settings(wildcards.study, "scope"),
         usage=f"{RESULTS}/usage/units/{{study}}.json",
     shell:

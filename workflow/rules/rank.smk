@@ -1,9 +1,7 @@
 # Rankings: one rule a criterion, so that editing a criterion's file reruns that criterion alone.
 # Those that are rules of the user's own: cases.smk.
 
-for criterion in [
-    name for name in CRITERIA if entry_of(name)["criterion"] not in RULES
-]:
+for criterion in IN_PYTHON:
 
     rule:
         name:
@@ -30,15 +28,8 @@ for criterion in [
             runtime=minutes_of("rank"),
         params:
             config=CONFIG,
-            code=code(
-                "ranking",
-                "relevance",
-                "pruning",
-                "branches/ranking.py",
-                "branches/study.py",
-            ),
+            code=code("rank", [criterion]),
             criterion=criterion,
-            source=contents([criterion_code(criterion)]),
             settings=lambda wildcards, criterion=criterion: criterion_settings(
                 wildcards.study, criterion
             )
@@ -75,15 +66,7 @@ for criterion in [name for name in CRITERIA if "tune" in entry_of(name)]:
             runtime=minutes_of("retrain"),
         params:
             config=CONFIG,
-            code=code(
-                "ranking",
-                "relevance",
-                "pruning",
-                "models",
-                "branches/tuning.py",
-                "branches/ranking.py",
-                "branches/study.py",
-            ),
+            code=code("tune", [criterion]),
             criterion=criterion,
             settings=lambda wildcards, criterion=criterion: criterion_settings(
                 wildcards.study, criterion
@@ -118,14 +101,7 @@ rule redraw:
         runtime=minutes_of("redraw"),
     params:
         config=CONFIG,
-        code=code(
-            "ranking",
-            "relevance",
-            "pruning",
-            "data/references.py",
-            "branches/ranking.py",
-            "branches/study.py",
-        ),
+        code=code("redraw"),
         settings=lambda wildcards: criterion_settings(
             wildcards.study, wildcards.criterion, "agreement"
         )

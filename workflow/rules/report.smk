@@ -28,7 +28,7 @@ rule collect:
     params:
         config=CONFIG,
         results=results_of,
-        code=code("analysis/collect.py", "layout.py"),
+        code=code("collect"),
         usage=f"{RESULTS}/usage/collect/all.json",
     shell:
         "secateur --usage {params.usage} collect --config {params.config} --results {params.results} "
@@ -59,7 +59,7 @@ rule statistics:
     params:
         config=CONFIG,
         results=results_of,
-        code=code("analysis", "layout.py"),
+        code=code("statistics"),
         assets=contents([CLAIMS, *published()]),
         settings=settings(),
         usage=f"{RESULTS}/usage/statistics/all.json",
@@ -96,7 +96,7 @@ rule figures:
         toy=toy_folder,
         gallery=gallery_folder,
         workflow=WORKFLOW,
-        code=code("report", "analysis", "running.py"),
+        code=code("figures"),
         assets=contents(["report/style.yaml", CLAIMS, *published()]),
         usage=f"{RESULTS}/usage/figures/all.json",
     shell:
@@ -134,7 +134,7 @@ rule report:
         "../../envs/conda.yaml"
     params:
         config=CONFIG,
-        code=code("report", "analysis", "provenance.py", "running.py"),
+        code=code("report make"),
         assets=contents([*PAGE, CLAIMS]),
         resolved=resolved,
         usage=f"{RESULTS}/usage/report/all.json",

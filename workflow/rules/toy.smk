@@ -18,8 +18,7 @@ rule toy:
     threads: resolved["threads"]
     params:
         config=CONFIG,
-        code=code("ranking", "relevance", "branches/toy", "data/points.py"),
-        source=contents(criterion_code(item["name"]) for item in TOY_CRITERIA),
+        code=code("toy", [item["name"] for item in TOY_CRITERIA]),
         settings=settings("toy") if TOY_CRITERIA else None,
         criteria=TOY_CRITERIA,
         usage=f"{RESULTS}/usage/toy/{{dataset}}.json",

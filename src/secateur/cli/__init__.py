@@ -18,6 +18,14 @@ from secateur.cli import (  # noqa: F401 (each registers its subcommands)
 from secateur.cli.application import app
 from secateur.errors import SecateurError
 
+# Here and not where `app` is made, which every stage depends on.
+app.info.help = (
+    "Which filters can this network lose? A benchmark of pruning criteria. "
+    "The whole benchmark runs with `snakemake --cores all`; each stage can also be run by hand. "
+    "Stages in order: data fetch, data make, data prepare, backbone, units, transfer, rank (or case and gather), "
+    "redraw, fewshot, grid, retrain, toy, cost, latency, collect, statistics, figures, report."
+)
+
 _ROOM = "Make room and run again: nothing half-written is left under a final name."
 ADVICE = {
     errno.ENOSPC: _ROOM,

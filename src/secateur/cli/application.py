@@ -11,15 +11,7 @@ import typer
 from secateur import clock, usage
 from secateur.errors import SecateurError
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Which filters can this network lose? A benchmark of pruning criteria. "
-    "The whole benchmark runs with `snakemake --cores all`; each stage can also be run by hand. "
-    "Stages in order: data fetch, data make, data prepare, backbone, units, transfer, rank (or case and gather), "
-    "redraw, fewshot, grid, retrain, toy, cost, latency, collect, statistics, figures, report.",
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The run's config, e.g. config/demo.yaml.")]
 StudyOption = Annotated[str, typer.Option(help="Name of the study in the config.")]

@@ -24,6 +24,7 @@ from secateur.data import checksums, index, store
 from secateur.data.extraction import full_disk_told
 from secateur.errors import SecateurError
 from secateur.files import write_json, write_text
+from secateur.models import build
 from secateur.progress import track
 
 COLOURS = {"rgb": (3, "RGB"), "grey": (1, "L")}
@@ -80,10 +81,9 @@ def transform_of(architecture: str, size: int, colour: str) -> Transform:
     """`transform_for` the architecture of this name (timm's, or "torchvision/<name>")."""
     import timm
 
-    import secateur.models.small  # noqa: F401 (registers our own architectures with timm)
-
     if architecture.startswith("torchvision/"):  # torchvision's classical networks were trained with timm's defaults
         return transform_for({"interpolation": "bilinear"}, size, colour)
+    build.register(architecture)
     return transform_for(timm.get_pretrained_cfg(architecture), size, colour)
 
 

@@ -1,6 +1,7 @@
 """Building networks: a timm architecture for a task, its head, and weights stored as safetensors."""
 
 import difflib
+import importlib
 import importlib.util
 import re
 from collections.abc import Mapping
@@ -31,9 +32,23 @@ def architectures() -> tuple[str, ...]:
     """Names of all architectures that timm knows, ours included, read from the sources without importing torch."""
     specification = importlib.util.find_spec("timm")
     assert specification is not None and specification.submodule_search_locations
-    folders = [Path(specification.submodule_search_locations[0]) / "models", Path(__file__).parent]
-    texts = (path.read_text(encoding="utf-8") for folder in folders for path in sorted(folder.glob("*.py")))
-    return tuple(sorted({name for text in texts for name in REGISTERED.findall(text)}))
+    return tuple(sorted(_registered(Path(specification.submodule_search_locations[0]) / "models") | _own()))
+
+
+def file_of(architecture: str) -> Path | None:
+    """The file beside this one that registers an architecture with timm; None for those of others."""
+    return _own().get(architecture.split(".")[0])
+
+
+@cache
+def _own() -> dict[str, Path]:
+    return _registered(Path(__file__).parent)
+
+
+def _registered(folder: Path) -> dict[str, Path]:
+    """Architecture → the file of `folder` that registers it."""
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
+    return {name: path for path, text in texts.items() for name in REGISTERED.findall(text)}
 
 
 def weights_source(given: str | dict[str, str]) -> dict[str, str]:
@@ -49,10 +64,14 @@ def weights_source(given: str | dict[str, str]) -> dict[str, str]:
     return {"file": given}
 
 
-def register_own() -> None:
-    """Make our own architectures known to timm; needed once before one of them is built by its name."""
-    import secateur.models.alexnet
-    import secateur.models.small  # noqa: F401
+def register(architecture: str) -> None:
+    """Make an architecture of ours known to timm, before it is built or asked about by its name; others are known.
+
+    Only its own file is loaded: what a run does not use can neither change nor break it.
+    """
+    path = file_of(architecture)
+    if path is not None:
+        importlib.import_module(f"secateur.models.{path.stem}")
 
 
 def check_architecture(name: str, key: str) -> None:
@@ -85,7 +104,7 @@ def create(backbone: dict[str, Any], classes: int, channels: int, seed: int) -> 
     import timm
     import torch
 
-    register_own()
+    register(backbone["architecture"])
     check_arguments(backbone["arguments"], "backbones")
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from secateur.errors import SecateurError
-from secateur.models.build import MAIN, arguments, register_own
+from secateur.models.build import MAIN, arguments, register
 from secateur.models.weights import sha256
 
 OTHERS = "a backbone's weights may also be a file ({file: <path>}) or pretrained ({pretrain: <dataset>})."
@@ -41,7 +41,7 @@ def fetch(
     import timm
     import torch
 
-    register_own()
+    register(architecture)
     with _translated(architecture, key):
         published = timm.get_pretrained_cfg(architecture)
         repository = published and published.hf_hub_id

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.files import md5, read_json, replacing, write_json
-from secateur.models.build import register_own
+from secateur.models.build import register
 from secateur.pruning.cutting import head_inputs, resize, restate_head
 from secateur.pruning.operations import BATCH_NORMS, is_layer, layer_size
 from secateur.pruning.removal import Kept
@@ -117,7 +117,7 @@ def build_unpruned(architecture: str, arguments: Mapping[str, Any]) -> nn.Module
             return torchvision.models.get_model(architecture.removeprefix("torchvision/"), weights=None, **settings)
         import timm
 
-        register_own()
+        register(architecture)
         return timm.create_model(architecture, pretrained=False, **settings)
     except Exception as error:  # other people's constructors say anything about arguments that make no sense
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]

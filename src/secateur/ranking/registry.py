@@ -34,6 +34,11 @@ class Source:
     kind: str
     module: str = ""
 
+    @property
+    def loaded_as(self) -> str:
+        """The name of its module once it is loaded."""
+        return self.module or f"secateur.criteria.{self.name}"
+
 
 @dataclass(frozen=True)
 class Criterion:
@@ -180,7 +185,7 @@ def _packaged(point: importlib.metadata.EntryPoint) -> Source:
 
 
 def _imported(source: Source) -> Any:
-    specification = importlib.util.spec_from_file_location(f"secateur.criteria.{source.name}", source.path)
+    specification = importlib.util.spec_from_file_location(source.loaded_as, source.path)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
