@@ -13,7 +13,7 @@ from torch import nn
 
 from secateur.criteria import deeplift, integrated_gradients, lrp, lrp_class, lrp_epsilon, taylor
 from secateur.errors import SecateurError
-from secateur.models.build import register_own
+from secateur.models.build import register
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry
 from secateur.ranking.network import Network
@@ -127,7 +127,7 @@ def test_they_rank_the_units_of_whole_networks_alike(architecture):
     """As a run has them: float32, the default ε, units of tied channels."""
     torch.manual_seed(0)
     width = {"channels": [16, 32, 64, 128]} if architecture == "resnet18" else {}
-    register_own()
+    register(architecture)
     network = timm.create_model(architecture, num_classes=10, **width)
     images, labels = torch.randn(20, 3, 32, 32), torch.arange(20) % 10
     with torch.no_grad():
