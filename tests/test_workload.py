@@ -43,11 +43,27 @@ def test_every_stage_counted_by_hand(elsewhere):
     assert found["transfer"].forward == pytest.approx(2 * 3 * 150)
     assert found["rank"].forward == 2 * (0 + 2 + 3) * (15 + 150)  # weight needs no pass, taylor two, lrp three
     assert found["redraw"].forward == 5 * (0 + 2 + 3) * (15 + 150)
-    # Unpruned once a criterion; at the rate a quarter is left, for two sample counts but one of the data-free.
-    assert found["fewshot"].forward == 2 * 2985 * (3 + (1 + 2 + 2) * 0.25)
+    # Test images, and 256 training images in two modes.
+    measured = 2985 + 2 * 256
+    assert (found["unpruned"].jobs, found["unpruned"].forward) == (2, 2 * measured)
+    # At the rate a quarter is left, for two sample counts but one of the data-free.
+    assert found["fewshot"].forward == 2 * 2985 * (1 + 2 + 2) * 0.25
     assert found["retrain"].training == pytest.approx(2 * 3 * 3 * 4 * 1350 * (0.25 + 0.0625))
     ranked = 5 * 150 * (1 + 0.25)
-    assert found["retrain"].forward == pytest.approx(2 * (ranked + 3 * 2985 * (1 + 0.25 + 0.0625)))
+    rounds = measured + 1350  # after training batch-norm's statistics are estimated anew
+    assert found["retrain"].forward == pytest.approx(2 * (ranked + 3 * rounds * (0.25 + 0.0625)))
+    assert found["retrain_unpruned"].jobs == 2  # whole in both rounds
+    assert found["retrain_unpruned"].training == pytest.approx(2 * 3 * 4 * 1350 * 2)
+    assert found["retrain_unpruned"].forward == pytest.approx(2 * rounds * 2)
+
+
+def test_what_the_config_switches_off_costs_nothing(elsewhere):
+    settings = {"samples_per_class": [10], "rates": [0.5, 0.75], "finetune": {"epochs": 4}}
+    found = small(retrain=settings | {"batch_norm": "running", "controls": {"unpruned": False}})
+    works = {work.stage: work for work in workload.of_study(found, "one")}
+    assert "retrain_unpruned" not in works
+    with_statistics = {work.stage: work for work in workload.of_study(small(), "one")}["retrain"].forward
+    assert with_statistics - works["retrain"].forward == pytest.approx(2 * 3 * 1350 * (0.25 + 0.0625))
 
 
 def test_passes_are_read_off_the_criteria(elsewhere):
@@ -86,7 +102,7 @@ def test_the_upper_bound_takes_pruned_networks_for_whole_ones(elsewhere):
         {work.stage: work for work in workload.of_study(small(), "one", left)}
         for left in (workload.left, workload.whole)
     )
-    assert upper["fewshot"].forward == 2 * 2985 * (3 + (1 + 2 + 2))
+    assert upper["fewshot"].forward == 2 * 2985 * (1 + 2 + 2)
     assert upper["retrain"].training == pytest.approx(2 * 3 * 3 * 4 * 1350 * 2)
     assert lower["transfer"] == upper["transfer"] and lower["rank"] == upper["rank"]
 

@@ -10,15 +10,20 @@ from secateur.data.references import ALL
 def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
     """Table name → its files, relative to results/<run>/, in a fixed order.
 
-    `curves` (both branches) and `profiles` have a file for every study, criterion and part, and so have `grid` where
+    `curves` (both branches) and `profiles` have a file for every study, criterion and part, `curves` also those of the
+    controls that `retrain.controls` asks for, and so have `grid` where
     the config has `fewshot.grid` and `tuning` for the criteria that are tuned; `units`, `cost` and `latency` have one
     for every study, `toy` and `toy_stability` one for every 2-D set.
     """
     jobs = [f"{job}.parquet" for job in _jobs(config)]
     tuned = [item["name"] for item in config["criteria"] if "tune" in item]
     points = config.get("toy", {}).get("datasets", [])
+    curves = [Path("curves", branch, job) for branch in ("fewshot", "retrain") for job in jobs]
+    if config["retrain"]["controls"]["unpruned"]:
+        curves += [Path("curves", "unpruned", study, f"{part}.parquet") for study in config["studies"]
+                   for part in parts(config)]  # fmt: skip
     return {
-        "curves": [Path("curves", branch, job) for branch in ("fewshot", "retrain") for job in jobs],
+        "curves": curves,
         "profiles": [Path("profiles", job) for job in jobs],
         "grid": [Path("grid", job) for job in jobs] if "grid" in config["fewshot"] else [],
         "units": [Path("units", f"{study}.parquet") for study in config["studies"]],

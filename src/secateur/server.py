@@ -23,7 +23,8 @@ import time
 from pathlib import Path
 
 VARIABLE = "SECATEUR_SERVER"
-PRELOADED = [f"secateur.branches.{name}" for name in ("study", "ranking", "fewshot", "grid", "retrain", "cost", "toy")]
+STAGES = ("study", "ranking", "unpruned", "fewshot", "grid", "retrain", "controls", "cost", "toy")
+PRELOADED = [f"secateur.branches.{name}" for name in STAGES]
 PRELOADED += [
     "secateur.branches.gallery",
     "secateur.data.preparation",

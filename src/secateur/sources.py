@@ -146,7 +146,7 @@ def _located(module: str, base: Path) -> Path | None:
 
 def _entry(command: str) -> tuple[str, str]:
     """Module and function of a subcommand."""
-    group, _, name = command.rpartition(" ")
+    group, _, name = command.replace("-", "_").rpartition(" ")
     for path in sorted((ROOT / "cli").glob("*.py")):
         groups = dict(_groups(_tree(path)))
         for statement in _tree(path).body:

@@ -152,28 +152,38 @@ def _stages(
     if config["agreement"]["draws"] > 1 and drawn:
         yield "redraw", len(own), config["agreement"]["draws"] * ranked * sum(drawn), 0
 
+    # Test images, and at most 256 training images in two modes (branches/study.py).
+    measured = data.test + 2 * min(256, trained_on)
+    yield "unpruned", blocks, seeds * measured, 0
+
     # A data-free criterion gives the same networks for every number of reference samples: they are measured once.
     rates = sum(left(rate) for rate in config["fewshot"]["rates"])
     sweeps = sum(len(references) if passes[entry["name"]] else 1 for entry in entries)
-    yield "fewshot", jobs, seeds * data.test * (len(entries) + sweeps * rates), 0
+    yield "fewshot", jobs, seeds * data.test * sweeps * rates, 0
 
     if "grid" in config["fewshot"]:
         grid = config["fewshot"]["grid"]
-        pairs = [(one, two) for one in grid["filter_rates"] for two in grid["neuron_rates"]]
+        pairs = [(one, two) for one in grid["filter_rates"] for two in grid["neuron_rates"] if (one, two) != (0, 0)]
         # Filters hold nearly all multiply-accumulates; neurons next to none.
         yield "grid", jobs, seeds * len(entries) * data.test * sum(left(one) for one, _ in pairs), 0
 
     forward = training = 0.0
     settings = config["retrain"]
+    # After each round the training images once more, for batch-norm's statistics (not where a network has none).
+    again = trained_on if settings["batch_norm"] == "reestimate" else 0
     for n in settings["samples_per_class"]:
         images = data.train if n == ALL else n * data.classes
         before = 0.0
         for rate in settings["rates"]:
-            forward += left(before) * ranked * images + left(rate) * len(entries) * data.test
+            forward += left(before) * ranked * images + left(rate) * len(entries) * (measured + again)
             training += left(rate) * len(entries) * TRAINING * settings["finetune"]["epochs"] * trained_on
             before = rate
-        forward += len(entries) * data.test  # unpruned
     yield "retrain", jobs, seeds * forward, seeds * training
+
+    if settings["controls"]["unpruned"]:
+        rounds = len(settings["rates"]) * seeds
+        trained = rounds * TRAINING * settings["finetune"]["epochs"] * trained_on
+        yield "retrain_unpruned", blocks, rounds * (measured + again), trained
 
     timed = sum(passes[entry["name"]] for entry in own) + 3  # beside a forward and a gradient pass
     images = min(config["cost"]["samples"], data.train)

@@ -1,9 +1,11 @@
 """Reading the tidy tables: what is wrong with one is said once and clearly."""
 
+import pandas as pd
 import pytest
 
 import synthetic
 from secateur.analysis import tables
+from secateur.analysis.measures import measure_all
 from secateur.errors import SecateurError
 
 
@@ -47,6 +49,32 @@ def test_a_row_that_occurs_twice_is_an_error(tmp_path):
     curves.loc[1, "rate"] = curves.loc[2, "rate"]
     with pytest.raises(SecateurError, match="more than one row for"):
         tables.read(synthetic.write(tmp_path, curves=curves), "curves")
+
+
+def with_a_control(curves):
+    """The same, and an unpruned network beside each seed's pruned ones, better than all of them."""
+    control = curves[curves["criterion"] == "lrp"].assign(
+        criterion="", control="unpruned", samples_per_class="", accuracy=0.99
+    )
+    return pd.concat([control, curves.assign(control="")], ignore_index=True)
+
+
+def test_rows_of_a_control_are_only_for_those_who_ask(tmp_path):
+    curves = synthetic.curves(seeds=2, samples=("10",), branches=("retrain",))
+    folder = synthetic.write(tmp_path, curves=with_a_control(curves))
+    older = tables.read(synthetic.write(tmp_path / "older", curves=curves), "curves")
+    assert tables.read(folder, "curves").equals(older) and set(older["control"]) == {""}
+    found = tables.read(folder, "curves", numbered=True, control="unpruned")
+    assert len(found) == 2 * len(synthetic.RATES) and (found["accuracy"] == 0.99).all()
+    assert set(found["line"]) == set(range(2, 2 + len(found))), "lines are those of the file"
+    assert tables.read(folder, "curves", numbered=True)["line"].min() == 2 + len(found)
+    assert tables.read(folder, "curves", control="scratch").empty
+
+
+def test_no_statistic_changes_by_a_control(tmp_path):
+    curves = synthetic.curves(seeds=2, samples=("10",), branches=("retrain",))
+    folder = synthetic.write(tmp_path, curves=with_a_control(curves))
+    assert measure_all(tables.read(folder, "curves")).equals(measure_all(curves))
 
 
 def test_sample_counts_are_ordered_as_numbers_with_words_last():

@@ -13,6 +13,7 @@ from tests.prepared import prepared
 
 from secateur import config as configuration
 from secateur.branches import retrain as retrain_branch
+from secateur.branches import rounds
 from secateur.branches.cost import cost
 from secateur.branches.fewshot import fewshot
 from secateur.branches.latency import latency
@@ -109,7 +110,7 @@ def test_as_many_units_of_every_group_are_still_another_network(made, tmp_path):
 def test_every_round_has_an_order_of_training_images_of_its_own(made, tmp_path, monkeypatch):
     study, samples = opened(made)
     seeds = []
-    monkeypatch.setattr(retrain_branch.training, "train", lambda *arguments, **named: seeds.append(arguments[4]))
+    monkeypatch.setattr(rounds.training, "train", lambda *arguments, **named: seeds.append(arguments[4]))
     retrain(study, "weight", range(2), samples, tmp_path / "state", tmp_path / "c.parquet")
     assert len(seeds) == len(set(seeds)) == 2 * len(study.config["retrain"]["rates"])
 
@@ -153,11 +154,11 @@ def test_a_killed_retraining_resumes_to_the_same_bytes(made, tmp_path, monkeypat
 
 def test_state_of_other_settings_or_damaged_state_is_not_used(made, tmp_path):
     study, _ = opened(made)
-    state = retrain_branch.State(tmp_path, "0-2", "fingerprint")
-    start = retrain_branch._start(study, 0, "2")
+    state = rounds.State(tmp_path, "0-2", "fingerprint")
+    start = rounds.start(study, 0, "2")
     state.save(start)
     assert state.load(study, 0).rows == start.rows
-    assert retrain_branch.State(tmp_path, "0-2", "another").load(study, 0) is None
+    assert rounds.State(tmp_path, "0-2", "another").load(study, 0) is None
     weights_file = state.path
     weights_file.write_bytes(weights_file.read_bytes()[:-1])
     assert state.load(study, 0) is None
@@ -166,9 +167,9 @@ def test_state_of_other_settings_or_damaged_state_is_not_used(made, tmp_path):
 def test_ranked_once_every_round_removes_what_one_cut_would_have(made):
     study, samples = opened(made, "digits_residual")
     scores = rank_as_configured(study, "taylor", study.model(1), study.groups, samples, ("fewshot", 1, "2"))
-    current = retrain_branch._start(study, 1, "2")
-    for number, rate in enumerate((0.2, 0.5), 1):
-        current = retrain_branch._step(study, "taylor_once", current, number, rate, 1, "2", samples)
+    current = rounds.start(study, 1, "2")
+    for rate in (0.2, 0.5):
+        current = retrain_branch._step(study, "taylor_once", current, rate, samples)
         whole = all_channels(study.model(1))
         assert current.kept == remaining(whole, study.groups, select(study.groups, scores, rate))
 

@@ -11,7 +11,7 @@ from tests.prepared import study_of
 
 from secateur import config as configuration
 from secateur.branches import retrain as retrain_branch
-from secateur.branches import tuning
+from secateur.branches import rounds, tuning
 from secateur.branches.ranking import options_of, rank_as_configured, rank_study
 from secateur.errors import SecateurError
 from secateur.models.evaluation import evaluate
@@ -70,8 +70,8 @@ def test_the_search_takes_the_best_and_says_what_it_has_seen(study, tmp_path):
     ranked = scorefile.read(tmp_path / "s.safetensors", 1, "2", {group.name: group.size for group in groups})
     expected = rank_as_configured(opened, "taylor", model, groups, samples, ("fewshot", 1, "2"), chosen)
     assert all((ranked[name] == values).all() for name, values in expected.items())
-    start = retrain_branch._start(opened, 1, "2")
-    step = retrain_branch._step(opened, "taylor_tuned", start, 1, 0.5, 1, "2", samples, tmp_path / "tuned.parquet")
+    start = rounds.start(opened, 1, "2")
+    step = retrain_branch._step(opened, "taylor_tuned", start, 0.5, samples, tmp_path / "tuned.parquet")
     (cut,) = sweep(model, groups, expected, [0.5], **opened.selecting)
     assert [row["units_removed"] for row in step.rows] == [0, sum(map(len, cut.selection.values()))]
     with pytest.raises(SecateurError, match="no options for seed 7"):

@@ -31,6 +31,9 @@ def test_the_tables_hold_every_measurement_once(house):
     curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")
     keys = ["branch", "study", "criterion", "seed", "samples_per_class", "rate"]
     assert not curves.duplicated(keys).any()
+    control = curves[curves["control"] == "unpruned"]
+    assert len(control) == 2 * 3 and set(control["branch"]) == {"retrain"} and (control["units_removed"] == 0).all()
+    curves = curves[curves["control"] == ""]
     assert curves.groupby("branch").size().to_dict() == {"fewshot": 3 * 2 * 2 * 3, "retrain": 3 * 2 * 1 * 3}
     assert set(curves["criterion"]) == {"weight", "lrp", "random"}
     pruned = curves[curves["rate"] > 0]
@@ -51,6 +54,21 @@ def test_the_design_is_paired(house):
 def test_a_second_run_does_nothing(house):
     done = house.snakemake()
     assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_a_control_is_a_job_of_its_own(house):
+    """Switching it off drops its jobs and reruns nothing that measures a pruned network."""
+    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
+    config["retrain"]["controls"] = {"unpruned": False}
+    (house.folder / "off.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert house.planned("off.yaml") == AFTER_A_CURVE
+
+
+def test_another_recipe_of_retraining_leaves_the_other_branch_alone(house):
+    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
+    config["retrain"]["finetune"] = {"epochs": 2}
+    (house.folder / "longer.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert house.planned("longer.yaml") == {"retrain": 3, "retrain_unpruned": 1} | AFTER_A_CURVE
 
 
 def test_deleting_a_curve_reruns_what_depends_on_it(house):

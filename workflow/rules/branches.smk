@@ -1,4 +1,34 @@
-# The two branches, the grid of filter and neuron rates, cost and latency, and pictures for the report.
+# The two branches with what is common to all criteria, the grid of filter and neuron rates, cost and latency, and
+# pictures for the report.
+
+
+rule unpruned:
+    input:
+        data=dataset_of,
+        models=rules.transfer.output.models,
+    output:
+        f"{RESULTS}/unpruned/{{study}}/{{part}}.parquet",
+    log:
+        f"{RESULTS}/logs/unpruned/{{study}}/{{part}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("unpruned"),
+    params:
+        config=CONFIG,
+        code=code("unpruned"),
+        settings=lambda wildcards: study_settings(wildcards.study)
+        | {
+            "validation": resolved["training"]["validation"],
+            "batch_size": resolved["retrain"]["finetune"]["batch_size"],
+        },
+        usage=f"{RESULTS}/usage/unpruned/{{study}}-{{part}}.json",
+    shell:
+        "secateur --usage {params.usage} unpruned --config {params.config} --study {wildcards.study} "
+        "--seeds {wildcards.part} --data {input.data} --models {input.models} --output {output} 2>&1 | tee {log}"
 
 
 rule fewshot:
@@ -6,6 +36,7 @@ rule fewshot:
         data=dataset_of,
         units=units_of,
         models=rules.transfer.output.models,
+        unpruned=rules.unpruned.output,
         rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
     output:
         curves=f"{RESULTS}/curves/fewshot/{{study}}/{{criterion}}/{{part}}.parquet",
@@ -30,7 +61,7 @@ rule fewshot:
         usage=f"{RESULTS}/usage/fewshot/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} fewshot --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --rankings {input.rankings} "
         "--curves {output.curves} --profiles {output.profiles} 2>&1 | tee {log}"
 
@@ -40,6 +71,7 @@ rule grid:
         data=dataset_of,
         units=units_of,
         models=rules.transfer.output.models,
+        unpruned=rules.unpruned.output,
         rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
     output:
         f"{RESULTS}/grid/{{study}}/{{criterion}}/{{part}}.parquet",
@@ -64,7 +96,7 @@ rule grid:
         usage=f"{RESULTS}/usage/grid/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} grid --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --rankings {input.rankings} --output {output} 2>&1 | tee {log}"
 
 
@@ -75,6 +107,7 @@ rule retrain:
         data=dataset_of,
         units=units_of,
         models=rules.transfer.output.models,
+        unpruned=rules.unpruned.output,
         samples=rules.transfer.output.samples,
     output:
         f"{RESULTS}/curves/retrain/{{study}}/{{criterion}}/{{part}}.parquet",
@@ -99,9 +132,41 @@ rule retrain:
         usage=f"{RESULTS}/usage/retrain/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} retrain --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --samples {input.samples} --state {params.state} {params.tuned} "
         "--output {output} 2>&1 | tee {log}"
+
+
+rule retrain_unpruned:
+    input:
+        data=dataset_of,
+        units=units_of,
+        models=rules.transfer.output.models,
+        unpruned=rules.unpruned.output,
+    output:
+        f"{RESULTS}/curves/unpruned/{{study}}/{{part}}.parquet",
+    log:
+        f"{RESULTS}/logs/retrain_unpruned/{{study}}/{{part}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("retrain_unpruned"),
+    params:
+        config=CONFIG,
+        code=code("retrain-unpruned"),
+        settings=lambda wildcards: study_settings(
+            wildcards.study, "scope", "budget", "run", "retrain"
+        )
+        | {"validation": resolved["training"]["validation"]},
+        state=f"{RESULTS}/state/retrain_unpruned/{{study}}/{{part}}",
+        usage=f"{RESULTS}/usage/retrain_unpruned/{{study}}-{{part}}.json",
+    shell:
+        "secateur --usage {params.usage} retrain-unpruned --config {params.config} --study {wildcards.study} "
+        "--seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
+        "--models {input.models} --state {params.state} --output {output} 2>&1 | tee {log}"
 
 
 rule cost:

@@ -122,13 +122,15 @@ def contents(paths):
 def settings(*keys):
     """The part of the config that a job depends on: another value reruns it.
 
-    `fewshot` comes without its `grid`, on which the rule `grid` alone depends.
+    `fewshot` comes without its `grid`, on which the rule `grid` alone depends, `retrain` without its `controls`, which
+    are jobs of their own.
     """
     found = {key: resolved[key] for key in (*keys, "run_seed", "threads", "device")}
-    if "fewshot" in found:
-        found["fewshot"] = {
-            key: value for key, value in found["fewshot"].items() if key != "grid"
-        }
+    for branch, apart in (("fewshot", "grid"), ("retrain", "controls")):
+        if branch in found:
+            found[branch] = {
+                key: value for key, value in found[branch].items() if key != apart
+            }
     return found
 
 

@@ -11,7 +11,8 @@ COLUMNS = ["study", "branch", "samples_per_class", "criterion", "variant", "choi
            "high", "rank_biserial", "wilcoxon_p", "wilcoxon_holm", "p_equal", "note"]  # fmt: skip
 MEASURE = "mean_accuracy_over_rate"
 ROPE = 0.01
-RANKED_ONCE = "ranking: once"
+WITH_RETRAINING = ("ranking: ", "batch_norm: ")
+"""How choices begin that matter only where networks are trained after pruning."""
 
 
 def variants(criteria: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
@@ -45,8 +46,8 @@ def compare_choices(measures: pd.DataFrame, criteria: list[dict[str, Any]], alph
         table = group.pivot_table(index="seed", columns="criterion", values="value")
         setting: list[dict[str, Any]] = []
         for variant, (criterion, choice) in variants(criteria).items():
-            if key[1] == "fewshot" and choice == RANKED_ONCE:
-                continue  # nothing is ranked again there: no choice, and no test to correct for
+            if key[1] == "fewshot" and all(part.startswith(WITH_RETRAINING) for part in choice.split(", ")):
+                continue  # nothing is ranked again or trained there: no choice, and no test to correct for
             if {variant, criterion} <= set(table.columns):
                 differences = (table[variant] - table[criterion]).dropna().to_numpy(dtype=float)
                 found = compare(
@@ -66,10 +67,10 @@ def compare_choices(measures: pd.DataFrame, criteria: list[dict[str, Any]], alph
 
 def _choices(entry: dict[str, Any]) -> list[str]:
     """What an entry says beside its name and criterion, in words."""
-    found = [f"{key}: {entry[key]}" for key in ("normalisation", "combine") if key in entry]
+    found = [f"{key}: {entry[key]}" for key in ("normalisation", "combine", "batch_norm") if key in entry]
     found += [f"{key}: {_words(value)}" for key, value in entry.get("options", {}).items()]
     if entry.get("ranking") == "once":
-        found.append(RANKED_ONCE)
+        found.append("ranking: once")
     if "tune" in entry:
         found.append("options: tuned on extra images")
     return found

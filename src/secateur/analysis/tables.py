@@ -16,9 +16,10 @@ CURVE = ["study", "branch", "samples_per_class", "criterion", "seed"]
 
 COLUMNS = {
     "curves": [
-        "run", "study", "dataset", "backbone", "branch", "criterion", "seed", "samples_per_class", "round", "rate",
-        "units_total", "units_removed", "rate_achieved", "params", "params_share", "macs", "macs_share", "accuracy",
-        "loss", "worst_class", "worst_class_accuracy", "test_samples",
+        "run", "study", "dataset", "backbone", "branch", "criterion", "control", "seed", "samples_per_class", "round",
+        "rate", "units_total", "units_removed", "rate_achieved", "params", "params_share", "macs", "macs_share",
+        "accuracy", "loss", "worst_class", "worst_class_accuracy", "test_samples", "training_accuracy_eval_mode",
+        "training_accuracy_train_mode", "training_samples",
     ],
     "profiles": ["study", "criterion", "seed", "samples_per_class", "rate", "group", "units", "removed"],
     "grid": [
@@ -44,16 +45,25 @@ COLUMNS = {
         "removed", "evaluated_on", "noise_sigma", "accuracy", "accuracy_unpruned",
     ],
 }  # fmt: skip
+DEFAULTS = {
+    "curves": {
+        "control": "", "training_accuracy_eval_mode": np.nan, "training_accuracy_train_mode": np.nan,
+        "training_samples": np.nan,
+    },
+}  # fmt: skip
+"""Table → column → what it holds where a table of an earlier run lacks it."""
 SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "worst_class_accuracy"]
 
 
-def read(tables_dir: str | Path, name: str, numbered: bool = False) -> pd.DataFrame:
+def read(tables_dir: str | Path, name: str, numbered: bool = False, control: str = "") -> pd.DataFrame:
     """The table `name` ("curves", "profiles", "grid", "units", "cost", "latency", "toy") of a run.
 
     Args:
         tables_dir: folder with `<name>.parquet`.
         name: which table; its columns are those of docs/architecture.md (more are allowed and ignored).
         numbered: add the column `line`, where each row stands in `<name>.csv` (see `trace`).
+        control: of the curves, the rows of this control ("unpruned"); "" gives those of pruned networks, as every
+            reader of curves but one who asks for a control wants them.
 
     Returns:
         One row a measurement, sorted by its columns from left to right; `samples_per_class` is text.
@@ -64,6 +74,7 @@ def read(tables_dir: str | Path, name: str, numbered: bool = False) -> pd.DataFr
     path = Path(tables_dir) / f"{name}.parquet"
     advice = f"Remove the folder {tables_dir} and run again."
     table = tablefile.read(path, advice)
+    table = with_defaults(table, name)
     missing = [column for column in COLUMNS[name] if column not in table.columns]
     if missing:
         raise SecateurError(
@@ -76,6 +87,8 @@ def read(tables_dir: str | Path, name: str, numbered: bool = False) -> pd.DataFr
         _check_curves(table, path)
     if numbered:
         table["line"] = np.arange(FIRST, FIRST + len(table))
+    if "control" in table:
+        table = table[table["control"] == control]
     return table.sort_values([column for column in COLUMNS[name] if column in _KEYS]).reset_index(drop=True)
 
 
@@ -93,10 +106,17 @@ def _check_curves(table: pd.DataFrame, path: Path) -> None:
                 f"{path}: {column} is {table[column].iloc[row]} in row {row}; shares lie in [0, 1]. "
                 "Run the branch that wrote it again."
             )
-    twice = table.duplicated([*CURVE, "rate"])
+    point = [*CURVE, "control", "rate"]
+    twice = table.duplicated(point)
     if twice.any():
-        again = table.loc[twice, [*CURVE, "rate"]].iloc[0].to_dict()
+        again = table.loc[twice, point].iloc[0].to_dict()
         raise SecateurError(f"{path}: more than one row for {again}. Remove the curves and run again.")
+
+
+def with_defaults(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The table `name` of any run, also of one that was made before a column of `DEFAULTS` was there."""
+    absent: dict[str, Any] = {key: value for key, value in DEFAULTS.get(name, {}).items() if key not in table.columns}
+    return table.assign(**absent)
 
 
 def optional(tables_dir: str | Path, name: str, numbered: bool = False) -> pd.DataFrame:

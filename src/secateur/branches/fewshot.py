@@ -34,7 +34,7 @@ def fewshot(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, 
         groups = study.groups
         sizes = {group.name: group.size for group in groups}
         total = sum(sizes.values())
-        unpruned = study.measure(model)
+        unpruned = study.unpruned(seed)
         # Rankings that remove the same units give the same network: a data-free criterion's for every sample count.
         measured: dict[str, dict[str, Any]] = {}
         for samples_per_class in map(str, settings["samples_per_class"]):

@@ -91,7 +91,7 @@ def _measured(
     totals = {kind: sum(group.size for group in groups) for kind, groups in by_kind.items()}
     scores = scorefile.read(rankings, seed, samples, {group.name: group.size for group in study.groups})
     filters, neurons = (_selections(study, kind, by_kind[kind], scores, settings[f"{kind}_rates"]) for kind in KINDS)
-    unpruned = study.measure(model)
+    unpruned = study.unpruned(seed)
     rows = []
     for filter_rate, filter_units in zip(settings["filter_rates"], filters, strict=True):
         for neuron_rate, neuron_units in zip(settings["neuron_rates"], neurons, strict=True):

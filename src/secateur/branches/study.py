@@ -7,18 +7,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor, nn
 
+from secateur import seeds as streams
 from secateur import tablefile
 from secateur.data import references, store
+from secateur.errors import SecateurError
 from secateur.models import inputs
 from secateur.models.backbones import fresh
 from secateur.models.evaluation import evaluate
 from secateur.models.inputs import Images
-from secateur.models.transfer import example_input, load_task_model
+from secateur.models.statistics import accuracy_in_both_modes
+from secateur.models.transfer import example_input, load_task_model, parts
 from secateur.pruning import unitfile
 from secateur.pruning.counting import Counter
 from secateur.pruning.units import UnitGroup, find_unit_groups, in_scope
+
+LOOKED_AT = 256
+"""Training images, at most, on which accuracy is measured in both modes: the same ones in every round of a seed."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Study:
     models: Path
     example: Tensor
     units: Path | None = None
+    measured: Path | None = None
 
     @cached_property
     def train_inputs(self) -> Images:
@@ -79,6 +87,18 @@ class Study:
         """Where in the training split the reference samples of one seed are."""
         return references.read(samples, seed, samples_per_class, self.dataset.train_labels)
 
+    def trained_on(self, seed: int) -> tuple[Images, Tensor]:
+        """The images and labels on which all networks of a seed are trained, pruned or not."""
+        index, _ = parts(self.config, self.name, self.dataset.train_labels, seed)
+        return self.train_inputs.subset(index), self.train_labels[torch.from_numpy(index)]
+
+    def mixed(self, seed: int) -> tuple[Images, Tensor]:
+        """The same in an order that mixes the classes, one for all networks of a seed: what statistics are taken on."""
+        images, labels = self.trained_on(seed)
+        stream = streams.derive(self.config["run_seed"], "statistics", self.name, seed)
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(stream))
+        return images.subset(order), labels[order.to(labels.device)]
+
     @property
     def selecting(self) -> dict[str, Any]:
         """How units are chosen: the config's keyword arguments of `pruning.selection.select` and `removal.sweep`."""
@@ -110,13 +130,48 @@ class Study:
             "test_samples": found.samples,
         }
 
+    def measure_trained(self, model: nn.Module, seed: int) -> dict[str, Any]:
+        """`measure` of a network that was trained, and its accuracy on training images in eval and in train mode."""
+        images, labels = self.mixed(seed)
+        images, labels = images.subset(slice(LOOKED_AT)), labels[:LOOKED_AT]
+        size = self.config["retrain"]["finetune"]["batch_size"]
+        in_eval, in_train = accuracy_in_both_modes(model, images, labels, size)
+        return self.measure(model) | {
+            "training_accuracy_eval_mode": in_eval,
+            "training_accuracy_train_mode": in_train,
+            "training_samples": len(labels),
+        }
+
+    def unpruned(self, seed: int) -> dict[str, Any]:
+        """`measure_trained` of the unpruned task model of one seed.
+
+        Read from the file of the stage `unpruned` where the study was opened with one, else measured.
+        """
+        if self.measured is None:
+            return self.measure_trained(self.model(seed), seed)
+        table = tablefile.read(self.measured)
+        rows = table[table["seed"] == seed].drop(columns="seed").to_dict("records")
+        if len(rows) != 1:
+            raise SecateurError(
+                f"{self.measured}: {len(rows)} rows for seed {seed}, where one is needed. Give the file that "
+                "`secateur unpruned` writes for these seeds, or remove it and run again."
+            )
+        return {str(column): value for column, value in rows[0].items()}
+
 
 def scope_of(config: dict[str, Any], study: str) -> str:
     """Which units a study may lose: its own `scope`, or the run's."""
     return config["studies"][study].get("scope", config["scope"])
 
 
-def open_study(config: dict[str, Any], name: str, data: Path, models: Path, units: Path | None = None) -> Study:
+def open_study(
+    config: dict[str, Any],
+    name: str,
+    data: Path,
+    models: Path,
+    units: Path | None = None,
+    measured: Path | None = None,
+) -> Study:
     """The study called `name`.
 
     Args:
@@ -125,9 +180,10 @@ def open_study(config: dict[str, Any], name: str, data: Path, models: Path, unit
         data: its dataset, prepared for the backbone.
         models: weights of its seeds.
         units: its unit groups, as `secateur units` writes them; they are found anew without it.
+        measured: its unpruned networks' measurements, as `secateur unpruned` writes them; measured anew without it.
     """
     dataset = store.load(data)
-    return Study(config, name, dataset, models, example_input(config, name, dataset), units)
+    return Study(config, name, dataset, models, example_input(config, name, dataset), units, measured)
 
 
 COLUMNS = [
@@ -137,6 +193,7 @@ COLUMNS = [
     "backbone",
     "branch",
     "criterion",
+    "control",
     "seed",
     "samples_per_class",
     "round",
@@ -153,21 +210,29 @@ COLUMNS = [
     "worst_class",
     "worst_class_accuracy",
     "test_samples",
+    "training_accuracy_eval_mode",
+    "training_accuracy_train_mode",
+    "training_samples",
 ]
 """Columns of the curves table, in order."""
 
 
-def write_curve(path: Path, study: Study, branch: str, criterion: str, rows: list[dict[str, Any]]) -> None:
+def write_curve(
+    path: Path, study: Study, branch: str, criterion: str, rows: list[dict[str, Any]], control: str = ""
+) -> None:
     """Write one criterion's rows as a curves table (see docs/architecture.md), with the shares of what is left.
 
     Args:
         path: parquet file, written whole or not at all.
         study: the study that was measured.
         branch: "fewshot" or "retrain".
-        criterion: the criterion's name in the config.
-        rows: measurements; the row with rate 0 of a seed and sample count is what the others are shares of.
+        criterion: the criterion's name in the config; "" of a control that has none.
+        rows: measurements; the row with rate 0 of a seed and sample count is what the others are shares of. What was
+            not measured on training images is NaN.
+        control: which control the rows are of; "" for pruned networks.
     """
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).reindex(columns=list(dict.fromkeys([*rows[0], *COLUMNS[-3:]])))
+    table[COLUMNS[-3:]] = table[COLUMNS[-3:]].astype("float64")
     curve = ["seed", "samples_per_class"]
     start = table[table["rate"] == 0].groupby(curve)[["params", "macs"]].first()
     whole = table[curve].join(start, on=curve)
@@ -184,5 +249,6 @@ def write_curve(path: Path, study: Study, branch: str, criterion: str, rows: lis
         backbone=about["backbone"],
         branch=branch,
         criterion=criterion,
+        control=control,
     )
     tablefile.write(path, table[COLUMNS])

@@ -22,6 +22,13 @@ ModelsOption = Annotated[Path, typer.Option(help="Weights of the task models, as
 UnitsOption = Annotated[
     Path | None, typer.Option("--units", help="Unit groups, as `secateur units` writes them; found anew without it.")
 ]
+MeasuredOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--unpruned",
+        help="The unpruned models' measurements, as `secateur unpruned` writes them; measured anew without it.",
+    ),
+]
 SamplesOption = Annotated[Path, typer.Option(help="Reference samples (CSV), as `secateur transfer` writes them.")]
 
 

@@ -15,7 +15,9 @@ from secateur.workload import Speed, Work
 if TYPE_CHECKING:
     import pandas as pd
 
-STAGES = ["transfer", "rank", "redraw", "fewshot", "grid", "retrain", "cost", "latency"]
+STAGES = [
+    "transfer", "rank", "redraw", "unpruned", "fewshot", "grid", "retrain", "retrain_unpruned", "cost", "latency",
+]  # fmt: skip
 
 
 def estimate(config: dict[str, Any], folder: Path, device: str | None, macs_per_second: float | None) -> None:

@@ -12,6 +12,7 @@ from secateur.cli.application import (
     ConfigOption,
     CriterionOption,
     DataOption,
+    MeasuredOption,
     ModelsOption,
     SamplesOption,
     SeedsOption,
@@ -33,7 +34,7 @@ Stage = Callable[..., Path | tuple[Path, ...]]
 
 
 def of_study(stage: Stage) -> Stage:
-    """Make a stage a subcommand: its first parameter is the study, for which the command line takes five options.
+    """Make a stage a subcommand: its first parameter is the study, for which the command line takes six options.
 
     The stage returns what it wrote, and the user is told.
     """
@@ -44,13 +45,15 @@ def of_study(stage: Stage) -> Stage:
         data: DataOption,
         models: ModelsOption,
         units: UnitsOption = None,
+        measured: MeasuredOption = None,
         **options: Any,
     ) -> None:
         from secateur.branches.study import open_study
 
         resolved = opened(config)
         with usage.work():
-            written = stage(open_study(resolved, known(resolved, "studies", study), data, models, units), **options)
+            name = known(resolved, "studies", study)
+            written = stage(open_study(resolved, name, data, models, units, measured), **options)
         said(f"wrote {' and '.join(map(str, written)) if isinstance(written, tuple) else written}")
 
     common = list(inspect.signature(command).parameters.values())[:-1]
@@ -58,7 +61,7 @@ def of_study(stage: Stage) -> Stage:
     parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in common + own]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
-    app.command(stage.__name__, help=stage.__doc__)(command)
+    app.command(stage.__name__.replace("_", "-"), help=stage.__doc__)(command)
     return stage
 
 
@@ -134,6 +137,33 @@ def redraw(
     from secateur.branches.ranking import rank_redraws
 
     rank_redraws(study, known(study.config, "criteria", criterion), output)
+    return output
+
+
+@of_study
+def unpruned(
+    study: "Study",
+    seeds: SeedsOption,
+    output: Annotated[Path, typer.Option(help="Measurements to write (parquet).")],
+) -> Path:
+    """Evaluate the study's models as they are, for the jobs of all criteria."""
+    from secateur.branches.unpruned import unpruned as stage
+
+    stage(study, seed_range(seeds), output)
+    return output
+
+
+@of_study
+def retrain_unpruned(
+    study: "Study",
+    seeds: SeedsOption,
+    state: Annotated[Path, typer.Option(help="Folder for finished rounds, from which a killed job goes on.")],
+    output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
+) -> Path:
+    """Train the study's models further, as the pruned ones are, without removing anything: what pruning is held to."""
+    from secateur.branches.controls import retrain_unpruned as stage
+
+    stage(study, seed_range(seeds), state, output)
     return output
 
 

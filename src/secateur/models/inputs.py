@@ -1,6 +1,7 @@
 """From prepared bytes to what a network sees: batches of normalised floats, made on the device."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -109,6 +110,15 @@ class Images:
         """Batches of at most `size` images, in order."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
+
+
+def equal_batches(count: int, size: int) -> list[tuple[int, int]]:
+    """First and last + 1 of the batches of at most `size` that `count` images make, equally large give or take one.
+
+    A last batch of a single image would make batch-norm fail.
+    """
+    batches = -(-count // size)
+    return list(pairwise(count * batch // batches for batch in range(batches + 1)))
 
 
 def _index(index: Index) -> slice | Tensor:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from secateur.models import augmentation
 from secateur.models.build import head_prefixes
 from secateur.models.checkpoint import Checkpoint
 from secateur.models.evaluation import evaluate
-from secateur.models.inputs import Images
+from secateur.models.inputs import Images, equal_batches
 
 WARM_UP = 0.1  # of all steps, in which the learning rate rises
 MOMENTUM = 0.9  # of sgd, with Nesterov's correction
@@ -102,7 +101,7 @@ def _epoch(
     """One pass over the images; returns the mean loss."""
     on = labels.device
     home = images.home if isinstance(images, Images) else images.device
-    batches = -(-len(labels) // recipe["batch_size"])
+    parts = equal_batches(len(labels), recipe["batch_size"])
     amp = recipe["mixed_precision"] and on.type == "cuda" and torch.cuda.is_bf16_supported()
     shuffled = torch.randperm(len(labels), generator=_generator(seed, "order", number))
     drawing = _generator(seed, "augmentation", number)
@@ -116,15 +115,13 @@ def _epoch(
     _keep_frozen(network)
     with torch.random.fork_rng(devices=[on] if on.type == "cuda" else []):
         torch.manual_seed(streams.derive(seed, "network", number))
-        # Equal batches: a last batch of one image would make batch-norm fail.
-        edges = [len(labels) * batch // batches for batch in range(batches + 1)]
-        for batch, (start, end) in enumerate(pairwise(edges)):
+        for batch, (start, end) in enumerate(parts):
             inputs = images[order[start:end]]
             if maps is not None:
                 inputs = augmentation.apply(inputs, maps[start:end])
             if on.type == "cuda" and pictures:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
-            rate = recipe["learning_rate"] * _factor(recipe, number * batches + batch, recipe["epochs"] * batches)
+            rate = recipe["learning_rate"] * _factor(recipe, number * len(parts) + batch, recipe["epochs"] * len(parts))
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from secateur import tablefile
+from secateur.analysis.tables import with_defaults
 from secateur.errors import SecateurError
 from secateur.review.surroundings import Difference
 
@@ -41,7 +42,7 @@ class Layout:
 
 _QUALITY = ["accuracy", "loss", "worst_class_accuracy", "params_share", "macs_share"]
 LAYOUTS = {
-    "curves": Layout(["study", "branch", "samples_per_class", "criterion", "rate"], "seed", _QUALITY,
+    "curves": Layout(["study", "branch", "control", "samples_per_class", "criterion", "rate"], "seed", _QUALITY,
                      ["dataset", "backbone", "units_total", "test_samples"], curve=True),
     "grid": Layout(["study", "samples_per_class", "criterion", "filter_rate", "neuron_rate"], "seed", _QUALITY,
                    ["dataset", "backbone", "filters_total", "neurons_total", "test_samples"]),
@@ -65,7 +66,7 @@ def read(run: Path) -> dict[str, pd.DataFrame]:
         path = run / "tables" / f"{name}.parquet"
         if not path.exists():
             continue
-        found[name] = tablefile.read(path, "Get or make it again.")
+        found[name] = with_defaults(tablefile.read(path, "Get or make it again."), name)
         needed = [*layout.keys, layout.block, *layout.repeats, *layout.values, *layout.facts]
         missing = [column for column in needed if column not in found[name].columns]
         if missing:
