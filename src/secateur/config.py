@@ -17,10 +17,11 @@ from secateur.errors import SecateurError
 from secateur.files import expanded, read_json
 from secateur.models.build import check_architecture, weights_source
 from secateur.ranking.registry import describe, source_of
+from secateur.shipped import ROOT
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
-DATASETS = REPOSITORY / "config" / "datasets.yaml"
+REPOSITORY = ROOT
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+DATASETS = ROOT / "config" / "datasets.yaml"
 
 Config = dict[str, Any]
 

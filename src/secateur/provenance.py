@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from secateur import __version__, shipped
 from secateur.config import is_rule, parts
 from secateur.data import checksums
 from secateur.files import read_json
@@ -41,7 +42,7 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
         "wall_seconds": busy_seconds([(job["started"], job["ended"]) for job in usage if "started" in job]) or None,
         "processor_time": f"{sum(job['cpu_seconds'] for job in usage) / 60:.1f} min in {len(usage)} jobs",
         "rules": rule_times(results / FILE),
-        "versions": {"python": platform.python_version()}
+        "versions": {"python": platform.python_version(), "secateur": __version__}
         | {name: importlib.metadata.version(name) for name in PACKAGES},
         "hashes": hashes(config, results),
         "datasets": _datasets(config),
@@ -68,7 +69,7 @@ def hashes(config: dict[str, Any], results: Path) -> dict[str, dict[str, str]]:
         ranked.setdefault("/".join(path.parts[1:-1]), []).append(results / path)
     files = {
         "data": {name: [folder / checksums.NAME] for name, folder in folders.items()},
-        "claims": {CLAIMS.name: [CLAIMS]},
+        "claims": {CLAIMS.name: [shipped.find(CLAIMS)]},
         "backbones": {name: [results / f"backbones/{name}.safetensors"] for name in config["backbones"]},
         "models": {block: [results / f"models/{block}.safetensors"] for block in blocks},
         "samples": {block: [results / f"samples/{block}.csv"] for block in blocks},
@@ -130,7 +131,12 @@ def rule_times(plan: Path) -> dict[str, dict[str, float]]:
 
 
 def commit() -> str:
-    """Commit of the working tree, with "and local changes" where there are any; "unknown" outside git."""
+    """Commit of the working tree, with "and local changes" where there are any; "unknown" outside git.
+
+    An installed package is known by its version: the folder one stands in has another history, if any.
+    """
+    if shipped.INSTALLED:
+        return f"Secateur {__version__}, installed"
     try:
         name = _git("rev-parse", "HEAD")
         return name[:12] + (" and local changes" if _git("status", "--porcelain") else "")

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from secateur import config as configuration
-from secateur import clock, running, server, sources
+from secateur import clock, running, server, shipped, sources
 from secateur.files import md5, write_json
 from secateur.models import build
 from secateur.ranking import registry
@@ -24,6 +24,11 @@ if "mirror" in resolved:
 SERVERS = []
 DATASETS = configuration.datasets(resolved)
 PARTS = configuration.parts(resolved)
+
+
+def brought(name):
+    """A file that Secateur brings along, or this folder's own. Sources are `local`, in no bucket (docs/cluster.md)."""
+    return local(str(shipped.find(name)))
 
 
 def write_config(path):

@@ -13,11 +13,9 @@ def entry_of(name):
 
 def criterion_code(name):
     """The file of the criterion behind an entry of the config. Sources are `local`, in no bucket (docs/cluster.md)."""
-    return local(
-        relpath(
-            registry.path_of(entry_of(name)["criterion"], resolved["criteria_path"])
-        )
-    )
+    path = registry.path_of(entry_of(name)["criterion"], resolved["criteria_path"])
+    inside = path.resolve().is_relative_to(Path.cwd())
+    return local(relpath(path) if inside else str(path.resolve()))
 
 
 def rules_of_users():

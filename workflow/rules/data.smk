@@ -18,7 +18,7 @@ rule fetch:
 rule dataset:
     input:
         source=files_of,
-        pins=local("data.dvc"),
+        pins=brought("data.dvc"),
     output:
         directory("data/{dataset}"),
     log:

@@ -113,6 +113,6 @@ def gallery_folder(wildcards, input):
 def published():
     """Published figures of the 2-D study, to compare with."""
     return [
-        local(f"report/published/{name}")
+        brought(f"report/published/{name}")
         for name in ("toy_published.csv", "toy_differences.yaml")
     ]

@@ -1,8 +1,9 @@
 # From measurements to the page: tables, statistics, figures, report. On a cluster the four are one submission.
 
-CLAIMS = local("config/claims.yaml")
+CLAIMS = brought("config/claims.yaml")
+STYLE = brought("report/style.yaml")
 PAGE = [
-    local(f"report/{name}")
+    brought(f"report/{name}")
     for name in (
         "page.html.j2",
         "methods.html.j2",
@@ -70,7 +71,7 @@ rule statistics:
 
 rule figures:
     input:
-        style=local("report/style.yaml"),
+        style=STYLE,
         claims=CLAIMS,
         published=published(),
         tables=rules.collect.output,
@@ -97,7 +98,7 @@ rule figures:
         gallery=gallery_folder,
         workflow=WORKFLOW,
         code=code("figures"),
-        assets=contents(["report/style.yaml", CLAIMS, *published()]),
+        assets=contents([STYLE, CLAIMS, *published()]),
         usage=f"{RESULTS}/usage/figures/all.json",
     shell:
         "secateur --usage {params.usage} figures --tables {input.tables} --statistics {input.statistics} "

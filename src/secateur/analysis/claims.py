@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from secateur import shipped
 from secateur.analysis.measures import MEASURES
 from secateur.errors import SecateurError
 
@@ -51,14 +52,14 @@ class Claims:
 
 
 def read(path: str | Path) -> Claims:
-    """Read and check a claims file.
+    """Read and check a claims file, that of the folder one stands in or the one that Secateur brings along.
 
     Raises:
         SecateurError: unreadable, an unknown or missing key, an unknown comparison, measure or test, or a number
             outside its range; says which claim, what was found and what is allowed.
     """
     try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        found = yaml.safe_load(shipped.find(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise SecateurError(f"{path}: not a readable YAML file ({error}).") from None
     if not isinstance(found, dict) or not isinstance(found.get("claims"), list):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from secateur import tablefile
+from secateur import shipped, tablefile
 from secateur.analysis.paired import blocks_needed, interval, permutation_p
 from secateur.errors import SecateurError
 from secateur.files import replacing
@@ -37,7 +37,7 @@ def read_published(path: str | Path) -> pd.DataFrame:
         SecateurError: missing file or column.
     """
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(shipped.find(path))
         table = table[table["stage"] == "pruned"]
         found = table[["dataset", "criterion", "samples_per_class"]].assign(
             evaluated_on=table["evaluated_on"].replace("noisy-test", "unseen"),

@@ -115,8 +115,7 @@ def prune_own_network(
     model = model.to(inputs.device(device)).eval()
     on = next(model.parameters()).device
     prepare, input_size = preparation(model, int(settings.get("in_chans", 3)), size)
-    draw = references.draw(train.labels, samples_per_class, streams.derive(seed, "reference", "own"))
-    chosen = draw["index"].to_numpy()
+    chosen = references.chosen(train.labels, samples_per_class, streams.derive(seed, "reference", "own"))
     images = batch([train.paths[index] for index in chosen], prepare).to(on)
     labels = torch.from_numpy(train.labels[chosen]).to(on)
 

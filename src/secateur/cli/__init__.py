@@ -12,6 +12,7 @@ from secateur.cli import (  # noqa: F401 (each registers its subcommands)
     planning,
     reporting,
     reviewing,
+    starting,
     tools,
     toy,
 )

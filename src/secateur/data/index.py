@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from secateur.errors import SecateurError
 from secateur.files import read_json, replacing, write_json
@@ -25,6 +24,8 @@ def write(folder: Path, about: dict[str, Any], rows: Iterable[Row]) -> dict[str,
     Raises:
         SecateurError: a class has no image in one of the splits.
     """
+    import pandas as pd
+
     table = pd.DataFrame(rows, columns=COLUMNS)
     table = table.assign(order=table["split"] == "test").sort_values(["order", "label", "path"], kind="stable")
     sizes = {}
@@ -47,6 +48,8 @@ def write(folder: Path, about: dict[str, Any], rows: Iterable[Row]) -> dict[str,
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, list[str]], dict[str, np.ndarray]]:
     """Facts of dataset.json, and by split the files (relative to `folder`) and their labels, in the index's order."""
+    import pandas as pd
+
     about = read_json(folder / "dataset.json")
     try:
         table = pd.read_csv(folder / NAME, dtype={"split": str, "label": np.int64, "path": str}, keep_default_na=False)

@@ -1,14 +1,19 @@
 """Reference samples: the labelled training samples that a criterion may look at."""
 
+from __future__ import annotations
+
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from secateur.errors import SecateurError
 from secateur.files import replacing
+
+if TYPE_CHECKING:  # pandas is not needed to draw, and takes half a second to import
+    import pandas as pd
 
 ALL = "all"
 """The `samples_per_class` that stands for the whole training split."""
@@ -29,6 +34,18 @@ def draw(labels: np.ndarray, most: int, seed: int) -> pd.DataFrame:
     Returns:
         One row a sample: `label`, `position` (0 … most − 1 within the class), `index` (into the training split).
     """
+    import pandas as pd
+
+    return pd.DataFrame(_rows(labels, most, seed), columns=["label", "position", "index"])
+
+
+def chosen(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """The samples that `draw` draws: positions among `labels`, ordered by class, then by draw (int64)."""
+    return np.array([index for _, _, index in _rows(labels, most, seed)], dtype=np.int64)
+
+
+def _rows(labels: np.ndarray, most: int, seed: int) -> list[tuple[int, int, int]]:
+    """Label, position and index of every sample drawn."""
     generator = np.random.Generator(np.random.PCG64(seed))
     rows = []
     for label in np.unique(labels):
@@ -40,11 +57,13 @@ def draw(labels: np.ndarray, most: int, seed: int) -> pd.DataFrame:
             )
         order = np.argsort(generator.random(len(members)), kind="stable")[:most]
         rows += [(int(label), position, int(members[where])) for position, where in enumerate(order)]
-    return pd.DataFrame(rows, columns=["label", "position", "index"])
+    return rows
 
 
 def write(path: str | Path, draws: dict[int, pd.DataFrame]) -> None:
     """Write the draws of several seeds as CSV: columns seed, label, position, index, and check, the row's CRC-32."""
+    import pandas as pd
+
     table = pd.concat([rows.assign(seed=seed) for seed, rows in draws.items()])[COLUMNS]
     with replacing(path) as temporary:
         table.assign(check=_checksums(table)).to_csv(temporary, index=False)
@@ -61,6 +80,8 @@ def read(path: str | Path, seed: int, samples_per_class: str, labels: np.ndarray
     """
     if samples_per_class == ALL:
         return np.arange(len(labels))
+    import pandas as pd
+
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys([*COLUMNS, "check"], "int64"))
         if table["check"].tolist() != _checksums(table):

@@ -13,8 +13,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
@@ -131,8 +129,7 @@ def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
     """All unit groups of `model`, its layers, and why some have no units. Arguments as of `find_unit_groups`."""
     found = trace(model, tuple(example_input.shape[1:]))
     pairs = np.concatenate(found.ties, axis=1) if found.ties else np.zeros((2, 0), dtype=np.int64)
-    links = coo_matrix((np.ones(pairs.shape[1]), pairs), shape=(found.channels, found.channels))
-    _, unit_of = connected_components(links, directed=False)
+    unit_of = _connected(pairs, found.channels)
     staying: dict[int, str] = {}
     for number, reason in sorted(found.reasons.items()):
         unit = int(unit_of[number])
@@ -150,6 +147,25 @@ def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
             first = found.sites[name, "out"][0]
             reasons[name] = staying.get(int(unit_of[first]), FIXED)
     return Analysis(groups, found.order, reasons)
+
+
+def _connected(pairs: np.ndarray, count: int) -> np.ndarray:
+    """For each of `count` channels the number of the connected set it is in, by the ties `pairs` (2 × ties).
+
+    Numbers rise with the sets' first channels. (scipy has this, but the library does without scipy.)
+    """
+    first = np.arange(count)  # of each channel: the lowest channel that it is known to be tied to
+    one, other = pairs
+    while True:
+        before = first
+        lowest = np.minimum(first[one], first[other])
+        first = first.copy()
+        for ends in (first[one], first[other], one, other):
+            np.minimum.at(first, ends, lowest)
+        while not np.array_equal(first, first[first]):
+            first = first[first]
+        if np.array_equal(first, before):
+            return np.unique(first, return_inverse=True)[1]
 
 
 def _fixed(model: nn.Module, groups: list[UnitGroup], input_size: tuple[int, ...]) -> set[str]:

@@ -16,11 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from secateur import shipped
 from secateur.errors import SecateurError
 from secateur.pruning import COMBINATIONS, NORMALISATIONS
 
 BUILT_IN = Path(__file__).parent.parent / "criteria"
-RULES = Path(__file__).parents[3] / "workflow" / "rules" / "criteria"
+RULES = Path("workflow", "rules", "criteria")
 GROUP = "secateur.criteria"
 NEEDS = ("samples", "labels", "gradients")
 
@@ -70,7 +71,7 @@ def find(folders: Iterable[str | Path] = ()) -> dict[str, Source]:
             raise SecateurError(f"criteria_path: folder '{folder}' does not exist.")
         found += [Source(path.stem, path, "file") for path in _files(folder, ".py")]
         found += [Source(path.stem, path, "rule") for path in _files(folder, ".smk")]
-    found += [Source(path.stem, path, "rule") for path in _files(RULES, ".smk")]
+    found += [Source(path.stem, path, "rule") for path in _files(shipped.find(RULES), ".smk")]
     found += [_packaged(point) for point in importlib.metadata.entry_points(group=GROUP)]
     by_name: dict[str, Source] = {}
     for source in found:

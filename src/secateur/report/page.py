@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from secateur import shipped
 from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.errors import SecateurError
@@ -134,19 +135,17 @@ def _explorer(path: Path) -> dict[str, Any] | None:
 
 
 def _asset(assets: str | Path, name: str) -> str:
-    path = Path(assets) / name
+    path = shipped.find(Path(assets) / name)
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise SecateurError(
-            f"{path}: cannot be read ({error}). Run from the repository's root, or restore it."
-        ) from None
+        raise SecateurError(f"{path}: cannot be read ({error}). Install Secateur again, or restore the file.") from None
 
 
 def _render(assets: Path, context: dict[str, Any]) -> str:
     import jinja2
 
-    loader = jinja2.FileSystemLoader(assets)
+    loader = jinja2.FileSystemLoader(shipped.find(assets / "page.html.j2").parent)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

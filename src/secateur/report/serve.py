@@ -12,7 +12,7 @@ from typing import Any
 
 import jinja2
 
-from secateur import running
+from secateur import running, shipped
 from secateur.errors import SecateurError
 from secateur.files import read_json
 from secateur.report.workflow import duration
@@ -24,6 +24,7 @@ FILES = {
     "config.json": "application/json",
 }
 """What is sent of a run's folder."""
+TEMPLATE = "serve.html.j2"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 SECONDS_BETWEEN_LOOKS = 2
 LAST_LINES = 2000
@@ -47,13 +48,13 @@ def open_server(
     if not folder.is_dir():
         raise SecateurError(f"{results}: no such folder. Run `snakemake` first, or name the folder with --results.")
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(assets), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(shipped.find(Path(assets, TEMPLATE)).parent),
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
 
     class Handler(RunHandler):
         results = folder
-        template = environment.get_template("serve.html.j2")
+        template = environment.get_template(TEMPLATE)
 
     try:
         return http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from secateur import shipped
 from secateur.errors import SecateurError
 from secateur.files import replacing
 
@@ -33,7 +34,7 @@ def read(path: str | Path, criteria: Iterable[str]) -> Style:
         SecateurError: unreadable file or missing key.
     """
     try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        found = yaml.safe_load(shipped.find(path).read_text(encoding="utf-8"))
         known, others = found["criteria"], found["others"]
         ink, line, card = found["ink"], found["line"], found["card"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
