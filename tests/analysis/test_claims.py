@@ -39,7 +39,7 @@ def test_the_published_claims_are_read():
         ({"comparison": "best"}, "claim C1: comparison is 'best'; allowed are better_than"),
         ({"measure": "accuracy"}, "claim C1: measure is 'accuracy'; allowed are mean_accuracy_over_rate"),
         ({"branch": "later"}, "claim C1: branch is 'later'; allowed are fewshot, retrain"),
-        ({"test": "t"}, "claim C1: test is 't'; allowed are wilcoxon, permutation"),
+        ({"test": "t"}, "claim C1: test is 't'; allowed are sign, wilcoxon, permutation"),
         ({"rivals": None}, "also needs rivals"),
         ({"magin": 0.1}, r"unknown key\(s\) magin"),
         ({"margin": -0.1}, "margin is -0.1; it is a distance"),

@@ -59,12 +59,29 @@ def test_the_permutation_test_is_scipys(alternative):
     assert permutation_p(differences, alternative) == pytest.approx(expected.pvalue)
 
 
-@pytest.mark.parametrize("alternative", ALTERNATIVES)
-def test_the_sign_test_is_the_binomial_of_what_differs(alternative):
-    differences = np.array([0.3, 0.1, -0.2, 0.0, 0.4, 0.5, 0.6])
-    expected = stats.binomtest(5, 6, alternative=alternative).pvalue
+@pytest.mark.parametrize(("alternative", "count"), [("greater", 5), ("less", 1)])
+def test_the_sign_test_is_the_binomial_of_all_blocks_so_that_a_zero_speaks_for_neither(alternative, count):
+    differences = np.array([0.3, 0.1, -0.2, 1e-15, 0.4, 0.5, 0.6])
+    expected = stats.binomtest(count, 7, alternative="greater").pvalue
     assert sign_p(differences, alternative) == pytest.approx(expected)
     assert sign_p(np.zeros(3), alternative) == 1.0
+
+
+def test_the_two_sided_sign_test_is_scipys_and_each_sample_is_tested_by_itself():
+    differences = np.random.default_rng(4).normal(0.5, 1, size=(3, 2, 11))
+    found = sign_p(differences)
+    for place in np.ndindex(3, 2):
+        positive = int((differences[place] > 0).sum())
+        assert found[place] == pytest.approx(stats.binomtest(positive, 11).pvalue)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.45])
+def test_collapses_never_make_the_sign_test_wrong_more_often_than_its_level(share):
+    generator = np.random.default_rng(8)
+    for blocks in (6, 9, 20):
+        above = generator.normal(size=(4_000, blocks)) - 50 * (generator.random((4_000, blocks)) < share)
+        at_median = above - np.quantile(above, 0.5)
+        assert (sign_p(at_median, "greater") <= 0.025).mean() <= 0.025 + 3 * (0.025 / 4_000) ** 0.5
 
 
 @pytest.mark.parametrize("blocks", [6, 8, 9, 17])

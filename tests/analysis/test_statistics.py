@@ -52,7 +52,8 @@ def test_an_interval_row_is_the_mean_of_its_rows_in_the_tidy_table(run):
 
 def test_metrics_are_nested_by_name(run):
     metrics = json.loads((run / "statistics/metrics.json").read_text())
-    assert metrics["verdict"]["C1"] == {"lrp": "supported", "lrp_epsilon": "undecided"}
+    assert metrics["verdict"]["C1"]["lrp_epsilon"] == "undecided"
+    assert metrics["verdict"]["C3"]["lrp"] == "supported in the one study"
     assert metrics["mean_accuracy_over_rate"]["scene15-resnet18"]["fewshot"]["10"]["lrp"] > 0.5
 
 
@@ -70,8 +71,22 @@ def test_with_enough_seeds_corrected_tests_are_made():
     assert (tests["note"] == "").all()
 
 
-def test_over_studies_a_block_is_a_study():
-    curves = synthetic.curves(studies=tuple(f"d{index}-net" for index in range(6)), seeds=2, samples=("1",))
+def test_studies_that_share_a_network_are_no_blocks():
+    curves = synthetic.curves(
+        studies=("a-net", "b-net", "a-tree", "b-tree"), seeds=2, samples=("1",), branches=("fewshot",)
+    )
+    measures = numbered(measure_all(curves))
+    tests, ranks = pairwise_tests(measures, 0.05, 0), friedman_ranks(measures, 0.05)
+    over = tests[tests["scope"] == "studies"]
+    assert over[["wilcoxon_p", "permutation_p", "p_better", "bca_low"]].isna().all(axis=None)
+    assert over["note"].str.contains("studies share datasets or networks").all()
+    assert (over["low"] < over["mean_difference"]).all() and (over["mean_difference"] < over["high"]).all()
+    assert ranks.loc[ranks["scope"] == "studies", "p"].isna().all()
+    assert ranks.loc[ranks["scope"] == "studies", "average_rank"].notna().all()
+
+
+def test_studies_that_share_nothing_are_blocks():
+    curves = synthetic.curves(studies=tuple(f"d{index}-n{index}" for index in range(6)), seeds=2, samples=("1",))
     measures = numbered(measure_all(curves))
     found = friedman_ranks(measures, 0.05)
     over = found[(found["scope"] == "studies") & (found["branch"] == "fewshot")]

@@ -48,14 +48,15 @@ def test_random_under_two_names_is_undecided(curves, tmp_path):
         "criteria": list(TWINS),
         "claims": [
             claim | {"id": kind, "comparison": kind, "rivals": list(TWINS), "test": test}
-            for kind, test in (("better_than", "wilcoxon"), ("not_worse_than", "permutation"))
+            for kind, test in (("better_than", "sign"), ("not_worse_than", "permutation"))
         ],
     }
     (tmp_path / "claims.yaml").write_text(yaml.safe_dump(held), encoding="utf-8")
     measures = numbered(measure_all(curves))
     cost = pd.DataFrame(columns=["study", "criterion"])
     found = verdicts(measures, cost, claim_files.read(tmp_path / "claims.yaml"))
-    assert set(found["verdict"]) == {"undecided"} and set(found["reason"]) == {"unclear"} and set(found["n"]) == {SEEDS}
+    assert set(found["verdict"]) == {"undecided"} and set(found["alike"]) == {""} and set(found["n"]) == {SEEDS}
+    assert set(found.loc[found["scope"] == "study", "reason"]) == {"unclear"}
     tests = pairwise_tests(measures, 0.05, 0)
     tests = tests[tests["measure"].str.startswith("mean_accuracy")]
     assert len(tests) == 3 and (tests["note"] == "").all()  # tests were made, and found nothing

@@ -52,8 +52,8 @@ def test_the_answer_comes_first_with_every_claim(html):
     assert text.index("The answer") < text.index("How much accuracy is left?") < text.index("Protocol.")
     for claim in ("C1", "C2", "C3", "C4"):
         assert re.search(rf"{claim}\s", text)
-    assert "For lrp, of the paper's 4 claims: all 4 supported." in text
-    assert "For lrp_epsilon, of the paper's 4 claims: 3 supported and 1 undecided." in text
+    assert "For lrp, of the paper's 4 claims: all 4 supported in the one study." in text
+    assert "For lrp_epsilon, of the paper's 4 claims: 3 supported in the one study and 1 undecided." in text
     assert "lrp_epsilon: undecided" in text
 
 

@@ -36,7 +36,7 @@ class Claim:
     samples_at_most: int | None = None
     from_rate: float = 0.0
     limit: float = 0.0
-    test: str = "wilcoxon"
+    test: str = "sign"
     ours: bool = False
     """Whether it is a question of this benchmark's own, which the count of the paper's claims leaves out."""
 
@@ -102,7 +102,7 @@ def _claim(path: str | Path, number: int, entry: Any) -> Claim:
     allowed: dict[str, Any] = {
         "measure": COST_MEASURES if comparison == "at_most" else tuple(MEASURES),
         "branch": ("fewshot", "retrain"),
-        "test": ("wilcoxon", "permutation", "sign"),
+        "test": ("sign", "wilcoxon", "permutation"),
     }
     for key, values in allowed.items():
         if key in entry and entry[key] not in values:

@@ -1,7 +1,8 @@
 """Planning: what a run could have found, and how many seeds a config needs, from the spread of a pilot run.
 
-Differences of a claim are planned as the verdict tests them: paired, each comparison at alpha / 2, and "supported"
-only if all comparisons are found. Pairs of criteria are planned as the table of pairs tests them, after Holm.
+Differences of a claim are planned as the verdict tests them: paired, by its own test, each comparison at alpha / 2,
+and "supported" only if all comparisons are found. Pairs of criteria are planned as the table of pairs tests them: by
+signed ranks, after Holm.
 """
 
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from secateur.analysis.claims import Claim, Claims
 from secateur.analysis.decisions import SUPPORTED, bounds, judge
 from secateur.analysis.measures import MEASURES
 from secateur.analysis.paired import blocks_needed
-from secateur.analysis.power import WANTED, detectable, seeds_needed
+from secateur.analysis.power import WANTED, Test, detectable, seeds_needed
 from secateur.analysis.tables import records
 from secateur.analysis.verdicts import evidence
 
@@ -55,6 +56,7 @@ def plan(measures: pd.DataFrame, claims: Claims, effect: float, wanted: float = 
     for claim in claims.claims:
         if not claim.rivals:
             continue
+        test: Test = "sign" if claim.test == "sign" else "wilcoxon"  # permutations find about what signed ranks find
         for study in sorted(set(measures["study"])):
             for criterion in claims.criteria:
                 behind = evidence(claim, criterion, measures, study)
@@ -68,7 +70,7 @@ def plan(measures: pd.DataFrame, claims: Claims, effect: float, wanted: float = 
                 for name, rivals in [*((one, [one]) for one in table), (ALL, list(table))]:
                     lines: Iterable[int] = behind[behind["criterion"].isin([criterion, *rivals])].get("line", [])
                     found = {"rival": name, "source": trace.source(trace.MEASURES, lines)}
-                    rows.append(row | found | _planned(table[rivals], effect, claims.alpha / 2, wanted))
+                    rows.append(row | found | _planned(table[rivals], effect, claims.alpha / 2, wanted, test))
     return _table(rows, COLUMNS)
 
 
@@ -96,7 +98,7 @@ def pairs(measures: pd.DataFrame, measure: str, alpha: float, effect: float, wan
             {"study": study, "branch": branch, "samples_per_class": samples, "measure": measure, "pairs": len(every),
              "fewest_seeds": blocks_needed(alpha, comparisons=len(every)), "seeds": len(table), "criterion": one,
              "other": two, "unit": MEASURES[measure][1]}
-            | _planned(widest, effect, alpha / 2 / len(every), wanted)
+            | _planned(widest, effect, alpha / 2 / len(every), wanted, "wilcoxon")
         )  # fmt: skip
     return _table(rows, PAIR_COLUMNS)
 
@@ -140,7 +142,7 @@ def checked(
     return found
 
 
-def _planned(table: pd.DataFrame, effect: float, level: float, wanted: float) -> dict[str, Any]:
+def _planned(table: pd.DataFrame, effect: float, level: float, wanted: float, test: Test) -> dict[str, Any]:
     from scipy import stats
 
     freedom = len(table) - 1
@@ -150,10 +152,10 @@ def _planned(table: pd.DataFrame, effect: float, level: float, wanted: float) ->
     one = table.shape[1] == 1
     return {
         "spread": spread, "spread_upper": spread * widening,
-        "detectable": detectable(len(table), spread if one else covariance, level, wanted),
-        "seeds_needed": seeds_needed(effect, spread if one else covariance, level, wanted),
+        "detectable": detectable(len(table), spread if one else covariance, level, wanted, test),
+        "seeds_needed": seeds_needed(effect, spread if one else covariance, level, wanted, test),
         "seeds_needed_upper": seeds_needed(
-            effect, spread * widening if one else covariance * widening**2, level, wanted
+            effect, spread * widening if one else covariance * widening**2, level, wanted, test
         ),
     }  # fmt: skip
 

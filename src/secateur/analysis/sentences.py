@@ -1,9 +1,12 @@
 """Sentences: what a verdict means, in words that need no statistics."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from secateur.analysis.claims import Claim
+from secateur.analysis.decisions import CONTRADICTED, SUPPORTED, UNDECIDED
+from secateur.analysis.overall import NAMES, TEST
 from secateur.analysis.paired import blocks_needed
 
 
@@ -31,35 +34,58 @@ def _interval(claim: Claim, row: dict[str, Any], alpha: float) -> str:
     return f"{level} {low:+.1f} to {high:+.1f}; n = {row['n']}"
 
 
+def badge(row: Mapping[str, Any]) -> tuple[str, str]:
+    """What a verdict's row says in short: its kind, and the words for it.
+
+    Where a verdict over studies is undecided but all of them say alike, that is the kind, and the words say of what:
+    such as ("supported", "supported in both studies").
+    """
+    if row["verdict"] != UNDECIDED or row["alike"] not in (SUPPORTED, CONTRADICTED):
+        return row["verdict"], row["verdict"]
+    where = {1: "in the one study", 2: "in both studies"}.get(row["studies"], f"in all {row['studies']} studies")
+    return row["alike"], f"{row['alike']} {where}"
+
+
+CENTRES = {"sign": "in the median seed", TEST: "on average over the studies"}
+"""Test → what its effect is the centre of, in words; of the others it is the mean over seeds."""
+OTHERS = {"dataset": "images", "backbone": "networks"}
+"""Factor with a single level → what nothing is known about."""
+
+
 def finding(claim: Claim, row: dict[str, Any], alpha: float) -> str:
     """What was measured, without judging it."""
     name, span, effect = row["criterion"], _interval(claim, row, alpha), row["effect"]
     if claim.comparison == "at_most":
         unit = "times a gradient pass" if claim.measure == "ratio_to_gradient" else row["unit"]
-        took = "a median of " if claim.test == "sign" else ""
+        took = "a median of " if row["test"] == "sign" else ""
         return f"Ranking with {name} took {took}{effect:.2f} {unit} ({span}); the claim allows {claim.limit:g}."
     side = "above" if effect >= 0 else "below"
+    centre = CENTRES.get(row["test"], "on average over seeds")
     if claim.comparison == "keeps":
         return (
-            f"With {100 * row['at']:.0f} % of the units removed by {name}, accuracy was on average "
-            f"{points(effect)} {side} the unpruned network's ({span}); the claim allows {points(claim.margin)} below, "
+            f"With {100 * row['at']:.0f} % of the units removed by {name}, accuracy was {points(effect)} "
+            f"{side} the unpruned network's {centre} ({span}); the claim allows {points(claim.margin)} below, "
             f"at {100 * claim.from_rate:.0f} % or more."
         )
     margin = _amount(claim, claim.margin)
     needed = f"more than {margin} above" if claim.comparison == "better_than" else f"no more than {margin} below"
     return (
-        f"Against {row['against']}, its strongest rival here, {name} was on average {_amount(claim, effect)} {side} "
-        f"({span}); the claim needs {needed} every rival."
+        f"Against {row['against']}, its strongest rival here, {name} was {_amount(claim, effect)} {side} "
+        f"{centre} ({span}); the claim needs {needed} every rival."
     )
 
 
-def verdict(claim: Claim, row: dict[str, Any], alpha: float, each: dict[str, str], absent: tuple[str, ...] = ()) -> str:
+def verdict(
+    claim: Claim, row: dict[str, Any], alpha: float, each: dict[str, str], absent: tuple[str, ...] = (),
+    alone: tuple[str, ...] = (),
+) -> str:  # fmt: skip
     """A few plain sentences for a verdict's row.
 
     Args:
         claim: the claim; row: its row in verdicts.csv without the sentence; alpha: level of the verdict.
         each: study → verdict, for a verdict over studies (of a dataset, a backbone or all); empty for a study's own.
         absent: names of the comparisons without data.
+        alone: factors of which a verdict over studies has a single level.
     """
     what = "cost" if claim.comparison == "at_most" else f"{claim.branch} curves"
     if not row["n"]:
@@ -76,14 +102,17 @@ def verdict(claim: Claim, row: dict[str, Any], alpha: float, each: dict[str, str
         text += " The data allow both readings."
     if not each:
         return text
-    if row["blocks"] == "studies":
-        return f"Over {row['n']} studies: {text}"
+    if row["test"] == TEST:
+        return f"Over {row['n']} studies ({row['blocks']}): {text} {_counted(each)}"
+    others = " or ".join(OTHERS[factor] for factor in alone)
     if len(each) == 1:
-        beyond = {"dataset": "other networks", "backbone": "other images"}.get(row["scope"], "other networks or images")
-        return f"{text} One study was run, so this says nothing about {beyond}."
-    counted = ", ".join(
-        f"{sum(found == kind for found in each.values())} {kind}"
-        for kind in ("supported", "contradicted", "undecided")
-        if kind in each.values()
-    )
-    return f"Studies: {counted}. Where it looked worst: {text[0].lower()}{text[1:]}"
+        return f"{text} One study was run, so this says nothing about other {others}."
+    shared = " and ".join(f"one {NAMES[factor][0]}" for factor in alone)
+    worst = f"Where it looked worst: {text[0].lower()}{text[1:]}"
+    return f"{_counted(each)} {worst} All of them have {shared}, so this says nothing about other {others}."
+
+
+def _counted(each: dict[str, str]) -> str:
+    found = list(each.values())
+    kinds = ("supported", "contradicted", "undecided")
+    return f"Studies: {', '.join(f'{found.count(kind)} {kind}' for kind in kinds if kind in found)}."

@@ -1,6 +1,7 @@
 """The stage `statistics`: from tables/ to statistics/, every file a CSV table that the report shows."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from secateur.analysis import claims as claim_files
-from secateur.analysis import tables, toy, trace
+from secateur.analysis import overall, sentences, tables, toy, trace
 from secateur.analysis.agreement import agreement
 from secateur.analysis.choices import compare_choices, variants
 from secateur.analysis.measures import MEASURES, limited, measure_all
@@ -130,7 +131,8 @@ def intervals(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
 
 def pairwise_tests(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
     """Every pair of criteria by every measure of `TESTED`: within each study (blocks are its seeds), and over the
-    studies (blocks are studies, each with its mean difference over seeds), per branch and sample count.
+    studies, each with its mean difference over seeds, per branch and sample count. Studies are blocks only where no two
+    share a dataset or a network; else there is no test, and the interval is that of crossed factors.
 
     Returns:
         One row a pair: `scope study branch samples_per_class measure criterion other`, what `paired.compare` gives,
@@ -141,21 +143,25 @@ def pairwise_tests(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFr
     """
     rows: list[dict[str, Any]] = []
     samples: list[np.ndarray] = []
+    studies = overall.Studies(overall.places(measures))
     for key, table, lines in _block_tables(measures):
         group: list[dict[str, Any]] = []
         for criterion, other in combinations(table.columns, 2):
             pair = (table[criterion] - table[other]).dropna()
             if pair.empty:
                 continue
-            differences = _blocks(key["scope"], pair).to_numpy(dtype=float)
+            blocks = _blocks(key["scope"], pair)
             stream = derive(seed, "pair", *key.values(), criterion, other)
-            found = compare(differences, alpha=alpha, rope=ROPE, seed=stream)
+            if key["scope"] == "studies" and not studies.independent:
+                found = overall.compare(blocks, studies, alpha)
+            else:
+                found = compare(blocks.to_numpy(dtype=float), alpha=alpha, rope=ROPE, seed=stream)
             behind = lines.loc[pair.index, [criterion, other]].to_numpy().ravel()
             names = {"criterion": criterion, "other": other, "source": trace.source(trace.MEASURES, behind)}
             group.append(key | names | found)
-            samples.append(differences)
-        blocks = max((row["n_differ"] for row in group), default=0)
-        reachable = len(group) * smallest_p(blocks) <= alpha
+            samples.append(blocks.to_numpy(dtype=float) if found["note"] != overall.SHARED else np.empty(0))
+        most = max((row["n_differ"] for row in group), default=0)
+        reachable = len(group) * smallest_p(most) <= alpha
         for test in ("wilcoxon", "permutation"):
             for row, p in zip(group, holm([row[f"{test}_p"] for row in group]), strict=True):
                 row[f"{test}_holm"] = p if reachable else float("nan")
@@ -182,9 +188,13 @@ def friedman_ranks(measures: pd.DataFrame, alpha: float, seed: int = 0) -> pd.Da
         friedman_chi_square iman_davenport_f p critical_difference note source`; the source is the whole group's.
     """
     rows = []
+    studies = overall.Studies(overall.places(measures))
     for key, table, lines in _block_tables(measures):
         whole = table.dropna()
         found = rank(_blocks(key["scope"], whole), alpha, derive(seed, "friedman", *key.values()))
+        if key["scope"] == "studies" and not studies.independent:
+            none = float("nan")
+            found = replace(found, chi_square=none, f=none, p=none, critical_difference=none, note=overall.SHARED)
         source = trace.source(trace.MEASURES, lines.loc[whole.index].to_numpy().ravel())
         rows += [
             key | {"criterion": criterion, "average_rank": value, "blocks": found.blocks, "criteria": table.shape[1],
@@ -250,8 +260,8 @@ def _blocks(scope: str, found: Any) -> Any:
 def metrics(intervals: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, Any]:
     """The few numbers to compare between commits: overall verdicts and mean accuracies, nested by name."""
     found: dict[str, Any] = {"verdict": {}, "mean_accuracy_over_rate": {}}
-    for row in verdicts[verdicts["scope"] == "overall"].to_dict("records"):
-        found["verdict"].setdefault(row["claim"], {})[row["criterion"]] = row["verdict"]
+    for verdict in tables.records(verdicts[verdicts["scope"] == "overall"]):
+        found["verdict"].setdefault(verdict["claim"], {})[verdict["criterion"]] = sentences.badge(verdict)[1]
     chosen = intervals[intervals["measure"] == "mean_accuracy_over_rate"]
     for row in chosen.to_dict("records"):
         where = found["mean_accuracy_over_rate"]

@@ -13,11 +13,11 @@ from secateur.analysis import sentences, trace
 from secateur.analysis.claims import Claim, Claims
 from secateur.analysis.decisions import Decision, judge
 from secateur.analysis.measures import MEASURES, wide
-from secateur.analysis.overall import over
+from secateur.analysis.overall import Overall, Studies, over, places
 
 COLUMNS = [
-    "claim", "criterion", "scope", "where", "study", "verdict", "reason", "test", "blocks", "n", "against", "effect",
-    "low", "high", "rank_biserial", "p", "at", "unit", "studies", "sentence", "source",
+    "claim", "criterion", "scope", "where", "study", "verdict", "alike", "reason", "test", "blocks", "n", "against",
+    "effect", "low", "high", "rank_biserial", "p", "at", "unit", "studies", "sentence", "source",
 ]  # fmt: skip
 
 
@@ -32,10 +32,11 @@ def verdicts(measures: pd.DataFrame, cost: pd.DataFrame, claims: Claims) -> pd.D
 
     Returns:
         Columns `COLUMNS`. `scope` is "study", "dataset", "backbone" or "overall", `where` the name of the one that the
-        verdict is about ("" overall; `study` repeats it for studies), `studies` how many stand behind it, `p` is NaN
-        where too few blocks could not reach alpha.
+        verdict is about ("" overall; `study` repeats it for studies), `studies` how many stand behind it. A verdict
+        over studies is about datasets or networks beyond them; `alike` is what each of these studies says by itself
+        ("" where they differ). `p` is NaN where too few blocks could not reach alpha.
     """
-    scopes = _scopes(measures, cost)
+    scopes, stand = _scopes(measures, cost), places(measures)
     rows: list[dict[str, Any]] = []
     for claim in claims.claims:
         for criterion in claims.criteria:
@@ -45,14 +46,15 @@ def verdicts(measures: pd.DataFrame, cost: pd.DataFrame, claims: Claims) -> pd.D
             }
             found = {study: _differences(claim, criterion, evidence) for study, evidence in behind.items()}
             decided = {study: judge(claim, differences, claims.alpha) for study, differences in found.items()}
-            for scope, places in scopes.items():
-                for where, studies in places.items():
+            for scope, wheres in scopes.items():
+                for where, studies in wheres.items():
+                    each = {study: decided[study] for study in studies}
                     if scope == "study":
-                        decision, blocks, each = decided[where], "", {}
+                        judged, each = Overall(decided[where]), {}
                     else:
-                        each = {study: decided[study] for study in studies}
-                        decision, blocks = over(claim, [found[study] for study in studies], each, claims.alpha)
-                    row = _row(claim, criterion, scope, where, blocks, decision, claims.alpha, each)
+                        of_place = Studies({study: stand.get(study, {}) for study in studies}, beside=scope)
+                        judged = over(claim, {study: found[study] for study in studies}, each, of_place, claims.alpha)
+                    row = _row(claim, criterion, scope, where, judged, claims.alpha, each)
                     rows.append(row | {"studies": len(studies), "source": _source(claim, behind, studies)})
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -123,14 +125,15 @@ def _minus(left: pd.DataFrame, one: str, right: pd.DataFrame, other: str) -> np.
 
 
 def _row(
-    claim: Claim, criterion: str, scope: str, where: str, blocks: str, decision: Decision, alpha: float,
-    decided: dict[str, Decision],
-) -> dict[str, Any]:  # fmt: skip
+    claim: Claim, criterion: str, scope: str, where: str, judged: Overall, alpha: float, decided: dict[str, Decision]
+) -> dict[str, Any]:
+    decision = judged.decision
     row: dict[str, Any] = {
         "claim": claim.id, "criterion": criterion, "scope": scope, "where": where,
         "study": where if scope == "study" else "",
-        "verdict": decision.verdict, "reason": decision.reason, "test": claim.test,
-        "blocks": blocks or ("repeats" if claim.comparison == "at_most" else "seeds"),
+        "verdict": decision.verdict, "alike": judged.alike, "reason": decision.reason,
+        "test": claim.test if scope == "study" else judged.test,
+        "blocks": judged.blocks or ("repeats" if claim.comparison == "at_most" else "seeds"),
         "n": decision.n, "against": decision.against, "effect": decision.effect, "low": decision.low,
         "high": decision.high, "rank_biserial": decision.rank_biserial, "p": decision.p,
         "at": float(decision.against) if claim.comparison == "keeps" and decision.n else np.nan, "unit": "accuracy",
@@ -144,4 +147,4 @@ def _row(
     elif claim.comparison != "keeps":
         row["unit"] = MEASURES[claim.measure][1]
     each = {study: one.verdict for study, one in decided.items()}
-    return row | {"sentence": sentences.verdict(claim, row, alpha, each, decision.absent)}
+    return row | {"sentence": sentences.verdict(claim, row, alpha, each, decision.absent, judged.alone)}

@@ -8,6 +8,7 @@ import pandas as pd
 from secateur.analysis import tables
 from secateur.analysis.claims import Claims
 from secateur.analysis.measures import ACCURACY
+from secateur.analysis.sentences import badge
 from secateur.report.drawing import BRANCHES
 from secateur.report.page_tables import MAIN, branch_words
 
@@ -33,16 +34,20 @@ def badges(verdicts: pd.DataFrame, claims: Claims) -> list[dict[str, Any]]:
     for claim in claims.claims:
         rows = verdicts[verdicts["claim"] == claim.id]
         overall = {row["criterion"]: row for row in tables.records(rows[rows["scope"] == "overall"])}
-        first = overall[claims.criteria[0]]
+        first = _badge(overall[claims.criteria[0]])
         studies = tables.records(rows[rows["scope"] == "study"])
         found.append({
-            "claim": claim, "verdict": first["verdict"], "icon": ICONS[first["verdict"]],
-            "sentence": first["sentence"], "criterion": claims.criteria[0],
-            "others": [row | {"icon": ICONS[row["verdict"]]} for name, row in overall.items()
-                       if name != claims.criteria[0]],
-            "studies": [row | {"icon": ICONS[row["verdict"]]} for row in studies],
+            "claim": claim, "criterion": claims.criteria[0],
+            **{key: first[key] for key in ("kind", "says", "icon", "sentence")},
+            "others": [_badge(row) for name, row in overall.items() if name != claims.criteria[0]],
+            "studies": [_badge(row) for row in studies],
         })  # fmt: skip
     return found
+
+
+def _badge(row: dict[str, Any]) -> dict[str, Any]:
+    kind, says = badge(row)
+    return row | {"kind": kind, "says": says, "icon": ICONS[kind]}
 
 
 def headline(verdicts: pd.DataFrame, claims: Claims) -> list[str]:
@@ -51,8 +56,9 @@ def headline(verdicts: pd.DataFrame, claims: Claims) -> list[str]:
     overall = verdicts[(verdicts["scope"] == "overall") & verdicts["claim"].isin(papers)]
     sentences = []
     for criterion in claims.criteria:
-        found = overall.loc[overall["criterion"] == criterion, "verdict"].value_counts()
-        parts = [f"{found[kind]} {kind}" for kind in ICONS if kind in found]
+        said = [badge(row) for row in tables.records(overall[overall["criterion"] == criterion])]
+        ordered = sorted(set(said), key=lambda one: (list(ICONS).index(one[0]), one[1]))
+        parts = [f"{said.count(one)} {one[1]}" for one in ordered]
         counted = f"all {parts[0]}" if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
         sentences.append(f"For {criterion}, of the paper's {len(papers)} claims: {counted}.")
     return sentences

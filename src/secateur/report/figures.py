@@ -9,6 +9,7 @@ from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.analysis import toy as toy_study
 from secateur.analysis.measures import wide
+from secateur.analysis.overall import SHARED
 from secateur.analysis.statistics import ROPE
 from secateur.files import write_json, write_text
 from secateur.report import explorer, gallery, grid, plots, style, toy, toy_figures, workflow
@@ -137,6 +138,9 @@ def _comparisons(
         blocks = "seeds" if scope == "study" else "studies"
         where = (study or "all-studies", branch, samples)
         n = int(group["n"].max())
+        interval = f"exact {level} interval from the signed-rank test (none below six {blocks})"
+        if group["note"].eq(SHARED).all():
+            interval = f"{level} interval with datasets and networks as crossed clusters (none for one of either)"
         name, panel = samples_title(samples), _panel(curves, study, branch)
         whose = plots.compared(group, claims.criteria, look)[0]
         keeps = f"{whose[0]} keeps" if len(whose) == 1 else f"{' and '.join(whose)} keep"
@@ -144,13 +148,13 @@ def _comparisons(
             "effects", where, name,
             f"How much more accuracy, averaged over all pruning rates, {keeps} than each other criterion: right of "
             f"the line is better, inside the shaded band the two are practically equal. Dots: mean difference; bars: "
-            f"exact {level} interval from the signed-rank test (none below six {blocks}); n = {n} {blocks}.",
+            f"{interval}; n = {n} {blocks}.",
             plots.effects(group, claims.criteria, ROPE, look, title=name), study, branch, samples, panel,
         )  # fmt: skip
         yield Drawing(
             "pairs", where, name,
             "Row minus column, in percentage points of accuracy averaged over all pruning rates; best at the top. A "
-            f"star: the exact {level} interval of the difference excludes zero (not corrected for the number of pairs; "
+            f"star: the {level} interval of the difference excludes zero (not corrected for the number of pairs; "
             f"corrected tests are in the table below). n = {n} {blocks}.",
             plots.pairs(group, look, title=name), study, branch, samples, panel,
         )  # fmt: skip

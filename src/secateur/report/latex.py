@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from secateur.analysis.sentences import badge
 from secateur.analysis.tables import records
 from secateur.files import write_text
 
@@ -42,7 +43,7 @@ def write(path: str | Path, intervals: pd.DataFrame, verdicts: pd.DataFrame) -> 
         intervals, verdicts: the tables of the same names that the stage `statistics` wrote.
     """
     rows = [
-        [row["claim"], escape(row["criterion"]), escape(row["where"] or "overall"), row["verdict"],
+        [row["claim"], escape(row["criterion"]), escape(row["where"] or "overall"), badge(row)[1],
          _number(row["effect"]), f"[{_number(row['low'])}, {_number(row['high'])}]", _number(row["p"]), str(row["n"])]
         for row in records(verdicts)
     ]  # fmt: skip

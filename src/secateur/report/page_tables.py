@@ -159,10 +159,12 @@ def verdict_table(verdicts: pd.DataFrame) -> Table:
     return build(
         "verdicts-table", "Every verdict, with its numbers",
         "Effect, interval and p belong to the comparison that decides. Accuracy is a share (0.01 is one percentage "
-        "point); cost is in gradient passes. p is two-sided; a dash: too few blocks to test.",
+        "point); cost is in gradient passes. p is two-sided; a dash: too few blocks to test. “each study”: what all "
+        "of the studies behind a verdict say by themselves, where they agree.",
         frame, {
             "claim": ("claim", str), "criterion": ("criterion", str), "scope": ("about", str), "where": ("which", str),
-            "verdict": ("verdict", str), "against": ("against / at", str), "effect": ("effect", plain),
+            "verdict": ("verdict", str), "alike": ("each study", str), "against": ("against / at", str),
+            "effect": ("effect", plain),
             "low": ("from", plain), "high": ("to", plain), "rank_biserial": ("rank-biserial", plain),
             "p": ("p", p_value), "n": ("n", plain), "blocks": ("blocks", str), "studies": ("studies", plain),
             "test": ("test", str), "unit": ("unit", str), "source": ("from", str),
