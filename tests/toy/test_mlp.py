@@ -69,3 +69,23 @@ def test_the_published_accuracy_is_reached_at_full_size(name: str, variant: str)
     target = mlp.PUBLISHED_ACCURACY[name]
     model = mlp.train(inputs, labels, points.CLASSES[name], variant, 1, target, mlp.STEPS[name])
     assert target <= mlp.accuracy(model, inputs, labels) <= target + 0.015
+
+
+def test_without_a_target_the_published_steps_are_taken_as_they_are() -> None:
+    """Plain momentum with a constant step, worked out here once more; nothing is looked at and no cycle follows."""
+    inputs, labels = tensors("moons")
+    found = mlp.train(inputs, labels, 2, "authors", 3, None, 4, hidden=10)
+    torch.manual_seed(3)
+    model = mlp.build(2, "authors", 10)
+    speeds = [torch.zeros_like(parameter) for parameter in model.parameters()]
+    for _ in range(4):
+        chosen = torch.randint(len(inputs), (mlp.BATCH_SIZE,))
+        gradients = torch.autograd.grad(
+            nn.functional.cross_entropy(model(inputs[chosen]), labels[chosen]), list(model.parameters())
+        )
+        with torch.no_grad():
+            for parameter, speed, gradient in zip(model.parameters(), speeds, gradients, strict=True):
+                speed.mul_(0.9).add_(gradient)
+                parameter -= 0.001 * speed
+    for one, other in zip(found.parameters(), model.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-7)

@@ -68,6 +68,21 @@ def test_leaving_criteria_out_changes_nothing_else(
     pd.testing.assert_frame_equal(pd.read_parquet(paths[0]), expected.reset_index(drop=True))
 
 
+def test_published_steps_are_taken_for_the_published_cells_alone(
+    moons: Path, small: dict[str, Any], table: pd.DataFrame, tmp_path: Path
+) -> None:
+    paths = [tmp_path / name for name in ("toy.parquet", "toy.npz", "toy_stability.parquet")]
+    run_toy(moons, small | {"steps": ["fitted", "published"]}, ["weight", "lrp", "random"], 1, *paths)
+    found = pd.read_parquet(paths[0])
+    own = found[found["steps"] == "published"]
+    assert set(own["variant"]) == {"authors"} and set(own["references"]) == {"generated"}
+    assert set(own["model_seed"]) == {0, 1}
+    # Sixty steps of 0.001 reach nothing, and nobody asks: no target, no further cycle.
+    assert own["accuracy_unpruned"].max() < 0.8 <= found.loc[found["steps"] == "fitted", "accuracy_unpruned"].max()
+    fitted = table[table["criterion"].isin(["weight", "lrp", "random"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(found[found["steps"] == "fitted"].reset_index(drop=True), fitted)
+
+
 def test_boundaries_hold_every_picture(finished: Path) -> None:
     archive = np.load(finished / "toy.npz")
     shape = (len(archive["grid_y"]), len(archive["grid_x"]))
@@ -108,6 +123,7 @@ def test_stability_covers_repetitions_and_pairs_of_criteria(finished: Path) -> N
         ({"sigma": 1}, "unknown setting 'sigma'"),
         ({"variants": ["paper"]}, "any of authors, text"),
         ({"references": []}, "any of generated, training"),
+        ({"steps": ["small"]}, "any of fitted, published"),
         ({"repetitions": 0}, "at least 1"),
         ({"samples_per_class": []}, "'samples_per_class' is empty"),
         ({"removed": 2998}, "1 to 2997"),

@@ -39,7 +39,7 @@ def work(moons: Path, small: dict[str, Any]) -> study.Study:
 
 @pytest.mark.parametrize("references", ["generated", "training"])
 def test_scores_from_shared_passes_are_those_of_each_draw_on_its_own(work: study.Study, references: str) -> None:
-    model = work.train("authors", 0)
+    model = work.train("fitted", "authors", 0)
     found = scoring.score_draws(work, model, references, ("authors", 0))
     groups = find_unit_groups(model, torch.zeros(1, 2))
     checked = 0

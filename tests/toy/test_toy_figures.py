@@ -38,14 +38,14 @@ def test_each_variant_has_its_four_figures(
 ) -> None:
     found = svgs(tables, tmp_path)
     kinds = ("cells", "references", "rates", "stability")
-    assert set(found) == {f"{variant}/{kind}" for variant in ("authors", "text") for kind in kinds}
+    assert set(found) == {f"fitted/{variant}/{kind}" for variant in ("authors", "text") for kind in kinds}
     cell = tables[1].query(
         "variant == 'text' and references == 'generated' and criterion == 'lrp' and samples_per_class == 1"
         " and evaluated_on == 'train' and dataset == 'moons'"
     )
-    assert f"{100 * cell['ours_mean'].item():.1f} ± {100 * cell['ours_std'].item():.1f}" in found["text/cells"]
+    assert f"{100 * cell['ours_mean'].item():.1f} ± {100 * cell['ours_std'].item():.1f}" in found["fitted/text/cells"]
     for name in ("weight", "gradient", "taylor", "lrp", "random", "argsort"):
-        assert name in found["text/stability"]
+        assert name in found["fitted/text/stability"]
 
 
 @pytest.mark.slow

@@ -41,15 +41,17 @@ COLUMNS = {
         "input_size",
     ],
     "toy": [
-        "dataset", "variant", "references", "model_seed", "criterion", "samples_per_class", "repetition", "rate",
-        "removed", "evaluated_on", "noise_sigma", "accuracy", "accuracy_unpruned",
+        "dataset", "variant", "references", "steps", "model_seed", "criterion", "samples_per_class", "repetition",
+        "rate", "removed", "evaluated_on", "noise_sigma", "accuracy", "accuracy_unpruned",
     ],
 }  # fmt: skip
-DEFAULTS = {
+DEFAULTS: dict[str, dict[str, Any]] = {
     "curves": {
         "control": "", "training_accuracy_eval_mode": np.nan, "training_accuracy_train_mode": np.nan,
         "training_samples": np.nan,
     },
+    "toy": {"steps": "fitted"},
+    "toy_stability": {"steps": "fitted"},
 }  # fmt: skip
 """Table → column → what it holds where a table of an earlier run lacks it."""
 SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "worst_class_accuracy"]
@@ -93,7 +95,7 @@ def read(tables_dir: str | Path, name: str, numbered: bool = False, control: str
 
 
 _KEYS = {*CURVE, "rate", "filter_rate", "neuron_rate", "round", "group", "repeat", "dataset", "variant", "references",
-         "model_seed", "repetition", "evaluated_on", "noise_sigma"}  # fmt: skip
+         "steps", "model_seed", "repetition", "evaluated_on", "noise_sigma"}  # fmt: skip
 
 
 def _check_curves(table: pd.DataFrame, path: Path) -> None:

@@ -9,6 +9,8 @@ import yaml
 
 from secateur import shipped, tablefile
 from secateur.analysis.paired import blocks_needed, interval, permutation_p
+from secateur.analysis.reproduction import half_widths, wrong_cells
+from secateur.analysis.tables import with_defaults
 from secateur.errors import SecateurError
 from secateur.files import replacing
 
@@ -24,14 +26,15 @@ ORDERING = (("lrp", "weight", 0.005), ("weight", "taylor", 0.0), ("taylor", "gra
 """The published ordering LRP ≥ weight > Taylor > gradient as (better, other, margin): the first must be above the
 second less the margin; "≥" allows half a percentage point."""
 
-KEYS = ["dataset", "variant", "references"]
+KEYS = ["dataset", "variant", "references", "steps"]
 CELL = ["dataset", "criterion", "samples_per_class", "evaluated_on", "noise_sigma"]
 
 
 def read_published(path: str | Path) -> pd.DataFrame:
-    """The published figures after pruning, one row a cell: CELL, `published_mean`, `published_std` (shares in [0, 1]).
+    """The published figures after pruning, one row a cell: CELL, `published_mean`, `published_std`, `published_draws`.
 
-    `noise_sigma` of the training set is 0; "noisy-test" is called "unseen", as in our table.
+    Means and deviations are shares in [0, 1]. `noise_sigma` of the training set is 0; "noisy-test" is called "unseen",
+    as in our table.
 
     Raises:
         SecateurError: missing file or column.
@@ -44,6 +47,7 @@ def read_published(path: str | Path) -> pd.DataFrame:
             noise_sigma=table["noise_sigma"].fillna(0.0).astype(float),
             published_mean=table["accuracy_mean_percent"] / 100,
             published_std=table["accuracy_std_percent"] / 100,
+            published_draws=table["repeats"].astype(int),
         )
     except (OSError, ValueError, KeyError) as error:
         raise SecateurError(f"{path}: not the published figures ({error!r}). Restore it with `git checkout`.") from None
@@ -65,12 +69,14 @@ def read_differences(path: str | Path) -> dict[str, str]:
 def read_measured(path: str | Path) -> pd.DataFrame:
     """Our table of the 2-D study, as the toy branch writes it, with `samples_per_class` as numbers.
 
+    `steps` is "fitted" in tables of runs that knew no other.
+
     Raises:
         SecateurError: unreadable file or missing column.
     """
     needed = [*KEYS, *CELL[1:], "model_seed", "repetition", "rate", "removed", "accuracy", "accuracy_unpruned"]
     try:
-        table = tablefile.read(path)[needed].copy()
+        table = with_defaults(tablefile.read(path), "toy")[needed].copy()
         table["samples_per_class"] = table["samples_per_class"].astype(int)
     except (ValueError, KeyError) as error:
         raise SecateurError(f"{path}: not a table of the 2-D study ({error}). Remove it and run again.") from None
@@ -82,12 +88,14 @@ def summarise(measured: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         KEYS, CELL, `ours_mean`, `ours_std` (over all networks and draws), `networks`, `draws` (of each network),
-        `unpruned_mean`, `network_std` (of the networks' means; NaN for one network). Standard deviations are those of
-        samples, and 0 where there is one value.
+        `unpruned_mean`, `network_std` (of the networks' means; NaN for one network), `draw_std` (of the draws' means).
+        Standard deviations are those of samples; the first and the last are 0 where there is one value.
     """
     main = measured[measured["removed"] == PUBLISHED_REMOVED]
     cell = [*KEYS, *CELL[1:]]
     each = main.groupby([*cell, "model_seed"])["accuracy"].mean().groupby(cell).std(ddof=1).rename("network_std")
+    of_draws = main.groupby([*cell, "repetition"])["accuracy"].mean().groupby(cell).std(ddof=1).fillna(0.0)
+    of_draws = of_draws.rename("draw_std")
     found = main.groupby(cell).agg(
         ours_mean=("accuracy", "mean"),
         ours_std=("accuracy", lambda values: values.std(ddof=1) if len(values) > 1 else 0.0),
@@ -95,63 +103,69 @@ def summarise(measured: pd.DataFrame) -> pd.DataFrame:
         draws=("repetition", "nunique"),
         unpruned_mean=("accuracy_unpruned", "mean"),
     )
-    return found.join(each).reset_index()
+    return found.join([each, of_draws]).reset_index()
 
 
 def compare(published: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Published beside ours: one row a published cell, variant and kind of references, in a fixed order.
-
-    A cell is "reproduced" if the intervals mean ± spread of both overlap. Theirs and ours were measured on different
-    draws of the same distribution, so each spread has two parts: the standard deviation over repetitions (and
-    networks), and the sampling error √(p(1 − p)/N) of an accuracy p on N samples. `within_std` leaves the second out.
-
-    Draws vary by up to ten points in some cells, and then much passes for reproduced. `within_prediction` is sharper:
-    the published mean is that of one network, and lies within the 95 % prediction interval for one more of ours.
+    """Published beside ours: one row a published cell, variant, kind of references and of steps, in a fixed order.
 
     Returns:
-        KEYS, CELL, `published_mean`, `published_std`, `ours_mean`, `ours_std`, `networks`, `draws`, `unpruned_mean`,
-        `difference` (ours − published), `spread` (sum of both), `verdict` ("reproduced", "not reproduced", or "not
-        measured" where the run left the cell out), `within_std`, `within_prediction` (Boolean), `note` (names in
-        toy_differences.yaml).
+        KEYS, CELL, `published_mean`, `published_std`, `published_draws`, what `summarise` gives, `points` (evaluated
+        on), `difference` (ours − published), `half_width` (of the prediction interval, see `reproduction`),
+        `detectable` (difference that is found in 80 % of the cases), `verdict` ("reproduced", "not reproduced", "too
+        few networks", or "not measured" where the run left the cell out), `note` (names in toy_differences.yaml).
     """
     found = summarise(measured)
-    kinds = found[["variant", "references"]].drop_duplicates()
+    kinds = found[["variant", "references", "steps"]].drop_duplicates()
     table = published[published["dataset"].isin(found["dataset"].unique())].merge(kinds, how="cross")
     table = table.merge(found, how="left", on=[*KEYS, *CELL[1:]])
     table["difference"] = table["ours_mean"] - table["published_mean"]
-    samples = np.where(table["evaluated_on"] == "train", table["dataset"].map(TRAINING_SAMPLES), UNSEEN_SAMPLES)
-    errors = sum(np.sqrt(table[mean] * (1 - table[mean]) / samples) for mean in ("published_mean", "ours_mean"))
-    deviations = table["published_std"] + table["ours_std"]
-    table["spread"] = deviations + errors
-    # Accuracies are shares of at most 4,000 samples: what is smaller than that is rounding.
-    table["within_std"] = table["difference"].abs() <= deviations + 1e-9
-    table["within_prediction"] = table["difference"].abs() <= _prediction(table) + errors + 1e-9
-    reproduced = np.where(table["difference"].abs() <= table["spread"] + 1e-9, "reproduced", "not reproduced")
-    table["verdict"] = np.where(table["ours_mean"].isna(), "not measured", reproduced)
+    table["points"] = np.where(table["evaluated_on"] == "train", table["dataset"].map(TRAINING_SAMPLES), UNSEEN_SAMPLES)
+    table = table.join(half_widths(table))
+    within = table["difference"].abs() <= table["half_width"]
+    table["verdict"] = np.select(
+        [table["ours_mean"].isna(), table["half_width"].isna(), within],
+        ["not measured", "too few networks", "reproduced"], "not reproduced",
+    )  # fmt: skip
     table["note"] = [_note(row) for row in table.to_dict("records")]
     order = [*KEYS, *CELL[1:]]
     return table[
-        [*order, "published_mean", "published_std", "ours_mean", "ours_std", "networks", "draws", "unpruned_mean",
-         "network_std", "difference", "spread", "verdict", "within_std", "within_prediction", "note"]
+        [*order, "published_mean", "published_std", "published_draws", "ours_mean", "ours_std", "networks", "draws",
+         "unpruned_mean", "network_std", "draw_std", "points", "difference", "half_width", "detectable", "verdict",
+         "note"]
     ].sort_values(order, ignore_index=True)  # fmt: skip
 
 
 def count_cells(comparison: pd.DataFrame) -> pd.DataFrame:
-    """How many training-set cells are reproduced: one row a kind of references and variant (and dataset, and "all")."""
+    """How many training-set cells are reproduced, and how much that says: a row a variant, references, steps and set.
+
+    Returns:
+        `references`, `variant`, `steps`, `dataset` (or "all"), `cells` (published), `tested`, `reproduced`,
+        `mean_absolute_difference`, `detectable` (median); the negative control of `reproduction.wrong_cells`:
+        `wrong_pairs`, `wrong_passed`, and `distinct_pairs`, `distinct_passed` among the pairs whose published means
+        differ by more than their own draws.
+    """
     train = comparison[comparison["evaluated_on"] == "train"]
-    every = pd.concat([train, train.assign(dataset="all")])
-    return (
-        every.groupby(["references", "variant", "dataset"])
-        .agg(
-            cells=("verdict", "size"),
-            reproduced=("verdict", lambda values: int((values == "reproduced").sum())),
-            within_std=("within_std", "sum"),
-            within_prediction=("within_prediction", "sum"),
-            not_measured=("verdict", lambda values: int((values == "not measured").sum())),
-            mean_absolute_difference=("difference", lambda values: float(values.abs().mean())),
-        )
-        .reset_index()
-    )
+    tested = train[train["verdict"].isin(["reproduced", "not reproduced"])]
+    wrong = wrong_cells(tested)
+    groups = ["references", "variant", "steps", "dataset"]
+    every, tested, wrong = (pd.concat([table, table.assign(dataset="all")]) for table in (train, tested, wrong))
+    distinct = wrong[~wrong["alike"].astype(bool)]
+    counts = {
+        "cells": every.groupby(groups).size(),
+        "tested": tested.groupby(groups).size(),
+        "reproduced": tested["verdict"].eq("reproduced").groupby([tested[name] for name in groups]).sum(),
+        "mean_absolute_difference": tested["difference"].abs().groupby([tested[name] for name in groups]).mean(),
+        "detectable": tested.groupby(groups)["detectable"].median(),
+        "wrong_pairs": wrong.groupby(groups).size(),
+        "wrong_passed": wrong.groupby(groups)["passes"].sum(),
+        "distinct_pairs": distinct.groupby(groups).size(),
+        "distinct_passed": distinct.groupby(groups)["passes"].sum(),
+    }
+    table = pd.DataFrame(counts)
+    whole = [name for name in counts if name not in ("mean_absolute_difference", "detectable")]
+    table[whole] = table[whole].fillna(0).astype(int)
+    return table.reset_index()
 
 
 def ordering(measured: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
@@ -179,7 +193,7 @@ def ordering(measured: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for part in (over_all, values):
         for key, block in part.groupby([*KEYS, "samples_per_class"]):
-            named = dict(zip([*KEYS, "samples_per_class"], (*key[:3], str(key[3])), strict=True))
+            named = dict(zip([*KEYS, "samples_per_class"], (*key[:-1], str(key[-1])), strict=True))
             pairs = [_pair(block, better, other, margin, alpha) for better, other, margin in ORDERING]
             found = {pair["pair"] for pair in pairs}
             whole = "holds" if found == {"holds"} else "contradicted" if "contradicted" in found else "undecided"
@@ -227,7 +241,8 @@ def run(
     stability = Path(tables_dir) / "toy_stability.parquet"
     if stability.exists():
         try:
-            tables["toy_stability"] = average_stability(tablefile.read(stability))
+            found = with_defaults(tablefile.read(stability), "toy_stability")
+            tables["toy_stability"] = average_stability(found)
         except (ValueError, KeyError) as error:
             raise SecateurError(f"{stability}: not a stability table ({error}). Remove it and run again.") from None
     for name, table in tables.items():
@@ -246,15 +261,6 @@ def _pair(block: pd.DataFrame, better: str, other: str, margin: float, alpha: fl
         "better": better, "other": other, "margin": margin, "networks": len(differences),
         "difference": float(differences.mean()), "low": low, "high": high, "p": p, "p_reverse": p_reverse, "pair": pair,
     }  # fmt: skip
-
-
-def _prediction(table: pd.DataFrame) -> pd.Series:
-    """Half the width of the 95 % prediction interval for the mean of one more network; 0 where there is one network."""
-    from scipy import stats
-
-    networks = table["networks"].fillna(1)
-    quantile = stats.t.ppf(0.975, (networks - 1).clip(lower=1))
-    return (quantile * table["network_std"] * np.sqrt(1 + 1 / networks)).fillna(0.0)
 
 
 def _note(row: dict[Any, Any]) -> str:

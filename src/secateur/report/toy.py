@@ -14,6 +14,7 @@ from secateur.report.style import Style
 
 VARIANTS = {"authors": "the network as the authors ran it", "text": "the network as the paper's text says"}
 REFERENCES = {"generated": "references evenly spaced", "training": "references drawn from the training set"}
+STEPS = {"fitted": "steps of fitted size", "published": "the authors' own steps"}
 CLASSES = ("#7FB3D9", "#F2B36B", "#B9B4DC", "#A8CF9B", "#E3A3B5", "#C9C39A")
 """Background colours of the decided classes."""
 
@@ -34,10 +35,10 @@ def drawings(table: pd.DataFrame, statistics: Path, folder: str | Path | None, l
         return
     published = read_statistics(statistics, "toy_published") if (statistics / "toy_published.csv").exists() else None
     main = table[(table["evaluated_on"] == "train") & (table["removed"] == table["removed"].mode().iloc[0])]
-    for variant, references, dataset in sorted(
-        {*zip(main["variant"], main["references"], main["dataset"], strict=True)}
+    for steps, variant, references, dataset in sorted(
+        {*zip(main["steps"], main["variant"], main["references"], main["dataset"], strict=True)}
     ):
-        here = {"variant": variant, "references": references, "dataset": dataset}
+        here = {"steps": steps, "variant": variant, "references": references, "dataset": dataset}
         chosen = main[(main[list(here)] == list(here.values())).all(axis=1)]
         marks = None
         if published is not None and variant == "authors" and references == "generated":
@@ -47,13 +48,18 @@ def drawings(table: pd.DataFrame, statistics: Path, folder: str | Path | None, l
         beside = " Diamonds: the published means." if marks is not None else ""
         removed, rate = int(chosen["removed"].iloc[0]), float(chosen["rate"].iloc[0])
         yield Drawing(
-            "toy", (variant, references, dataset), dataset,
+            "toy", (steps, variant, references, dataset), dataset,
             f"Accuracy on the training points after {removed:,} hidden neurons ({100 * rate:.0f} %) are removed at "
             f"once, by number of reference samples per class. Lines: mean of n = {networks * draws} ({networks} "
             f"network{'' if networks == 1 else 's'} × {draws} draws); bands: the middle half of them.{beside}",
             accuracy(chosen, marks, look, title=dataset),
-            panel=f"{VARIANTS.get(variant, variant)}, {REFERENCES.get(references, references)}",
+            panel=panel(variant, references, steps),
         )  # fmt: skip
+
+
+def panel(variant: str, references: str, steps: str) -> str:
+    """What the figures of one panel have in common."""
+    return ", ".join([VARIANTS.get(variant, variant), REFERENCES.get(references, references), STEPS.get(steps, steps)])
 
 
 def accuracy(table: pd.DataFrame, marks: pd.DataFrame | None, look: Style, *, title: str) -> Any:

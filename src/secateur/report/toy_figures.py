@@ -9,7 +9,7 @@ import pandas as pd
 from secateur.analysis.toy import PUBLISHED_REMOVED
 from secateur.report.drawing import Drawing
 from secateur.report.style import Style
-from secateur.report.toy import REFERENCES, VARIANTS
+from secateur.report.toy import REFERENCES, STEPS, VARIANTS, panel
 
 DATASETS = ("moons", "circles", "spirals")
 CHECKS = {
@@ -17,7 +17,7 @@ CHECKS = {
     "spearman": "Spearman on ranks",
     "spearman_argsort": "Spearman on argsort lists",
 }
-FILLS = {"reproduced": "#60BD68", "not reproduced": "#F2A33A", "not measured": "none"}
+FILLS = {"reproduced": "#60BD68", "not reproduced": "#F2A33A", "too few networks": "none", "not measured": "none"}
 BAND = "Lines: mean over networks and draws; bands: one standard deviation; dotted: before pruning."
 
 
@@ -32,12 +32,13 @@ def drawings(
         stability: from `analysis.toy.average_stability`; may be empty.
         look: colours of the criteria.
     """
-    for variant in (name for name in VARIANTS if name in set(measured["variant"])):
+    for steps, variant in ((steps, variant) for steps in STEPS for variant in VARIANTS):
         own = measured[(measured["variant"] == variant) & (measured["evaluated_on"] == "train")]
+        own = own[own["steps"] == steps]
         first = next((name for name in REFERENCES if name in set(own["references"])), "")
-        for name, title, caption, figure in _of_variant(own, first, comparison, stability, look):
-            panel = f"{VARIANTS[variant]}, {REFERENCES.get(first, first)}"
-            yield Drawing("toy", (variant, name), title, caption, figure, panel=panel)
+        beside = [table[table["steps"] == steps] if len(table) else table for table in (comparison, stability)]
+        for name, title, caption, figure in _of_variant(own, first, beside[0], beside[1], look):
+            yield Drawing("toy", (steps, variant, name), title, caption, figure, panel=panel(variant, first, steps))
 
 
 def _of_variant(
@@ -55,8 +56,9 @@ def _of_variant(
         yield (
             "cells", "Published and ours, cell by cell",
             "Accuracy on the training set in per cent, mean ± standard deviation, after 1,000 of 3,000 neurons are "
-            "removed: published above, ours below. Green: reproduced, the intervals mean ± spread of both overlap; "
-            "orange: not reproduced.", cells_table(cells),
+            "removed: published above, ours below. Green: reproduced, the published mean lies in the 95 % prediction "
+            "interval for one more network of ours; orange: it does not; white: too few networks to say.",
+            cells_table(cells),
         )  # fmt: skip
     if main["references"].nunique() > 1:
         yield (

@@ -47,10 +47,11 @@ LAYOUTS = {
     "grid": Layout(["study", "samples_per_class", "criterion", "filter_rate", "neuron_rate"], "seed", _QUALITY,
                    ["dataset", "backbone", "filters_total", "neurons_total", "test_samples"]),
     "profiles": Layout(["study", "samples_per_class", "criterion", "rate", "group"], "seed", ["removed"], ["units"]),
-    "toy": Layout(["dataset", "variant", "references", "samples_per_class", "criterion", "rate", "evaluated_on",
-                   "noise_sigma"], "model_seed", ["accuracy", "accuracy_unpruned"], ["removed"], ["repetition"]),
-    "toy_stability": Layout(["dataset", "variant", "references", "samples_per_class", "criterion", "other", "measure",
-                             "k"], "model_seed", ["mean", "std"]),
+    "toy": Layout(["dataset", "variant", "references", "steps", "samples_per_class", "criterion", "rate",
+                   "evaluated_on", "noise_sigma"], "model_seed", ["accuracy", "accuracy_unpruned"], ["removed"],
+                  ["repetition"]),
+    "toy_stability": Layout(["dataset", "variant", "references", "steps", "samples_per_class", "criterion", "other",
+                             "measure", "k"], "model_seed", ["mean", "std"]),
 }  # fmt: skip
 """Table → layout. Every other table but the timings holds no seeds (`units`) and must be the same in both runs."""
 

@@ -15,12 +15,12 @@ from secateur.files import replacing
 from secateur.progress import track
 
 COLUMNS = [
-    "dataset", "variant", "references", "model_seed", "criterion", "samples_per_class", "repetition", "rate", "removed",
-    "evaluated_on", "noise_sigma", "accuracy", "accuracy_unpruned",
+    "dataset", "variant", "references", "steps", "model_seed", "criterion", "samples_per_class", "repetition", "rate",
+    "removed", "evaluated_on", "noise_sigma", "accuracy", "accuracy_unpruned",
 ]  # fmt: skip
 AGREEMENT_COLUMNS = [
-    "dataset", "variant", "references", "model_seed", "samples_per_class", "criterion", "other", "measure", "k",
-    "mean", "std", "pairs",
+    "dataset", "variant", "references", "steps", "model_seed", "samples_per_class", "criterion", "other", "measure",
+    "k", "mean", "std", "pairs",
 ]  # fmt: skip
 
 
@@ -41,12 +41,12 @@ def run_toy(
         settings: keys of `Settings`; what is left out is as in the paper.
         criteria: names or entries, see `read_criteria`.
         run_seed: the run's seed; every random stream of the study derives from it.
-        output_parquet: accuracies, one row a measurement: `dataset`, `variant`, `references`, `model_seed`,
+        output_parquet: accuracies, one row a measurement: `dataset`, `variant`, `references`, `steps`, `model_seed`,
             `criterion`, `samples_per_class` (int), `repetition`, `rate` (in (0, 1)), `removed` (neurons),
             `evaluated_on` ("train" or "unseen"), `noise_sigma` (extra noise of the unseen samples; 0 for "train"),
             `accuracy`, `accuracy_unpruned` (both in [0, 1]).
         output_boundaries: NumPy archive with the classes predicted over a grid, see `boundaries.collect`.
-        output_stability: how much rankings agree: `dataset`, `variant`, `references`, `model_seed`,
+        output_stability: how much rankings agree: `dataset`, `variant`, `references`, `steps`, `model_seed`,
             `samples_per_class`, `criterion`, `other` (the same criterion: between repetitions), `measure`, `k`, `mean`,
             `std`, `pairs`; see `stability`.
 
@@ -58,16 +58,17 @@ def run_toy(
     rows: list[Row] = []
     pictures: dict[str, np.ndarray] = {}
     models = work.models()
-    for variant, seed in track(models, len(models), f"toy {work.name}"):
-        model = work.train(variant, seed)
-        for references in work.settings.references:
+    for kind, variant, seed in track(models, len(models), f"toy {work.name}"):
+        model = work.train(kind, variant, seed)
+        for references in work.references(kind):
             scores = score_draws(work, model, references, (variant, seed))
             table = measure(work, model, references, scores)
-            table[["dataset", "variant", "references", "model_seed"]] = (work.name, variant, references, seed)
-            tables.append(table)
-            labels = {"dataset": work.name, "variant": variant, "references": references, "model_seed": seed}
+            labels: dict[str, Any] = {
+                "dataset": work.name, "variant": variant, "references": references, "steps": kind, "model_seed": seed
+            }  # fmt: skip
+            tables.append(table.assign(**labels))
             rows += [labels | row for row in agreement(work, references, scores)]
-            if seed == 0:
+            if seed == 0 and kind == work.settings.steps[0]:
                 pictures |= boundaries.collect(work, model, variant, references, scores)
     _write(pd.concat(tables, ignore_index=True)[COLUMNS], output_parquet)
     _write(pd.DataFrame(rows, columns=AGREEMENT_COLUMNS), output_stability)

@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from secateur.branches.toy.mlp import HIDDEN_LAYERS, PUBLISHED_ACCURACY, STEPS, VARIANTS
+from secateur.branches.toy.mlp import (
+    HIDDEN_LAYERS,
+    KINDS_OF_STEPS,
+    PUBLISHED_ACCURACY,
+    PUBLISHED_STEPS,
+    STEPS,
+    VARIANTS,
+)
 from secateur.errors import SecateurError
 from secateur.ranking import registry
 
@@ -47,6 +54,8 @@ class Settings:
 
     variants: some of "authors", "text" (see `mlp`).
     references: some of "generated", "training".
+    steps: some of "fitted", "published" (see `mlp`); with the published ones only the published cells are measured: the
+        variant "authors" (the first, where that is left out) and the first of `references`.
     model_seeds: number of trained networks of each variant.
     samples_per_class: reference samples per class.
     repetitions, training_repetitions: draws of reference samples per cell, "generated" and from the "training" set.
@@ -59,12 +68,14 @@ class Settings:
     overlap_sizes: lengths k of the first and last k neurons whose overlap is measured.
     hidden: neurons of each of the three hidden layers.
     target_accuracy: on the training set, before pruning; None takes the published one of the dataset.
-    training_steps: of one cosine cycle; None takes the dataset's own number.
+    training_steps: of one cycle of the fitted steps, or in all of the published ones; None takes the dataset's own
+        number, or the published one.
     criteria_path: further folders with criterion files.
     """
 
     variants: tuple[str, ...] = VARIANTS
     references: tuple[str, ...] = REFERENCES
+    steps: tuple[str, ...] = ("fitted",)
     model_seeds: int = 5
     samples_per_class: tuple[int, ...] = (1, 2, 5, 10, 20, 50, 100, 200)
     repetitions: int = 50
@@ -82,6 +93,11 @@ class Settings:
     target_accuracy: float | None = None
     training_steps: int | None = None
     criteria_path: tuple[str, ...] = ()
+
+    @property
+    def published_variants(self) -> tuple[str, ...]:
+        """The variant that the published figures are of; the first, where it is left out."""
+        return ("authors",) if "authors" in self.variants else self.variants[:1]
 
     @property
     def units(self) -> int:
@@ -116,6 +132,7 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     settings = Settings(**values)
     _choice("variants", settings.variants, VARIANTS)
     _choice("references", settings.references, REFERENCES)
+    _choice("steps", settings.steps, KINDS_OF_STEPS)
     units = settings.hidden * len(HIDDEN_LAYERS) if isinstance(settings.hidden, int) else 0
     least = {"boundary_grid": 2, "hidden": 2}
     for key in (*WHOLE, *least):
@@ -169,8 +186,10 @@ def read_criteria(criteria: Sequence[str | Mapping[str, Any]], folders: Sequence
     return found
 
 
-def target_and_steps(dataset: str, settings: Settings) -> tuple[float, int]:
-    """Accuracy to train to, in (0, 1], and steps of a training cycle for `dataset`."""
+def target_and_steps(dataset: str, settings: Settings, kind: str) -> tuple[float | None, int]:
+    """Accuracy to train to, in (0, 1], or None for published steps; and steps of a training cycle for `dataset`."""
+    if kind == "published":
+        return None, settings.training_steps or PUBLISHED_STEPS
     target = settings.target_accuracy or PUBLISHED_ACCURACY[dataset]
     return target, settings.training_steps or STEPS[dataset]
 

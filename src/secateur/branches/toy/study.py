@@ -47,13 +47,23 @@ class Study:
         """One of the arrays as a tensor."""
         return torch.from_numpy(self.arrays[key])
 
-    def models(self) -> list[tuple[str, int]]:
-        """(variant, model seed) of every network."""
-        return [(variant, seed) for variant in self.settings.variants for seed in range(self.settings.model_seeds)]
+    def models(self) -> list[tuple[str, str, int]]:
+        """(kind of steps, variant, model seed) of every network."""
+        settings = self.settings
+        return [
+            (kind, variant, seed)
+            for kind in settings.steps
+            for variant in (settings.variants if kind == "fitted" else settings.published_variants)
+            for seed in range(settings.model_seeds)
+        ]
 
-    def train(self, variant: str, model_seed: int) -> nn.Sequential:
+    def references(self, kind: str) -> tuple[str, ...]:
+        """Where the reference samples come from for networks trained with this kind of steps."""
+        return self.settings.references if kind == "fitted" else self.settings.references[:1]
+
+    def train(self, kind: str, variant: str, model_seed: int) -> nn.Sequential:
         """One trained network; equal seeds of the two variants start from the same weights and see the same batches."""
-        target, steps = target_and_steps(self.name, self.settings)
+        target, steps = target_and_steps(self.name, self.settings, kind)
         inputs, labels = self.tensor("train_inputs"), self.tensor("train_labels")
         seed = self.seed("model", model_seed)
         return mlp.train(inputs, labels, points.CLASSES[self.name], variant, seed, target, steps, self.settings.hidden)
