@@ -57,6 +57,14 @@ def test_the_answer_comes_first_with_every_claim(html):
     assert "lrp_epsilon: undecided" in text
 
 
+def test_whether_the_curves_can_be_trusted_is_said_with_them(html):
+    """These tables are as an earlier version wrote them: it is said that nothing was measured."""
+    text = Reader(html).text
+    checks = text[text.index("Can the curves be trusted?") : text.index("Who is better than whom")]
+    assert "Accuracy on training images was not measured" in checks and "No curve falls by more than 20" in checks
+    assert "Retraining costs the best criterion of no study more than 1 point" in checks
+
+
 def test_every_figure_is_in_the_page_with_its_caption(run, html):
     files = [path.stem for path in (run / "figures").glob("*.svg")]
     figures = {attributes.get("id") for tag, attributes in Reader(html).tags if tag == "figure"}

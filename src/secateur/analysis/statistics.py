@@ -13,6 +13,7 @@ from secateur.analysis import claims as claim_files
 from secateur.analysis import overall, sentences, tables, toy, trace
 from secateur.analysis.agreement import agreement
 from secateur.analysis.choices import compare_choices, variants
+from secateur.analysis.diagnostics import diagnose
 from secateur.analysis.measures import MEASURES, limited, measure_all
 from secateur.analysis.oracle import agreement_with_oracle, oracle_names
 from secateur.analysis.paired import bootstrapped, compare, exact_interval, holm, smallest_p
@@ -47,8 +48,8 @@ def run(
 
     Args:
         tables_dir: folder with curves.parquet and, if made, cost.parquet.
-        output_dir: gets measures.csv, intervals.csv, tests.csv, ranks.csv, variance.csv, verdicts.csv, power.csv
-            and metrics.json.
+        output_dir: gets measures.csv, intervals.csv, tests.csv, ranks.csv, variance.csv, verdicts.csv, power.csv,
+            diagnostics.csv and metrics.json.
         config: the run's config: `run_seed` (default 0) starts the bootstrap's streams; `criteria` says which entries
             are variants of a criterion (choices.csv) and which is the oracle (oracle.csv).
         claims_path: the claims to judge.
@@ -64,7 +65,9 @@ def run(
     claims = claim_files.of_run(claim_files.read(claims_path), entries)
     cost = tables.optional(tables_dir, "cost", numbered=True)
     seed = int(config.get("run_seed", 0))
-    measures = numbered(measure_all(tables.read(tables_dir, "curves", numbered=True)))
+    curves = tables.read(tables_dir, "curves", numbered=True)
+    unpruned = tables.read(tables_dir, "curves", numbered=True, control="unpruned")
+    measures = numbered(measure_all(curves))
     found = {
         "measures": measures.drop(columns="line"),
         "intervals": intervals(measures, claims.alpha, seed),
@@ -73,6 +76,7 @@ def run(
         "variance": variances(measures),
         "verdicts": verdicts(measures, cost, claims),
         "power": plan(measures, claims, PLANNED),
+        "diagnostics": diagnose(curves, unpruned, measures),
     }
     if variants(entries):
         found["choices"] = compare_choices(measures, entries, claims.alpha, seed)

@@ -52,8 +52,8 @@ def read_arrays(path: Path, what: str) -> dict[str, np.ndarray]:
 
 
 TEXTS = (
-    "scope", "study", "where", "branch", "samples_per_class", "component", "note", "sentence", "alike", "reason",
-    "against", "ordering", "pair", "source",
+    "scope", "study", "where", "branch", "samples_per_class", "criterion", "control", "component", "note", "sentence",
+    "alike", "reason", "against", "ordering", "pair", "source",
 )  # fmt: skip
 
 

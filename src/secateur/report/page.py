@@ -15,12 +15,14 @@ from secateur.analysis import tables
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_text
 from secateur.report import (
+    checks,
     content,
     criteria_tables,
     explorer,
     inline,
     latex,
     page_tables,
+    protocol,
     published,
     style,
     workflow,
@@ -72,7 +74,7 @@ def run(
     claims = claim_files.of_run(claim_files.read(claims_path), config.get("criteria", []))
     curves = tables.read(tables_dir, "curves")
     cost = tables.optional(tables_dir, "cost")
-    names = ("intervals", "tests", "variance", "verdicts", "power")
+    names = ("intervals", "tests", "variance", "verdicts", "power", "diagnostics")
     found = {name: read_statistics(Path(statistics_dir), name) for name in names}
     described = {str(key): str(value) for key, value in (provenance.get("criteria") or {}).items()}
     look = style.read(Path(assets) / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
@@ -88,7 +90,7 @@ def run(
         page_tables.studies_table(facts["studies"]),
         page_tables.glance(found["intervals"]), page_tables.by_rate(found["intervals"]),
         page_tables.pairwise(found["tests"]), page_tables.verdict_table(found["verdicts"]),
-        page_tables.variance_table(found["variance"]),
+        page_tables.variance_table(found["variance"]), checks.table(found["diagnostics"]),
         page_tables.cost_table(cost), page_tables.latency_table(tables.optional(tables_dir, "latency")),
         page_tables.units_table(tables.optional(tables_dir, "units")),
         *published.toy_tables(Path(statistics_dir)), page_tables.times_table(provenance.get("rules") or {}),
@@ -104,11 +106,13 @@ def run(
         "pictures": _pictures(toy_dir), "toy": published.toy_sentences(Path(statistics_dir)),
         "sensitivity": content.sensitivity(found["power"]),
         "leaders": content.leaders(found["intervals"]),
+        "checks": checks.sentences(found["diagnostics"], curves, tables.read(tables_dir, "curves", control="unpruned")),
         "facts": facts, "described": described, "look": look,
         "figures": _figures(Path(figures_dir), look),
         "tables": {table.id: table for table in shown if table.rows},
         "provenance": _provenance(provenance), "missing": [str(item) for item in missing],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
+        "retraining": protocol.retraining(config), "differences": protocol.differences(config),
         "deviations": [str(item) for item in config.get("deviations") or []],
         "command": command or f"snakemake --cores all --configfile results/{run_name}/config.json",
         "css": _asset(assets, "page.css"), "scripts": scripts, "library": library,

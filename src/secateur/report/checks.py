@@ -1,0 +1,93 @@
+"""Whether the curves can be trusted: what the diagnostics found, or that they found nothing."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from secateur.analysis.diagnostics import FALL, GAP, LOSS, REBOUND, RETRAINING, RISE, STATISTICS, in_both_modes
+from secateur.analysis.tables import CURVE
+from secateur.report.page_tables import Table, branch_words, build, percent, plain, signed
+
+
+def sentences(found: pd.DataFrame, curves: pd.DataFrame, controls: pd.DataFrame) -> list[str]:
+    """What the diagnostics say, a sentence a kind; where all is well, that it was looked at.
+
+    Args:
+        found: what `analysis.diagnostics.diagnose` gives for `curves`, of pruned networks, and `controls`.
+    """
+    by_kind = {kind: found[found["kind"] == kind] for kind in (STATISTICS, REBOUND, RETRAINING)}
+    return [
+        _of_statistics(by_kind[STATISTICS], len(in_both_modes(pd.concat([controls, curves])))),
+        _of_rebounds(by_kind[REBOUND], curves.groupby(CURVE).ngroups),
+        *_of_retraining(by_kind[RETRAINING], {"fewshot", "retrain"} <= set(curves["branch"])),
+    ]
+
+
+def _of_statistics(found: pd.DataFrame, networks: int) -> str:
+    if not networks:
+        return "Accuracy on training images was not measured: nothing is known of batch-norm's statistics."
+    if found.empty:
+        return (
+            f"No network's accuracy on training images differs by more than {100 * GAP:g} points between eval and "
+            f"train mode ({networks} networks): batch-norm's statistics are their own."
+        )
+    largest = 100 * found["difference"].abs().max()
+    return (
+        f"Of {networks} networks {len(found)} differ by more than {100 * GAP:g} points in their accuracy on training "
+        f"images between eval and train mode ({_named(found)}), by up to {largest:.1f}: they are measured by "
+        "batch-norm statistics that are not their own."
+    )
+
+
+def _of_rebounds(found: pd.DataFrame, curves: int) -> str:
+    fall = f"by more than {100 * FALL:g} points and then {{}} by more than {100 * RISE:g} again"
+    if found.empty:
+        return f"No curve falls {fall.format('rises')}."
+    most = found.loc[[found["difference"].idxmin()]].iloc[0]
+    return (
+        f"Of {curves} curves {len(found)} fall {fall.format('rise')} ({_named(found)}); most of all "
+        f"{most['criterion']} on {most['study']}, from {100 * most['value']:.1f} to {100 * most['other']:.1f} %. A "
+        "network does not recover by losing more: look at them before trusting their means."
+    )
+
+
+def _of_retraining(found: pd.DataFrame, both_branches: bool) -> Iterator[str]:
+    for study, rows in found.groupby("study", sort=True):
+        worst = rows.loc[[rows["difference"].idxmin()]].iloc[0]
+        yield (
+            f"On {study} retraining costs accuracy: {worst['criterion']}, the best criterion with it, loses up to "
+            f"{100 * -worst['difference']:.1f} points against not retraining (at a rate of "
+            f"{100 * worst['rate']:.0f} %). With this recipe the branch says little about criteria."
+        )
+    if found.empty and both_branches:
+        yield f"Retraining costs the best criterion of no study more than {100 * LOSS:g} point at any rate."
+
+
+def table(diagnostics: pd.DataFrame) -> Table:
+    """What of the curves speaks of how they were measured; see analysis/diagnostics.py."""
+    words = {
+        "statistics": "accuracy on training images, in eval mode beside train mode",
+        "rebound": "lowest accuracy, beside a later one",
+        "retraining": "mean accuracy with retraining, beside that without",
+    }
+    frame = diagnostics.assign(
+        kind=diagnostics["kind"].map(words), rate=diagnostics["rate"].map(percent),
+        criterion=diagnostics["criterion"].where(diagnostics["criterion"] != "", "unpruned"),
+    )  # fmt: skip
+    return build(
+        "diagnostics-table", "What speaks of the measuring, not of criteria",
+        "Every network, curve and rate behind the sentences above: what is compared, both numbers, and their "
+        "difference in percentage points.",
+        frame, {
+            "kind": ("what", str), "study": ("study", str), "branch": ("retraining", branch_words),
+            "criterion": ("criterion", str), "samples_per_class": ("images per class", str), "seed": ("seed", plain),
+            "rate": ("rate", str), "value": ("the one", percent), "other": ("the other", percent),
+            "difference": ("difference", signed),
+        }, "statistics/diagnostics.csv",
+    )  # fmt: skip
+
+
+def _named(rows: pd.DataFrame) -> str:
+    """How many rows are of which criterion, the most frequent first."""
+    names = rows["criterion"].where(rows["criterion"] != "", "unpruned")
+    return ", ".join(f"{name} {count}" for name, count in names.value_counts(sort=True).items())

@@ -1,0 +1,54 @@
+"""How networks are trained after pruning, in words from the config, and where that differs from the paper."""
+
+from typing import Any
+
+STALE = "running"
+
+
+def retraining(config: dict[str, Any]) -> str:
+    """The recipe, batch-norm's statistics and the controls, in sentences; "" of a config that does not say."""
+    settings = config.get("retrain") or {}
+    recipe = settings.get("finetune") or {}
+    if not {"epochs", "optimizer", "learning_rate", "batch_size"} <= set(recipe):
+        return ""
+    said = [
+        f"Each time it is trained for {recipe['epochs']} epoch{'' if recipe['epochs'] == 1 else 's'} "
+        f"({recipe['optimizer']}, learning rate {recipe['learning_rate']:g}, batches of {recipe['batch_size']}), the "
+        "same for every criterion, on the images that the unpruned network was trained on."
+    ]
+    if settings.get("batch_norm") == STALE:
+        said.append("Batch-norm's running statistics stay what this training leaves.")
+    else:
+        said.append("Then batch-norm's running statistics are estimated anew from the same images.")
+    if stale := _stale(config):
+        said.append(f"Not so for {', '.join(stale)}: there they stay what the training leaves.")
+    if (settings.get("controls") or {}).get("unpruned"):
+        said.append("The unpruned network is trained in the same way, as a control.")
+    return " ".join(said)
+
+
+def differences(config: dict[str, Any]) -> list[str]:
+    """How training after pruning differs from the paper's, a sentence each."""
+    settings = config.get("retrain") or {}
+    recipe = settings.get("finetune") or {}
+    found = []
+    if "epochs" in recipe:
+        found.append(
+            f"The paper removes 5 % of the filters a round and trains for 10 epochs after each; here "
+            f"{len(settings['rates'])} rounds with {recipe['epochs']} epoch{'' if recipe['epochs'] == 1 else 's'} each."
+        )
+    if settings.get("batch_norm", STALE) != STALE:
+        found.append(
+            "After each round's training batch-norm's running statistics are estimated anew; the paper does not say "
+            "that it does so. Left as they are, they are largely those of the network before the removal"
+            + (f" ({', '.join(stale)} show what that does)." if (stale := _stale(config)) else ".")
+        )
+    return found
+
+
+def _stale(config: dict[str, Any]) -> list[str]:
+    """Entries that keep the statistics that training leaves, in a run whose others do not."""
+    if config["retrain"].get("batch_norm") == STALE:
+        return []
+    return [item["name"] for item in config.get("criteria", []) if isinstance(item, dict)
+            and item.get("batch_norm") == STALE]  # fmt: skip
