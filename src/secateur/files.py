@@ -5,6 +5,7 @@ import glob
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,29 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def filling(folder: str | Path) -> Iterator[Path]:
+    """Yield an empty temporary folder; on success what is in it goes to `folder`, on any error it is removed.
+
+    Where there is no `folder`, it appears whole or not at all. Where there is one, its files of the same names are
+    replaced and others stay.
+    """
+    folder = Path(folder).resolve()
+    there = folder.is_dir()
+    temporary = folder / ".making" if there else folder.with_name(f".{folder.name}.making")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if there:
+            for made in sorted(temporary.iterdir()):
+                made.replace(folder / made.name)
+        else:
+            temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def expanded(path: str | Path, what: str) -> Path:

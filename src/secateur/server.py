@@ -8,7 +8,6 @@ write beside the job that the next run starts in its place.
 """
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -21,6 +20,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from secateur.processes import INTERRUPTED, STOPPED, end_with_parent
 
 VARIABLE = "SECATEUR_SERVER"
 STAGES = ("study", "ranking", "unpruned", "fewshot", "grid", "retrain", "controls", "cost", "toy")
@@ -70,7 +71,7 @@ def ask(arguments: list[str]) -> int | None:
     path = os.environ.get(VARIABLE)
     if not path:
         return None
-    _die_with_parent()
+    end_with_parent()
     request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}  # noqa: PTH109
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -133,7 +134,7 @@ def _supervise(connection: socket.socket) -> None:
     if job == 0:
         os.close(alive)
         connection.close()
-        _die_with_parent()
+        end_with_parent()
         _work(request, streams)
     os.close(held)
     for stream in streams:
@@ -147,13 +148,6 @@ def _supervise(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.sendall((code if code >= 0 else 128 - code).to_bytes(4, "big"))
     os._exit(0)
-
-
-def _die_with_parent() -> None:
-    """On Linux, let the kernel end this process when its parent ends; elsewhere it would run to its end."""
-    if sys.platform == "linux":
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _work(request: dict, streams: list[int]) -> None:
@@ -187,13 +181,17 @@ def _work(request: dict, streams: list[int]) -> None:
 
 def main() -> None:
     """The `secateur` command: let a warm server do the work where there is one."""
-    code = ask(sys.argv[1:])
-    if code is None:
-        from secateur.cli import main as run
+    try:
+        code = ask(sys.argv[1:])
+        if code is None:
+            from secateur.cli import main as run
 
-        run()
-    else:
-        sys.exit(code)
+            run()
+        else:
+            sys.exit(code)
+    except KeyboardInterrupt:  # while it waits, or imports; a job in the server ends with its connection
+        print(f"error: {STOPPED}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

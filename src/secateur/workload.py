@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from secateur.config import datasets, is_rule, parts
 from secateur.data.references import ALL
 from secateur.files import read_json
-from secateur.ranking.registry import source_of
+from secateur.ranking.registry import parsed, source_of
 
 TRAINING = 3
 """Forward passes that a training step on an image is worth."""
@@ -79,11 +79,14 @@ def passes_of(entry: dict[str, Any], folders: list[str]) -> float | None:
     source = source_of(entry["criterion"], folders)
     if source.kind == "rule" or entry["criterion"] == "oracle":
         return None
-    tree = ast.parse(source.path.read_text(encoding="utf-8"))
+    tree = parsed(source)
     needs: tuple[str, ...] = ("samples",)
     for node in tree.body:
         if isinstance(node, ast.Assign) and any(getattr(name, "id", "") == "NEEDS" for name in node.targets):
-            needs = ast.literal_eval(node.value)
+            try:
+                needs = tuple(ast.literal_eval(node.value))
+            except (ValueError, TypeError):  # computed: it cannot be known without running the file
+                return None
     called = {node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "attr")}
     if entry["criterion"] == "integrated_gradients":
         return 2.0 * entry["options"].get("steps", 8)

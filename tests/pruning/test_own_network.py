@@ -1,6 +1,8 @@
 """Pruning a user's own network: from weights and an image folder to the pruned network and its summary."""
 
 import json
+import math
+import os
 import shutil
 import tarfile
 from pathlib import Path
@@ -149,12 +151,30 @@ def test_bad_folders_and_settings_are_one_clear_error_and_write_nothing(work: Pa
     output = tmp_path / "out"
     images = tmp_path / "images"
     shutil.copytree(work / "images", images)
+    state = load_file(work / "weights.safetensors")
+    state["fc.bias"][1] = math.nan
+    save_file(state, work / "nan.safetensors")
     for changed, message in [
         ({"data": tmp_path / "nowhere"}, "is no folder"),
         ({"data": work / "images" / "train" / "red"}, "has 0 subfolders"),
         ({"samples_per_class": 7}, "7 reference samples asked for"),
         ({"criterion": "lpr"}, "unknown criterion 'lpr'"),
+        ({"samples_per_class": 0}, "samples_per_class: 0 is too small"),
+        ({"samples_per_class": -1}, "samples_per_class: -1 is too small"),
         ({"rate": 1.5}, "rate 1.5"),
+        ({"rate": math.nan}, "rate nan"),
+        ({"rate": 0.999, "criterion": "oracle"}, "only .* may go"),
+        ({"size": 0}, "size: 0 pixels are no side .* 4 to 4096"),
+        ({"size": -5}, "size: -5 pixels"),
+        ({"size": 100_000}, "size: 100000 pixels"),
+        ({"seed": -1}, "seed: -1 is negative"),
+        ({"budget": "bytes"}, "budget 'bytes': allowed are units, params, macs"),
+        ({"device": "foo"}, "device: 'foo' is unknown; allowed here: auto, "),
+        ({"device": "meta"}, "device: 'meta' is unknown"),
+        ({"device": "cpu:1"}, "device: 'cpu:1' is unknown"),
+        ({"device": "cuda:x"}, "device: 'cuda:x' is unknown"),
+        ({"device": "cuda:77"}, "device: cuda:77 asked for, but PyTorch finds"),
+        ({"weights": work / "nan.safetensors"}, "nan.safetensors: 'fc.bias' holds 1 of 3 numbers that are NaN"),
         ({"architecture": "resnet181"}, "cannot be built"),
         ({"scope": "outer"}, "scope 'outer'"),
     ]:
@@ -170,6 +190,66 @@ def test_bad_folders_and_settings_are_one_clear_error_and_write_nothing(work: Pa
     with pytest.raises(SecateurError, match="blue holds no image"):
         prune_own_network(**settings(work, output, data=images))
     assert not output.exists()
+
+
+def test_what_is_in_the_folder_is_not_overwritten_unasked(work: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "notes.txt").write_text("mine")
+    (output / "summary.md").write_text("of another network")
+    with pytest.raises(SecateurError, match=r"out: is not empty.*--overwrite"):
+        prune_own_network(**settings(work, output))
+    assert (output / "summary.md").read_text() == "of another network"
+    prune_own_network(**settings(work, output), overwrite=True)
+    assert sorted(path.name for path in output.iterdir()) == [
+        "network.json", "notes.txt", "summary.json", "summary.md", "weights.safetensors",
+    ]  # fmt: skip
+    assert (output / "summary.md").read_text().startswith("# resnet18, pruned by weight")
+    for name in ("weights.safetensors", "weights.safetensors/inside"):
+        with pytest.raises(SecateurError, match="is a file"):
+            prune_own_network(**settings(work, output / name))
+
+
+@pytest.mark.parametrize("where", ["class", "image"])
+def test_a_name_that_is_no_text_is_refused_before_anything_is_written(work: Path, tmp_path: Path, where: str) -> None:
+    images = tmp_path / "images"
+    shutil.copytree(work / "images", images)
+    for split in ("train", "test"):
+        old = images / split / "red" if where == "class" else images / split / "red" / "0.png"
+        os.rename(os.fsencode(old), os.fsencode(old.parent) + b"/caf\xe9.png")  # noqa: PTH104
+    with pytest.raises(SecateurError, match=r"caf\\xe9.png' is not UTF-8"):
+        prune_own_network(**settings(work, tmp_path / "out", data=images))
+    assert not (tmp_path / "out").exists()
+
+
+def constant(folder: Path, constants: str) -> Path:
+    """A folder with a criterion that scores by the weights, but the layers named like `constants` alike."""
+    folder.mkdir()
+    (folder / "alike.py").write_text(
+        "import torch\nNORMALISATION, NEEDS = 'none', ()\ndef score(network):\n"
+        f"    return {{layer: torch.zeros(len(zeros)) if layer.startswith({constants!r}) else "
+        "network.weight(layer).norm(dim=1) for layer, zeros in network.zeros().items()}\n"
+    )
+    return folder
+
+
+def test_scores_that_are_alike_where_the_cut_falls_are_told(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"criterion": "alike", "criteria": [constant(tmp_path / "criteria", "layer")], "combine": "first"}
+    summary = prune_own_network(**settings(work, tmp_path / "out", rate=0.3, **given))
+    gone = sum(units["removed"] for units in summary.units.values())
+    alike = sum(units["at_first"] for name, units in summary.units.items() if name.startswith("layer"))
+    assert summary.undecided == {"removed": gone, "units": alike} and 0 < gone < alike
+    assert f"warning: criterion 'alike' gives {alike} of" in capsys.readouterr().err
+    page = (tmp_path / "out" / "summary.md").read_text()
+    assert f"**{alike} units have the score at which the cut fell, and {gone} of them were removed**" in page
+    decided = prune_own_network(**settings(work, tmp_path / "weight", rate=0.3))
+    assert decided.undecided == {"removed": 0, "units": 0}
+    assert "at which the cut fell" not in (tmp_path / "weight" / "summary.md").read_text()
+    nothing = {"criterion": "alike", "criteria": [constant(tmp_path / "all", "")]}
+    with pytest.raises(SecateurError, match=r"'alike' gives all \d+ units one and the same score \(0\).*ranks nothing"):
+        prune_own_network(**settings(work, tmp_path / "nothing", **nothing))
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def test_mistakes_name_the_criterion(folder):
     with pytest.raises(SecateurError, match=r"unknown option 'stride'.*step \(default 2\)"):
         registry.with_options(registry.load("counts", [folder]), {"stride": 1})
     (folder / "broken.py").write_text("def score(:", encoding="utf-8")
-    with pytest.raises(SecateurError, match="'broken'.*cannot be imported: SyntaxError"):
+    with pytest.raises(SecateurError, match="'broken'.*cannot be imported: it raised SyntaxError"):
         registry.load("broken", [folder])
     with pytest.raises(SecateurError, match="'broken'"):
         registry.describe("broken", [folder])
@@ -118,10 +118,15 @@ def test_an_installed_package_brings_criteria_and_is_not_imported_to_be_found(tm
         points.write_text(f"[secateur.criteria]\nodd = {value}\n", encoding="utf-8")
         with pytest.raises(SecateurError, match=f"'odd'.*{value}.*package.module"):
             registry.find()
-    for broken, words in [("import no_such_thing", "ModuleNotFoundError"), ("raise SystemExit(3)", "SystemExit: 3")]:
-        (package / "inner" / f"{words[:6]}.py").write_text(broken, encoding="utf-8")
-        points.write_text(f"[secateur.criteria]\nodd = pruneplus.inner.{words[:6]}\n", encoding="utf-8")
-        with pytest.raises(SecateurError, match=f"'odd'.*cannot be imported: {words}"):
+    ended = "tried to end the process by"
+    for name, broken, words in [
+        ("absent", "import no_such_thing", "raised ModuleNotFoundError"),
+        ("exits", "raise SystemExit(3)", rf"{ended} sys.exit\(3\)"),
+        ("leaves", "import os; os._exit(0)", rf"{ended} os._exit\(0\)"),
+    ]:
+        (package / "inner" / f"{name}.py").write_text(broken, encoding="utf-8")
+        points.write_text(f"[secateur.criteria]\nodd = pruneplus.inner.{name}\n", encoding="utf-8")
+        with pytest.raises(SecateurError, match=f"'odd'.*cannot be imported: it {words}"):
             registry.load("odd")
 
 

@@ -1,7 +1,6 @@
 """Pruning a user's own network on a folder of images: rank, remove, compare, and write everything to one folder."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,57 +9,28 @@ from torch import Tensor, nn
 
 from secateur import seeds as streams
 from secateur.branches.own_images import Preparation, batch, preparation, splits
+from secateur.branches.own_request import check_numbers, check_output, check_words
+from secateur.branches.own_summary import State, Summary, write
 from secateur.data import references
 from secateur.data.imagefolder import Files
 from secateur.errors import SecateurError
-from secateur.files import write_json, write_text
+from secateur.files import filling
 from secateur.models import hub, inputs
 from secateur.models.build import weights_source
 from secateur.models.evaluation import Evaluation, evaluate
-from secateur.models.weights import fit, read_checkpoint
+from secateur.models.weights import check_finite, fit, read_checkpoint
 from secateur.progress import track
-from secateur.pruning.counting import Counts, Latency, count, disk_bytes, latency
+from secateur.pruning.counting import count, disk_bytes, latency
 from secateur.pruning.duplication import duplicate
 from secateur.pruning.masking import largest_difference
 from secateur.pruning.removal import all_channels, remaining, remove
 from secateur.pruning.saved import build_unpruned, save
 from secateur.pruning.selection import select
 from secateur.pruning.units import analyse, find_unit_groups, in_scope, outside
-from secateur.ranking import registry
+from secateur.ranking import registry, ties
 from secateur.ranking.rank import rank
 
 LARGEST_DIFFERENCE = 1e-4  # from the masked network, relative to the largest output; rounding stays well below
-
-
-@dataclass(frozen=True)
-class State:
-    """What a network is worth and what it costs."""
-
-    test: Evaluation
-    counts: Counts
-    disk_bytes: int
-    latency: list[Latency]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What was removed and kept, and the network before and after."""
-
-    architecture: str
-    criterion: str
-    samples_per_class: int
-    rate: float
-    budget: str
-    seed: int
-    input_size: tuple[int, ...]
-    classes: list[str]
-    units: dict[str, dict[str, int]]
-    """Group → units `at_first` and `removed`."""
-    left_out: dict[str, str]
-    """Layer → why none of its channels may go."""
-    difference_from_mask: float
-    before: State
-    after: State
 
 
 def prune_own_network(
@@ -85,6 +55,7 @@ def prune_own_network(
     seed: int = 0,
     device: str = "auto",
     batch_size: int = 64,
+    overwrite: bool = False,
 ) -> Summary:
     """Remove the least important units of a trained network and write it, with a summary, to `output`.
 
@@ -101,25 +72,33 @@ def prune_own_network(
         seed: of the draw of reference images, of the split and of random criteria.
         budget, scheme, scope, min_units: as in `pruning.selection.select` and `pruning.units.find_unit_groups`.
         combine, normalisation: as in `pruning.scores.unit_scores`; where not given, the criterion's own.
+        overwrite: write to `output` even if it holds something; other files in it stay.
 
     Writes `weights.safetensors` and `network.json` (to be loaded by `pruning.saved.load`), `summary.json` and
     `summary.md`. Images are prepared as timm prepares them for the architecture at evaluation.
 
     Raises SecateurError for anything that the user can put right; nothing is written then.
     """
+    check_numbers(samples_per_class, rate, size, seed)
+    check_words(budget, scope)
+    check_output(Path(output), overwrite)
+    on = inputs.device(device)
     found = registry.load(criterion, criteria)
     train, test = splits(Path(data), seed)
     settings = {**(arguments or {}), "num_classes": len(train.classes)}
     model = build_unpruned(architecture, settings)
     load_weights(model, architecture, settings, weights)
-    model = model.to(inputs.device(device)).eval()
-    on = next(model.parameters()).device
+    model = model.to(on).eval()
     prepare, input_size = preparation(model, int(settings.get("in_chans", 3)), size)
+    count(model, input_size)  # does it run at this size?
+    groups = find_unit_groups(model, torch.zeros(1, *input_size), scope)
+    selecting: dict[str, Any] = {"scheme": scheme, "min_units": min_units, "budget": budget}
+    selecting |= {"model": model, "input_size": input_size}
+    select(groups, {group.name: torch.zeros(group.size) for group in groups}, rate, **selecting)  # can it be reached?
     chosen = references.chosen(train.labels, samples_per_class, streams.derive(seed, "reference", "own"))
     images = batch([train.paths[index] for index in chosen], prepare).to(on)
     labels = torch.from_numpy(train.labels[chosen]).to(on)
 
-    groups = find_unit_groups(model, images[:1], scope)
     scores = rank(
         model,
         found,
@@ -132,9 +111,8 @@ def prune_own_network(
         normalisation=normalisation,
         batch_size=batch_size,
     )
-    selection = select(
-        groups, scores, rate, scheme=scheme, min_units=min_units, budget=budget, model=model, input_size=input_size
-    )
+    ties.check(f"criterion '{criterion}'", scores)
+    selection = select(groups, scores, rate, **selecting)
     pruned = remove(model, groups, selection)
     difference = largest_difference(model, pruned, groups, selection, images[:4])
     if not difference <= LARGEST_DIFFERENCE:  # perhaps only rounding, in a network whose signals cancel: look closer
@@ -158,61 +136,16 @@ def prune_own_network(
         classes=train.classes,
         units={group.name: {"at_first": group.size, "removed": len(selection[group.name])} for group in groups},
         left_out=_untouched(model, images[:1], scope),
+        undecided=ties.undecided(groups, scores, selection, scheme, min_units)._asdict(),
         difference_from_mask=difference,
         before=_state(model, tests[0], input_size),
         after=_state(pruned, tests[1], input_size),
     )
     kept = remaining(all_channels(model), groups, selection)
-    save(pruned, output, architecture=architecture, arguments=settings, kept=kept)
-    write_json(Path(output) / "summary.json", _named(asdict(summary)))
-    write_text(Path(output) / "summary.md", text(summary))
+    with filling(output) as folder:
+        save(pruned, folder, architecture=architecture, arguments=settings, kept=kept)
+        write(summary, folder)
     return summary
-
-
-def text(summary: Summary) -> str:
-    """The summary as a page of Markdown."""
-    before, after = summary.before, summary.after
-    rows = [
-        ("accuracy", f"{before.test.accuracy:.4f}", f"{after.test.accuracy:.4f}", ""),
-        *_worst(summary),
-        ("loss", f"{before.test.loss:.4f}", f"{after.test.loss:.4f}", ""),
-        _ratio("parameters", before.counts.params, after.counts.params),
-        _ratio("MACs per image", before.counts.macs, after.counts.macs),
-        _ratio("bytes on disk", before.disk_bytes, after.disk_bytes),
-    ]
-    for one, other in zip(before.latency, after.latency, strict=True):
-        speed = f"{one.median / other.median:.2f} times as fast"
-        rows.append((f"time, batch {one.batch}", f"{one.median * 1e3:.2f} ms", f"{other.median * 1e3:.2f} ms", speed))
-    total = sum(units["at_first"] for units in summary.units.values())
-    gone = sum(units["removed"] for units in summary.units.values())
-    goal = f"{summary.rate:g} of the {summary.budget}"
-    lines = [
-        f"# {summary.architecture}, pruned by {summary.criterion}",
-        "",
-        f"Asked for: {goal}. Removed: {gone} of {total} units ({gone / total:.1%}), ranked on "
-        f"{summary.samples_per_class} training images of each of {len(summary.classes)} classes (seed {summary.seed}), "
-        "without any training afterwards.",
-        f"Measured on {before.test.samples} test images at {' × '.join(map(str, summary.input_size))}; times are "
-        f"medians of up to {before.latency[0].runs} runs on {before.latency[0].device}.",
-        "",
-        "| | before | after | |",
-        "|---|---|---|---|",
-        *(f"| {' | '.join(row)} |" for row in rows),
-        "",
-        "The pruned network's outputs differ from those of the whole network with the same units silent by "
-        f"{summary.difference_from_mask:.0e} of the largest output.",
-        "",
-        "| units of | at first | removed | kept |",
-        "|---|---|---|---|",
-        *(
-            f"| {name} | {units['at_first']} | {units['removed']} | {units['at_first'] - units['removed']} |"
-            for name, units in summary.units.items()
-        ),
-        "",
-    ]
-    if summary.left_out:
-        lines += ["Not touched:", "", *(f"- {layer}: {reason}" for layer, reason in summary.left_out.items()), ""]
-    return "\n".join(lines)
 
 
 def load_weights(model: nn.Module, architecture: str, arguments: Mapping[str, Any], weights: str | Path) -> None:
@@ -235,6 +168,7 @@ def load_weights(model: nn.Module, architecture: str, arguments: Mapping[str, An
         "were trained with."
     )
     fit(model, state, f"--weights: those of {weights}", hint)
+    check_finite(state, f"--weights: {weights}")
 
 
 def _evaluate(
@@ -265,22 +199,3 @@ def _untouched(model: nn.Module, example: Tensor, scope: str) -> dict[str, str]:
     for group in in_scope(found.groups, scope):
         reasons = {layer: reason for layer, reason in reasons.items() if layer not in dict(group.producers)}
     return {layer: reasons[layer] for layer in found.order if layer in reasons}
-
-
-def _named(value: Any) -> Any:
-    """The same value for JSON, with named tuples as dictionaries."""
-    if hasattr(value, "_asdict"):
-        return _named(value._asdict())
-    if isinstance(value, dict):
-        return {key: _named(item) for key, item in value.items()}
-    return [_named(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _ratio(name: str, before: int, after: int) -> tuple[str, str, str, str]:
-    return name, f"{before:,}", f"{after:,}", f"{after / before:.1%} left"
-
-
-def _worst(summary: Summary) -> list[tuple[str, str, str, str]]:
-    states = (summary.before.test, summary.after.test)
-    cells = [f"{state.worst_class_accuracy:.4f} ({summary.classes[state.worst_class]})" for state in states]
-    return [("worst class", cells[0], cells[1], "")]

@@ -20,7 +20,7 @@ from secateur.errors import SecateurError
 from secateur.progress import track
 from secateur.pruning.scores import unit_scores
 from secateur.pruning.units import UnitGroup
-from secateur.ranking import outside, registry, scorefile
+from secateur.ranking import outside, registry, scorefile, ties
 from secateur.ranking.network import Network
 from secateur.ranking.rank import rank
 
@@ -43,9 +43,11 @@ def rank_study(
         model = study.model(seed)
         groups = study.groups
         for samples_per_class in map(str, study.config["fewshot"]["samples_per_class"]):
-            scores[seed, samples_per_class] = rank_as_configured(
+            found = rank_as_configured(
                 study, criterion, model, groups, samples, ("fewshot", seed, samples_per_class), options_of(tuned, seed)
             )
+            ties.check(_case(study, criterion, seed, samples_per_class), found)
+            scores[seed, samples_per_class] = found
     scorefile.write(output, scores)
 
 
@@ -91,6 +93,7 @@ def gather(study: Study, criterion: str, seeds: Sequence[int], cases: Path, outp
                 entry.get("combine") or found.combine,
                 entry.get("normalisation") or found.normalisation,
             )
+            ties.check(_case(study, criterion, seed, samples_per_class), scores[seed, samples_per_class])
     scorefile.write(output, scores)
 
 
@@ -168,6 +171,10 @@ def options_of(tuned: Path | None, seed: int) -> dict[str, Any]:
         return json.loads(str(tablefile.read(tuned).set_index("seed").loc[seed, "options"]))
     except (OSError, ValueError, KeyError) as error:
         raise SecateurError(f"{tuned}: holds no options for seed {seed} ({error}). Remove it and run again.") from None
+
+
+def _case(study: Study, criterion: str, seed: int, samples_per_class: str) -> str:
+    return f"study '{study.name}', seed {seed}, {samples_per_class} images a class: criterion '{criterion}'"
 
 
 def entry_of(study: Study, criterion: str) -> dict[str, Any]:

@@ -13,11 +13,13 @@ from secateur.cli import (  # noqa: F401 (each registers its subcommands)
     reporting,
     reviewing,
     starting,
+    supervision,
     tools,
     toy,
 )
 from secateur.cli.application import app
 from secateur.errors import SecateurError
+from secateur.processes import INTERRUPTED, STOPPED
 
 # Here and not where `app` is made, which every stage depends on.
 app.info.help = (
@@ -39,10 +41,27 @@ ADVICE = {
     errno.EIO: "The disk or the connection to it fails; see the system's log.",
 }
 """What to do about the errors of the system that a run meets, by number."""
+NO_MEMORY = ("out of memory", "can't allocate memory")
+"""PyTorch's words, of a card and of the CPU."""
+LESS = "Fewer jobs at a time, smaller batches or smaller images need less."
 
 
 def main() -> None:
-    """Run the command line; a SecateurError, or what the system refuses, is one line on standard error and exit 2."""
+    """Run the command line; a SecateurError, or what the system refuses, is one line on standard error and exit 2.
+
+    So is Ctrl-C, with exit 130 as shells have it.
+    """
+    try:
+        _run()
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:  # by Ctrl-C, of which typer says nothing
+            print(f"error: {STOPPED}", file=sys.stderr)
+        supervision.over()
+        raise
+    supervision.over()
+
+
+def _run() -> None:
     try:
         app(prog_name="secateur")
     except SecateurError as error:
@@ -52,7 +71,11 @@ def main() -> None:
             sys.exit(1)
         _end(of_the_system(error))
     except MemoryError as error:
-        _end(f"not enough memory ({error or 'none is left'}). Fewer jobs at a time or smaller batches need less.")
+        _end(f"not enough memory ({error or 'none is left'}). {LESS}")
+    except RuntimeError as error:
+        if not any(words in str(error) for words in NO_MEMORY):
+            raise
+        _end(f"not enough memory ({' '.join(str(error).split())[:300]}). {LESS}")
 
 
 def of_the_system(error: OSError) -> str:

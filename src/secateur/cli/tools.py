@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from secateur.cli.application import app, said
+from secateur.cli.supervision import watched
 from secateur.errors import SecateurError
 
 criteria_app = typer.Typer(help="List the criteria there are, or start a new one.", invoke_without_command=True)
@@ -106,7 +107,8 @@ def prune(
         str, typer.Option(help="signal: all units but neurons inside gates; inner: and residual streams; or all.")
     ] = "signal",
     seed: Annotated[int, typer.Option(help="Of the draw of images and of random criteria.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:<number> or mps.")] = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write to --out even if it holds something.")] = False,
     criteria_path: Annotated[list[Path] | None, typer.Option(help="Folder with criterion files of your own.")] = None,
 ) -> None:
     """Prune a network of your own on a folder of images: one command, no training, no Snakemake.
@@ -114,6 +116,7 @@ def prune(
     Ranks its filters by one criterion on a few labelled images, removes the least important, and writes the smaller
     network with a summary of what went, what it costs in accuracy and what it saves.
     """
+    watched(f"criterion '{criterion}'")
     from secateur.branches.own_network import prune_own_network
 
     prune_own_network(
@@ -130,6 +133,7 @@ def prune(
         criteria=criteria_path or [],
         seed=seed,
         device=device,
+        overwrite=overwrite,
     )
     print((out / "summary.md").read_text(encoding="utf-8"))
     said(f"wrote {out}")

@@ -1,5 +1,6 @@
 """Folders of images with one subfolder a class: divided into train/ and test/ by their owner, or by a seeded draw."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,13 +93,23 @@ def _read(folder: Path, name: str) -> Files:
         )
     paths: list[Path] = []
     labels: list[int] = []
+    _check_names(folders, name)
     for label, inside in enumerate(folders):
         found = sorted(path for path in inside.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
         if not found:
             raise SecateurError(f"{name}: {inside} holds no image ({' '.join(SUFFIXES)}).")
+        _check_names(found, name)
         paths += found
         labels += [label] * len(found)
     return Files(paths, np.asarray(labels, dtype=np.int64), [path.name for path in folders])
+
+
+def _check_names(paths: list[Path], name: str) -> None:
+    """Refuse names whose bytes are no text: they could be written to no table and no page."""
+    odd = [path for path in paths if any(0xD800 <= ord(letter) < 0xE000 for letter in str(path))]
+    if odd:
+        more = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+        raise SecateurError(f"{name}: the name {os.fsencode(odd[0])!r}{more} is not UTF-8. Rename it.")
 
 
 def _divide(every: Files, seed: int, name: str, settings: Mapping[str, Any]) -> tuple[Files, Files]:

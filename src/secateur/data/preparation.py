@@ -21,6 +21,7 @@ from numpy.lib.format import open_memmap
 from PIL import Image
 
 from secateur.data import checksums, index, store
+from secateur.data.decoding import decoded
 from secateur.data.extraction import full_disk_told
 from secateur.errors import SecateurError
 from secateur.files import write_json, write_text
@@ -104,7 +105,7 @@ def pixels(transform: Transform) -> Callable[[Image.Image], np.ndarray]:
 
     def prepare(image: Image.Image) -> np.ndarray:
         fits = image.width <= width or image.height <= height
-        found = (whole if fits else cropped)(image.convert(mode))
+        found = (whole if fits else cropped)(decoded(image, mode))
         return found.permute(1, 2, 0).numpy()
 
     return prepare

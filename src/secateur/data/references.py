@@ -46,6 +46,8 @@ def chosen(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
 
 def _rows(labels: np.ndarray, most: int, seed: int) -> list[tuple[int, int, int]]:
     """Label, position and index of every sample drawn."""
+    if most < 1:
+        raise SecateurError(f"samples_per_class: {most} is too small; at least 1 sample of each class is needed.")
     generator = np.random.Generator(np.random.PCG64(seed))
     rows = []
     for label in np.unique(labels):

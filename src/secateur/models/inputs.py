@@ -12,16 +12,28 @@ from secateur.data import checksums
 from secateur.data.store import Dataset
 from secateur.errors import SecateurError
 
+SMALLEST_SIDE, LARGEST_SIDE = 4, 4096  # of a network's square input, in pixels
 SHARE_OF_MEMORY = 0.4  # of what is free on the card, that the bytes of one split may take
 Index = slice | Tensor | np.ndarray | Sequence[int]
 
 
 def device(name: str) -> torch.device:
-    """The device called `name`; "auto" takes CUDA, else MPS, else the CPU."""
+    """The device called `name`: cpu, cuda, cuda:<number> or mps; "auto" takes CUDA, else MPS, else the CPU.
+
+    Raises SecateurError for another name, or a device that PyTorch does not find here.
+    """
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise SecateurError("device: cuda asked for, but PyTorch finds no CUDA device; allowed here: auto, cpu.")
+        name = next(kind for kind, found in here.items() if found)
+    kind, colon, number = name.partition(":")
+    allowed = ", ".join(["auto", *(kind for kind in reversed(here) if here[kind])])
+    if kind not in here or (colon and not (kind == "cuda" and number.isdecimal())):
+        raise SecateurError(f"device: {name!r} is unknown; allowed here: {allowed}.")
+    if not here[kind]:
+        raise SecateurError(f"device: {name} asked for, but PyTorch finds none here; allowed here: {allowed}.")
+    if colon and int(number) >= torch.cuda.device_count():
+        last = torch.cuda.device_count() - 1
+        raise SecateurError(f"device: {name} asked for, but PyTorch finds cuda:0 to cuda:{last} here.")
     return torch.device(name)
 
 

@@ -1,6 +1,7 @@
 """Weights on disk: those of several seeds in one safetensors file ("<seed>/<name>"), and files that users bring."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,16 @@ def misfits(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
             if name in state and state[name].shape != own[name].shape
         ]
     )
+
+
+def check_finite(state: Mapping[str, Tensor], what: str) -> None:
+    """Raise a SecateurError, which begins with `what`, where a tensor of a state dict holds NaN or infinity."""
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and (wrong := int((~torch.isfinite(tensor)).sum())):
+            raise SecateurError(
+                f"{what}: '{name}' holds {wrong} of {tensor.numel()} numbers that are NaN or infinite. A training that "
+                "diverged leaves such weights: lower its learning rate, or take other weights."
+            )
 
 
 def read_checkpoint(path: str | Path, key: str) -> dict[str, Tensor]:

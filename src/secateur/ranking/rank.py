@@ -8,10 +8,15 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.models.inputs import Images
+from secateur.models.weights import check_finite
 from secateur.pruning.scores import unit_scores
 from secateur.pruning.units import UnitGroup
 from secateur.ranking.network import Network
 from secateur.ranking.registry import Criterion, with_options
+
+
+class _NotFinite(SecateurError):
+    """Scores that are NaN or infinite: the criterion's fault, or that of the network's weights."""
 
 
 def rank(
@@ -61,17 +66,23 @@ def rank(
             given = labels if "labels" in criterion.needs else None
             network = Network(model, layers, inputs, given, batch_size=batch_size, generator=generator, groups=groups)
             scores = criterion.score(network, **chosen)
-    except SecateurError as error:
-        raise SecateurError(f"criterion '{criterion.name}': {error}") from error
-    except Exception as error:
-        raise SecateurError(
-            f"criterion '{criterion.name}' ({criterion.path}) raised {type(error).__name__}: {error}"
-        ) from error
     finally:
         for module, training in modes:
             module.training = training
-    checked = {layer: _checked(criterion.name, layer, scores, channels(model, layer)) for layer in layers}
+    checked = checked_scores(criterion.name, model, layers, scores)
     return unit_scores(groups, checked, combine or criterion.combine, normalisation or criterion.normalisation)
+
+
+def checked_scores(criterion: str, model: nn.Module, layers: Sequence[str], scores: Any) -> dict[str, Tensor]:
+    """What a criterion returned, held against what it must be: layer → float64 on the CPU, one a channel, finite.
+
+    Raises a SecateurError that names the criterion and the layer; or the network's weights, where NaN comes from those.
+    """
+    try:
+        return {layer: _checked(criterion, layer, scores, channels(model, layer)) for layer in layers}
+    except _NotFinite:
+        check_finite(model.state_dict(), "the network's weights")
+        raise
 
 
 def channels(model: nn.Module, layer: str) -> int:
@@ -88,7 +99,7 @@ def _checked(criterion: str, layer: str, scores: Any, expected: int) -> Tensor:
         )
     if layer not in scores:
         raise SecateurError(f"criterion '{criterion}': no scores for layer '{layer}'.")
-    values = torch.as_tensor(scores[layer]).detach().to("cpu", torch.float64)
+    values = _numbers(criterion, layer, scores[layer])
     if tuple(values.shape) != (expected,):
         raise SecateurError(
             f"criterion '{criterion}', layer '{layer}': scores have shape {tuple(values.shape)}; "
@@ -96,7 +107,21 @@ def _checked(criterion: str, layer: str, scores: Any, expected: int) -> Tensor:
         )
     wrong = int((~torch.isfinite(values)).sum())
     if wrong:
-        raise SecateurError(
-            f"criterion '{criterion}', layer '{layer}': {wrong} of {expected} scores are NaN or infinite."
-        )
+        raise _NotFinite(f"criterion '{criterion}', layer '{layer}': {wrong} of {expected} scores are NaN or infinite.")
     return values
+
+
+def _numbers(criterion: str, layer: str, given: Any) -> Tensor:
+    """What a criterion returned for a layer as float64 on the CPU, where that loses nothing."""
+    try:
+        values = torch.as_tensor(given)
+        found = f"{values.layout}, {values.dtype}, on {values.device}".replace("torch.", "").removeprefix("strided, ")
+        plain = values.layout == torch.strided and not (values.is_complex() or values.is_meta or values.is_quantized)
+        if plain and not values.is_nested:
+            return values.detach().to("cpu", torch.float64)
+    except Exception:  # lists of different lengths, text, None, objects that say anything
+        found = f"of type {type(given).__name__}"
+    raise SecateurError(
+        f"criterion '{criterion}', layer '{layer}': scores are {found}; a dense tensor (or list) of real numbers is "
+        "needed, one for each output channel."
+    )

@@ -6,24 +6,26 @@ A Python file `<name>.py` or a rule `<name>.smk` is a criterion named after the 
 
 import ast
 import difflib
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from secateur import shipped
 from secateur.errors import SecateurError
 from secateur.pruning import COMBINATIONS, NORMALISATIONS
+from secateur.ranking.containment import contained
 
 BUILT_IN = Path(__file__).parent.parent / "criteria"
 RULES = Path("workflow", "rules", "criteria")
 GROUP = "secateur.criteria"
 NEEDS = ("samples", "labels", "gradients")
+_STATED = ("normalisation", "combine")
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,27 @@ def path_of(name: str, folders: Iterable[str | Path] = ()) -> Path:
 def describe(name: str, folders: Iterable[str | Path] = ()) -> str:
     """The criterion in one line, read without running it: its docstring's or its rule's first ('' where none is)."""
     source = source_of(name, folders)
-    text = source.path.read_text(encoding="utf-8")
     if source.kind == "rule":
-        return next((line for line in _comments(text)), "")
+        return next((line for line in _comments(_text(source))), "")
+    return (ast.get_docstring(parsed(source)) or "").partition("\n")[0]
+
+
+def parsed(source: Source) -> ast.Module:
+    """The syntax tree of a criterion's file, which is not run; one that is no Python is a SecateurError."""
+    text = _text(source)
     try:
-        docstring = ast.get_docstring(ast.parse(text)) or ""
+        return ast.parse(text)
     except SyntaxError as error:
-        raise SecateurError(f"criterion '{name}': {source.path}, line {error.lineno}: {error.msg}.") from None
-    return docstring.partition("\n")[0]
+        raise SecateurError(f"criterion '{source.name}': {source.path}, line {error.lineno}: {error.msg}.") from None
+    except (ValueError, RecursionError, MemoryError) as error:  # NUL bytes; expressions that lie too deep
+        raise SecateurError(f"criterion '{source.name}': {source.path}: not Python ({error}).") from None
+
+
+def _text(source: Source) -> str:
+    try:
+        return source.path.read_text(encoding="utf-8")
+    except ValueError as error:
+        raise SecateurError(f"criterion '{source.name}': {source.path}: not UTF-8 text ({error}).") from None
 
 
 def in_process(entries: Iterable[dict[str, Any]], folders: Iterable[str | Path] = ()) -> list[dict[str, Any]]:
@@ -131,24 +146,33 @@ def load(name: str, folders: Iterable[str | Path] = ()) -> Criterion:
     source = source_of(name, folders)
     if source.kind == "rule":
         return _rule(source)
-    try:
+    with contained(f"criterion '{name}': {source.path} cannot be imported: it"):
         module = importlib.import_module(source.module) if source.module else _imported(source)
-    except (Exception, SystemExit) as error:
-        raise SecateurError(
-            f"criterion '{name}': {source.path} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
     score = getattr(module, "score", None)
     if not callable(score):
         raise SecateurError(f"criterion '{name}': {source.path} defines no function score(network).")
-    options = {
-        parameter.name: parameter.default
-        for parameter in inspect.signature(score).parameters.values()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    stated = {key: getattr(module, key.upper()) for key in ("normalisation", "combine") if hasattr(module, key.upper())}
-    needs = tuple(getattr(module, "NEEDS", ("samples", "labels")))
-    paper = str(getattr(module, "PAPER", ""))
-    return _checked(Criterion(name, score, source.path, needs=needs, options=options, paper=paper, **stated), source)
+    with contained(f"criterion '{name}' ({source.path})"):
+        options = {
+            parameter.name: parameter.default
+            for parameter in inspect.signature(score).parameters.values()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        }
+        stated = {key: getattr(module, key.upper()) for key in _STATED if hasattr(module, key.upper())}
+        needs = tuple(getattr(module, "NEEDS", ("samples", "labels")))
+        paper = str(getattr(module, "PAPER", ""))
+    found = Criterion(name, _run(score, name, source), source.path, needs=needs, options=options, paper=paper, **stated)
+    return _checked(found, source)
+
+
+def _run(score: Callable[..., Any], name: str, source: Source) -> Callable[..., Any]:
+    """`score`, contained: it returns, or ends in a SecateurError that names the criterion."""
+
+    @functools.wraps(score)
+    def run(*args: Any, **options: Any) -> Any:
+        with contained(f"criterion '{name}' ({source.path})"):
+            return score(*args, **options)
+
+    return run
 
 
 def with_options(criterion: Criterion, chosen: dict[str, Any]) -> dict[str, Any]:
@@ -197,12 +221,12 @@ def _rule(source: Source) -> Criterion:
     """A rule as a criterion; what it needs is what files of the case its text names."""
     from secateur.ranking import outside
 
-    text = source.path.read_text(encoding="utf-8")
+    text = _text(source)
     stated = dict(line.split(": ", 1) for line in _comments(text)[1:] if ": " in line)
     known: dict[str, Any] = {key: stated[key].strip() for key in ("normalisation", "combine", "paper") if key in stated}
     needs: tuple[str, ...] = ("samples", "labels") if outside.SAMPLES in text else ()
     needs = NEEDS if outside.SIGNALS in text else needs
-    score = partial(outside.score_by_rule, source.name, source.path)
+    score = functools.partial(outside.score_by_rule, source.name, source.path)
     return _checked(Criterion(source.name, score, source.path, needs=needs, kind="rule", **known), source)
 
 

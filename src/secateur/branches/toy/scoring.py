@@ -14,6 +14,7 @@ from secateur.errors import SecateurError
 from secateur.pruning.scores import unit_scores
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking.network import Network
+from secateur.ranking.rank import checked_scores
 
 Scores = dict[tuple[str, int, int], np.ndarray]
 """(criterion, samples per class, repetition) → one float64 number a hidden neuron, in the order of the layers."""
@@ -49,15 +50,11 @@ def score_draws(study: Study, model: nn.Module, references: str, names: tuple[st
                 before = generator.get_state()
                 network = cached.subset(members, generator=generator)
                 try:
-                    layer_scores = criterion.file.score(network, **criterion.options)
+                    given = criterion.file.score(network, **criterion.options)
+                    layer_scores = checked_scores(criterion.name, model, HIDDEN_LAYERS, given)
                     scores = unit_scores(groups, layer_scores, "sum", criterion.normalisation)
                 except SecateurError as error:
                     raise SecateurError(f"toy, criterion '{criterion.name}': {error}") from error
-                except Exception as error:
-                    raise SecateurError(
-                        f"toy, criterion '{criterion.name}' ({criterion.file.path}) raised "
-                        f"{type(error).__name__}: {error}"
-                    ) from error
                 found[key] = torch.cat([scores[layer] for layer in HIDDEN_LAYERS]).numpy()
                 # A criterion that needs no samples and drew no random number gives the same scores every time.
                 if not criterion.file.needs and torch.equal(before, generator.get_state()):
