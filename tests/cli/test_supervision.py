@@ -59,7 +59,7 @@ def test_a_command_that_was_ended_fails_with_a_line(work, criterion, words):
     command = started(work, criterion)
     said = command.communicate(timeout=300)[1]
     assert command.returncode == 2
-    assert said.strip().splitlines()[-1].startswith(f"error: criterion '{criterion}': its process {words}")
+    assert said.strip().splitlines()[-1].startswith(f"error: secateur prune: its process {words}")
     assert not (work / "out").exists()
 
 

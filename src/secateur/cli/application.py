@@ -9,9 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from secateur import clock, usage
+from secateur.cli.supervision import watched
 from secateur.errors import SecateurError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+RUNNING_CRITERIA = frozenset({"rank", "tune", "redraw", "retrain", "toy", "cost", "gallery", "prune"})
+"""Subcommands that run code of others, in a process that is watched."""
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The run's config, e.g. config/demo.yaml.")]
 StudyOption = Annotated[str, typer.Option(help="Name of the study in the config.")]
@@ -40,6 +44,8 @@ def options(
     ] = None,
 ) -> None:
     """Options of every subcommand; they stand before it."""
+    if context.invoked_subcommand in RUNNING_CRITERIA:
+        watched(f"secateur {context.invoked_subcommand}")
     if usage_file is not None:
         started = time.time()
         context.call_on_close(lambda: usage.write(usage_file, started))

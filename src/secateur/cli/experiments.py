@@ -24,7 +24,6 @@ from secateur.cli.application import (
     said,
     seed_range,
 )
-from secateur.cli.supervision import watched
 from secateur.errors import SecateurError
 
 if TYPE_CHECKING:  # importing it takes seconds, which `secateur --help` should not
@@ -49,7 +48,6 @@ def of_study(stage: Stage) -> Stage:
         measured: MeasuredOption = None,
         **options: Any,
     ) -> None:
-        watched(f"{stage.__name__} {study}")
         from secateur.branches.study import open_study
 
         resolved = opened(config)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from secateur.cli.application import app, said
-from secateur.cli.supervision import watched
 from secateur.errors import SecateurError
 
 criteria_app = typer.Typer(help="List the criteria there are, or start a new one.", invoke_without_command=True)
@@ -116,7 +115,6 @@ def prune(
     Ranks its filters by one criterion on a few labelled images, removes the least important, and writes the smaller
     network with a summary of what went, what it costs in accuracy and what it saves.
     """
-    watched(f"criterion '{criterion}'")
     from secateur.branches.own_network import prune_own_network
 
     prune_own_network(
