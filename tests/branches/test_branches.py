@@ -313,7 +313,7 @@ def test_latency_measures_the_networks_of_the_fewshot_branch(made, tmp_path):
             assert (rows[column] == curve[column]).all()
         scores = scorefile.read(path, 0, "2", {group.name: group.size for group in study.groups})
         pruned = remove(study.model(0), study.groups, select(study.groups, scores, 0.5))
-        save_file({key: value.clone() for key, value in pruned.state_dict().items()}, tmp_path / "own.safetensors")
+        save_file({key: value.contiguous() for key, value in pruned.state_dict().items()}, tmp_path / "own.safetensors")
         assert (rows["disk_bytes"] == (tmp_path / "own.safetensors").stat().st_size).all()
 
 

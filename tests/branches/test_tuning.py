@@ -83,7 +83,7 @@ def test_the_setting_with_the_best_mean_over_the_rates_is_taken(study, monkeypat
     accuracies, calls = [0.1, 0.3, 0.9, 0.7, 0.5, 0.4, 0.2, 0.6], []
     monkeypatch.setitem(tuning.entry_of(opened, "taylor_tuned")["tune"], "rates", [0.3, 0.5])
 
-    def evaluate(*_):
+    def evaluate(*_, **__):
         calls.append(len(calls))
         return SimpleNamespace(accuracy=accuracies[calls[-1]])
 
@@ -103,7 +103,7 @@ def test_later_trials_of_the_search_are_better_than_its_first(study, monkeypatch
     monkeypatch.setattr(tuning, "sweep", lambda model, groups, scores, *_, **__: [SimpleNamespace(model=scores)])
     suggested, tried = tuning._suggested, []
 
-    def height(chosen, *_):
+    def height(chosen, *_, **__):
         return SimpleNamespace(accuracy=float(np.mean(list(chosen.values()))))
 
     def noted(*arguments):

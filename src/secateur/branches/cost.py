@@ -11,6 +11,7 @@ import torch
 from secateur import tablefile
 from secateur.branches.memory import peak_bytes
 from secateur.branches.study import Study
+from secateur.models import memory_format
 from secateur.progress import track
 from secateur.pruning.counting import device_name
 from secateur.ranking import registry
@@ -34,7 +35,8 @@ def cost(study: Study, seed: int, output: Path) -> None:
     groups = study.groups
     layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
     order = torch.randperm(len(study.train_inputs), generator=torch.Generator().manual_seed(0))[: settings["samples"]]
-    images, labels = study.train_inputs[order], study.train_labels[order]
+    images = memory_format.laid_out(study.train_inputs[order], memory_format.of(model))
+    labels = study.train_labels[order]
     on = images.device
 
     def forward() -> None:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from secateur.branches.study import Study
 from secateur.data.references import largest
 from secateur.files import replacing
+from secateur.models.evaluation import logits
 from secateur.pruning.removal import sweep
 from secateur.ranking import registry, scorefile
 from secateur.ranking.network import Network
@@ -112,11 +113,9 @@ def scaled(relevance: Tensor) -> np.ndarray:
     return (relevance / strength[:, None, None]).clamp(-1, 1).numpy()
 
 
-@torch.no_grad()
 def _probabilities(model: nn.Module, study: Study) -> Tensor:
     """Test images × classes, on the CPU."""
-    batches = study.test_inputs.split(study.config["batch_size"])
-    return torch.cat([model(batch).double().softmax(1).cpu() for batch in batches])
+    return logits(model, study.test_inputs, pairs=study.folded).softmax(1)
 
 
 def _mistakes(study: Study, prefix: str, whole: Tensor, pruned: Tensor, most: int) -> dict[str, Any]:

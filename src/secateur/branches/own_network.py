@@ -15,9 +15,9 @@ from secateur.data import references
 from secateur.data.imagefolder import Files
 from secateur.errors import SecateurError
 from secateur.files import filling
-from secateur.models import hub, inputs
+from secateur.models import hub, inputs, memory_format
 from secateur.models.build import weights_source
-from secateur.models.evaluation import Evaluation, evaluate
+from secateur.models.evaluation import Evaluation, evaluate, logits
 from secateur.models.weights import check_finite, fit, read_checkpoint
 from secateur.progress import track
 from secateur.pruning.counting import count, disk_bytes, latency
@@ -29,6 +29,7 @@ from secateur.pruning.selection import select
 from secateur.pruning.units import analyse, find_unit_groups, in_scope, outside
 from secateur.ranking import registry, ties
 from secateur.ranking.rank import rank
+from secateur.relevance import folding
 
 LARGEST_DIFFERENCE = 1e-4  # from the masked network, relative to the largest output; rounding stays well below
 
@@ -88,6 +89,7 @@ def prune_own_network(
     settings = {**(arguments or {}), "num_classes": len(train.classes)}
     model = build_unpruned(architecture, settings)
     load_weights(model, architecture, settings, weights)
+    memory_format.lay_out(model, memory_format.chosen(model))
     model = model.to(on).eval()
     prepare, input_size = preparation(model, int(settings.get("in_chans", 3)), size)
     count(model, input_size)  # does it run at this size?
@@ -174,16 +176,17 @@ def load_weights(model: nn.Module, architecture: str, arguments: Mapping[str, An
 def _evaluate(
     networks: Sequence[nn.Module], images: Files, prepare: Preparation, on: torch.device, batch_size: int
 ) -> list[Evaluation]:
-    """Evaluate several networks on the same images, each of which is read once and not kept."""
-    logits: list[list[Tensor]] = [[] for _ in networks]
+    """Evaluate a network and what was cut from it on the same images, each of which is read once and not kept."""
+    outputs: list[list[Tensor]] = [[] for _ in networks]
     starts = range(0, len(images.paths), batch_size)
-    with torch.inference_mode():
-        for start in track(starts, len(starts), "evaluating"):
-            part = batch(images.paths[start : start + batch_size], prepare).to(on)
-            for outputs, network in zip(logits, networks, strict=True):
-                outputs.append(network(part).cpu())
+    pairs: dict[str, str] | None = None
+    for start in track(starts, len(starts), "evaluating"):
+        part = batch(images.paths[start : start + batch_size], prepare).to(on)
+        pairs = folding.pairs(networks[0], part) if pairs is None else pairs
+        for found, network in zip(outputs, networks, strict=True):
+            found.append(logits(network, part, pairs=pairs))
     labels = torch.from_numpy(images.labels)
-    return [evaluate(nn.Identity(), torch.cat(outputs), labels, len(images.classes)) for outputs in logits]
+    return [evaluate(nn.Identity(), torch.cat(found), labels, len(images.classes)) for found in outputs]
 
 
 def _state(model: nn.Module, test: Evaluation, input_size: tuple[int, ...]) -> State:

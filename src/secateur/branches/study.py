@@ -23,6 +23,7 @@ from secateur.models.transfer import example_input, load_task_model, parts
 from secateur.pruning import unitfile
 from secateur.pruning.counting import Counter
 from secateur.pruning.units import UnitGroup, find_unit_groups, in_scope
+from secateur.relevance import folding
 
 LOOKED_AT = 256
 """Training images, at most, on which accuracy is measured in both modes: the same ones in every round of a seed."""
@@ -116,9 +117,14 @@ class Study:
         """Counts every network that is left of the study's, from one trace of it."""
         return Counter(self._whole, tuple(self.example.shape[1:]))
 
+    @cached_property
+    def folded(self) -> dict[str, str]:
+        """Layer -> its batch-norm, which evaluation folds into it: the same for every network that is left."""
+        return folding.pairs(self._whole, self.example)
+
     def measure(self, model: nn.Module) -> dict[str, Any]:
         """Test scores and sizes of a network, pruned or not: the measured columns of the curves table."""
-        found = evaluate(model, self.test_inputs, self.test_labels, len(self.dataset.classes))
+        found = evaluate(model, self.test_inputs, self.test_labels, len(self.dataset.classes), pairs=self.folded)
         counts = self._counter.count(model)
         return {
             "params": counts.params,

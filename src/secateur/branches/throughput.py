@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from secateur import seeds as streams
-from secateur.models import build, inputs, training
+from secateur.models import build, inputs, memory_format, training
 from secateur.pruning.counting import count
 from secateur.workload import TRAINING, Speed
 
@@ -41,6 +41,7 @@ def measure(config: dict[str, Any], backbone: str, device: str | None = None) ->
     recipe = config["retrain"]["finetune"] | {"epochs": 1}
     trained = recipe["batch_size"]
     images = torch.rand(config["batch_size"], *size, device=on)
+    images = memory_format.laid_out(images, memory_format.of(network))
     few = torch.rand(4 * trained, *size, device=on)
     labels = torch.arange(len(few), device=on) % CLASSES
 
@@ -57,6 +58,7 @@ def _network(config: dict[str, Any], backbone: str) -> tuple[torch.nn.Module, tu
     entry = config["backbones"][backbone]
     channels = 1 if entry.get("colour") == "grey" else 3
     network = build.create(entry, CLASSES, channels, streams.derive(0, "throughput"))
+    memory_format.lay_out(network, memory_format.chosen(network, entry["memory_format"]))
     return network, (channels, entry["size"], entry["size"])
 
 

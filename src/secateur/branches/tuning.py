@@ -54,6 +54,7 @@ def search(study: Study, criterion: str, seed: int, samples: Path) -> dict[str, 
     index = validation_images(study, seed, samples, settings["images_per_class"])
     images, labels = study.train_inputs.subset(index), study.train_labels[index]
     measured: dict[str, float] = {}
+    classes = len(study.dataset.classes)
 
     def accuracy(trial: optuna.Trial) -> float:
         options = _suggested(trial, settings["options"])
@@ -61,7 +62,7 @@ def search(study: Study, criterion: str, seed: int, samples: Path) -> dict[str, 
         if key not in measured:
             scores = rank_as_configured(study, criterion, model, groups, samples, case, options)
             steps = sweep(model, groups, scores, settings["rates"], **study.selecting)
-            found = [evaluate(step.model, images, labels, len(study.dataset.classes)).accuracy for step in steps]
+            found = [evaluate(step.model, images, labels, classes, pairs=study.folded).accuracy for step in steps]
             measured[key] = float(np.mean(found))
         return measured[key]
 

@@ -10,7 +10,7 @@ from secateur import seeds as streams
 from secateur.data import store
 from secateur.errors import SecateurError
 from secateur.files import write_json
-from secateur.models import build, evaluation, hub, inputs, training, weights
+from secateur.models import build, evaluation, hub, inputs, memory_format, training, weights
 from secateur.models.checkpoint import Checkpoint, fingerprint, of_data
 
 
@@ -130,10 +130,9 @@ def take_over(network: nn.Module, path: Path) -> None:
 
 
 def fresh(config: dict[str, Any], name: str, dataset: store.Dataset) -> nn.Module:
-    """The backbone with random weights and a head for `dataset`, on the CPU."""
-    return build.create(
-        config["backbones"][name],
-        len(dataset.classes),
-        dataset.train_inputs.shape[-1],
-        streams.derive(config["run_seed"], "initialisation", name),
-    )
+    """The backbone with random weights and a head for `dataset`, on the CPU, in its memory format."""
+    entry = config["backbones"][name]
+    seed = streams.derive(config["run_seed"], "initialisation", name)
+    network = build.create(entry, len(dataset.classes), dataset.train_inputs.shape[-1], seed)
+    memory_format.lay_out(network, memory_format.chosen(network, entry["memory_format"]))
+    return network

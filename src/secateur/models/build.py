@@ -145,6 +145,9 @@ def reset_head(network: Any, classes: int, seed: int) -> None:
     """Replace the classifier of a timm network by a freshly initialised one with `classes` outputs."""
     import torch
 
+    from secateur.models import memory_format
+
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network.reset_classifier(classes)
+    memory_format.lay_out(network, memory_format.of(network))

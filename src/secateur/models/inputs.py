@@ -41,8 +41,8 @@ class Images:
     """Images of one split, kept as bytes: on the device where they fit, else memory-mapped and sent batch by batch.
 
     Taking some of them, `images[3:7]` or `images[indices]`, makes their floats: N × C × H × W, float32, on the device,
-    (value / 255 − mean) / deviation. An image's floats do not depend on what else is in its batch. The whole set as
-    floats never exists, unless someone asks for `images[:]`.
+    (value / 255 − mean) / deviation, with the channels last in memory, as the bytes have them. An image's floats do not
+    depend on what else is in its batch. The whole set as floats never exists, unless someone asks for `images[:]`.
     """
 
     def __init__(
@@ -115,8 +115,7 @@ class Images:
         if self._checks is not None:
             self._checks.check(chosen.numpy() if isinstance(chosen, Tensor) else chosen)
         found = self._pixels[chosen].to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-        floats = found.to(torch.float32, memory_format=torch.contiguous_format)
-        return floats.div_(255).sub_(self._mean).div_(self._std)
+        return found.to(torch.float32).div_(255).sub_(self._mean).div_(self._std)
 
     def split(self, size: int) -> Iterator[Tensor]:
         """Batches of at most `size` images, in order."""

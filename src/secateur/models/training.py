@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from secateur import seeds as streams
-from secateur.models import augmentation
+from secateur.models import augmentation, memory_format
 from secateur.models.build import head_prefixes
 from secateur.models.checkpoint import Checkpoint
 from secateur.models.evaluation import evaluate
 from secateur.models.inputs import Images, equal_batches
+from secateur.relevance import folding
 
 WARM_UP = 0.1  # of all steps, in which the learning rate rises
 MOMENTUM = 0.9  # of sgd, with Nesterov's correction
@@ -48,8 +49,8 @@ def train(
     augmentation, and what is random in the network. So the order is the same for every network, and a training that
     goes on from a checkpoint ends in the same weights, bit for bit.
 
-    On CUDA the passes run in bfloat16 where it can (unless `mixed_precision` is false), and in the memory format
-    "channels last"; weights stay in float32.
+    On CUDA the passes run in bfloat16 where it can (unless `mixed_precision` is false); weights stay in float32.
+    Batches are brought into the memory format in which the network lies.
 
     Args:
         network: on the device of `images`.
@@ -64,8 +65,9 @@ def train(
         All epochs, and the number of the chosen one, whose weights the network has (0: no epoch was asked for).
     """
     epochs: list[Epoch] = []
+    pairs = folding.pairs(network, images[:1]) if validation else {}
     chosen, best = 0, network.state_dict()
-    with _as_trained(network, recipe, labels.device):
+    with _as_trained(network, recipe):
         optimizer = _optimizer(network, recipe)
         found = checkpoint.load() if checkpoint else None
         if found:
@@ -76,7 +78,7 @@ def train(
                 optimizer.load_state_dict(found["optimizer"])
         while len(epochs) < recipe["epochs"]:
             loss = _epoch(network, optimizer, images, labels, recipe, seed, len(epochs))
-            epochs.append(_measured(len(epochs) + 1, loss, network, validation))
+            epochs.append(_measured(len(epochs) + 1, loss, network, validation, pairs))
             last = len(epochs) == recipe["epochs"]
             if _better(epochs[-1], epochs[chosen - 1] if chosen else None) if validation else last:
                 chosen = len(epochs)
@@ -105,6 +107,7 @@ def _epoch(
     amp = recipe["mixed_precision"] and on.type == "cuda" and torch.cuda.is_bf16_supported()
     shuffled = torch.randperm(len(labels), generator=_generator(seed, "order", number))
     drawing = _generator(seed, "augmentation", number)
+    form = memory_format.of(network)
     pictures = images.dim() == 4
     maps = augmentation.draw(recipe["augmentation"], len(labels), images.shape[-1], drawing) if pictures else None
     # Sent to the device once an epoch: a transfer a batch would keep the device waiting.
@@ -119,8 +122,7 @@ def _epoch(
             inputs = images[order[start:end]]
             if maps is not None:
                 inputs = augmentation.apply(inputs, maps[start:end])
-            if on.type == "cuda" and pictures:
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
+            inputs = memory_format.laid_out(inputs, form)
             rate = recipe["learning_rate"] * _factor(recipe, number * len(parts) + batch, recipe["epochs"] * len(parts))
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -158,20 +160,16 @@ def _optimizer(network: nn.Module, recipe: dict[str, Any]) -> torch.optim.Optimi
 
 
 @contextmanager
-def _as_trained(network: nn.Module, recipe: dict[str, Any], on: torch.device) -> Iterator[None]:
-    """Inside, only what the recipe trains requires gradients, in the device's memory format; afterwards as before."""
+def _as_trained(network: nn.Module, recipe: dict[str, Any]) -> Iterator[None]:
+    """Inside, only what the recipe trains requires gradients; afterwards as before."""
     before = {name: parameter.requires_grad for name, parameter in network.named_parameters()}
     if recipe["freeze"]:
         heads = head_prefixes(network)
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(name.startswith(heads))
-    if on.type == "cuda":
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     try:
         yield
     finally:
-        if on.type == "cuda":
-            network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         for name, parameter in network.named_parameters():
             parameter.requires_grad_(before[name])
         network.eval()
@@ -185,11 +183,17 @@ def _keep_frozen(network: nn.Module) -> None:
             module.eval()
 
 
-def _measured(number: int, loss: float, network: nn.Module, validation: tuple[Images | Tensor, Tensor] | None) -> Epoch:
+def _measured(
+    number: int,
+    loss: float,
+    network: nn.Module,
+    validation: tuple[Images | Tensor, Tensor] | None,
+    pairs: dict[str, str],
+) -> Epoch:
     if validation is None:
         return Epoch(number, loss)
     images, labels = validation
-    found = evaluate(network, images, labels, int(labels.max()) + 1)
+    found = evaluate(network, images, labels, int(labels.max()) + 1, pairs=pairs)
     return Epoch(number, loss, found.accuracy, found.loss)
 
 

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from secateur.errors import SecateurError
 from secateur.machine import processor
+from secateur.models import memory_format
 from secateur.pruning.operations import is_layer
 from secateur.pruning.tracing import ghost
 
@@ -105,7 +106,8 @@ def latency(
     """Time of a forward pass in eval mode, without gradients: `repeats` runs at each batch size, after `warm` others.
 
     After `most_seconds` at one batch size no further run is begun, but three are made in any case. Runs where the model
-    lies, on random inputs of its precision. The model is left in the mode in which it was.
+    lies, on random inputs of its precision and memory format. The model is timed as it is: its batch-norms are not
+    folded into its convolutions. It is left in the mode in which it was.
     """
     if repeats < 1 or warm < 0:
         raise SecateurError(f"repeats {repeats}, warm {warm}: needed is at least one repeat and no negative number.")
@@ -117,6 +119,7 @@ def latency(
         with torch.inference_mode():
             for batch in batches:
                 sample = torch.rand(batch, *input_size, device=parameter.device, dtype=parameter.dtype)
+                sample = memory_format.laid_out(sample, memory_format.of(model))
                 seconds: list[float] = []
                 for run in range(-warm, repeats):
                     if len(seconds) >= 3 and sum(seconds) > most_seconds:

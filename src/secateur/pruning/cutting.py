@@ -4,8 +4,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from secateur.models import memory_format
 from secateur.pruning.duplication import duplicate
 from secateur.pruning.operations import CONVOLUTIONS, is_layer, layer_size
 from secateur.pruning.tracing import Site
@@ -20,12 +22,13 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
     for (owner, role), index in staying.items():
         by_owner[owner][role] = index
     memo: dict[int, object] = {}
+    form = memory_format.of(model)
     parameters = dict(model.named_parameters())
     for owner, roles in by_owner.items():
         if "parameter" in roles:
             tensor = parameters[owner]
             dimension = max(range(tensor.ndim), key=lambda dim: tensor.shape[dim])
-            _keep(memo, tensor, [(dimension, roles["parameter"])])
+            _keep(memo, tensor, [(dimension, roles["parameter"])], form)
             continue
         module: Any = model.get_submodule(owner)
         if is_layer(module):
@@ -33,13 +36,13 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
             weight = [(0, roles["out"])] if "out" in roles else []
             if "in" in roles and not grouped:
                 weight.append((1, roles["in"]))
-            _keep(memo, module.weight, weight)
+            _keep(memo, module.weight, weight, form)
             if module.bias is not None and "out" in roles:
-                _keep(memo, module.bias, [(0, roles["out"])])
+                _keep(memo, module.bias, [(0, roles["out"])], form)
             continue
         for tensor in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
             if tensor.ndim == 1:  # not batch-norm's count of batches
-                _keep(memo, tensor, [(0, roles["channels"])])
+                _keep(memo, tensor, [(0, roles["channels"])], form)
     new = duplicate(model, memo)
     for owner, roles in by_owner.items():
         if "parameter" not in roles:
@@ -94,11 +97,16 @@ def site_size(owner: Any, role: str) -> int:
     return int(owner.num_parameters if isinstance(owner, nn.PReLU) else owner.num_features)
 
 
-def _keep(memo: dict[int, object], tensor: Tensor, cuts: Sequence[tuple[int, Tensor]]) -> None:
+def _keep(
+    memo: dict[int, object], tensor: Tensor, cuts: Sequence[tuple[int, Tensor]], form: torch.memory_format
+) -> None:
     """Enter a smaller tensor into deepcopy's memo, so that the copy gets it and the full one is never copied."""
     smaller = tensor.detach()
+    last = form is memory_format.CHANNELS_LAST and tensor.ndim == 4  # chosen in the order in which the numbers lie
+    smaller = smaller.permute(0, 2, 3, 1) if last else smaller
     for dimension, index in cuts:
-        smaller = smaller.index_select(dimension, index.to(tensor.device))
+        smaller = smaller.index_select(3 if last and dimension == 1 else dimension, index.to(tensor.device))
+    smaller = memory_format.laid_out(smaller.permute(0, 3, 1, 2) if last else smaller, form)
     if isinstance(tensor, nn.Parameter):
         smaller = nn.Parameter(smaller, requires_grad=tensor.requires_grad)
     memo[id(tensor)] = smaller

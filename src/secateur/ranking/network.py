@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
+from secateur.models import memory_format
 from secateur.models.inputs import Images
 from secateur.pruning.units import UnitGroup
 from secateur.ranking import passes
@@ -71,7 +72,7 @@ class Network:
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._factor = 1.0
         first = next(iter(model.parameters()), inputs)
-        self._device, self._dtype = first.device, first.dtype
+        self._device, self._dtype, self._format = first.device, first.dtype, memory_format.of(model)
         modules = dict(model.named_modules())
         for layer in self.layers:
             if not isinstance(getattr(modules.get(layer), "weight", None), Tensor):
@@ -322,6 +323,7 @@ class Network:
 
     def _batch(self, start: int, size: int) -> tuple[Tensor, Tensor | None]:
         inputs = self._inputs[start : start + size].to(self._device, self._dtype)
+        inputs = memory_format.laid_out(inputs, self._format)
         if self._factor != 1:
             inputs = inputs * self._factor
         return inputs, None if self._labels is None else self._labels[start : start + size].to(self._device)

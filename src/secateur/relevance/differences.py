@@ -30,7 +30,8 @@ def differences_pass(
     """
     execution = _Differences(plan, _wanted(plan, layers))
     samples = len(inputs)
-    logits = _forward(model, execution, torch.cat([inputs, references]), labels.repeat(2))
+    alike = torch.empty_like(inputs).copy_(references)  # in the same memory format, which the two together then have
+    logits = _forward(model, execution, torch.cat([inputs, alike]), labels.repeat(2))
     with torch.enable_grad():
         target = logits[:samples].gather(1, labels.unsqueeze(1)).sum()
     _backward(execution, target, None)

@@ -1,11 +1,23 @@
-"""Batch-norm in evaluation mode as a scale and a shift, and folded into the layer before it."""
+"""Batch-norm in evaluation mode as a scale and a shift, and folded into the layer before it: its pass is spared."""
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
-from secateur.relevance.operators import Operator
+from secateur.errors import SecateurError
+from secateur.relevance.operators import Convolution, Linear, Operator
+from secateur.relevance.tracing import trace
+from secateur.relevance.undisturbed import undisturbed
+from secateur.relevance.vocabulary import arguments_of
+
+PLAIN = Convolution((), (), (), transposed=False, output_padding=(), groups=1)
+"""Of a convolution, as much as folding asks for: in which order its weight lies."""
+NEAR = 1e-3  # of the largest output: rounding stays far below it, a wrong pair far above
 
 
 def scale_and_shift(norm: dict[str, Any]) -> tuple[Tensor, Tensor]:
@@ -29,3 +41,74 @@ def folded(
         return weight, bias
     factors, shift = scale_and_shift(norm)
     return operator.scaled(weight, factors), shift if bias is None else shift + factors * bias
+
+
+def pairs(model: nn.Module, example: Tensor) -> dict[str, str]:
+    """Each convolution or linear layer whose output a batch-norm alone reads -> that batch-norm.
+
+    They hold for every network that is cut or trained from `model`. Transposed convolutions, modules whose weight is
+    computed and modules that are called more than once in a pass are left out. The pairs are proved by a pass with them
+    and one without, on a random input of `example`'s shape (samples × ...): a network that computes something else with
+    them, or that cannot be traced, has none.
+    """
+    modules = dict(model.named_modules())
+    if not any(hasattr(module, "running_mean") for module in modules.values()):
+        return {}
+    image = torch.rand(1, *example.shape[1:], generator=torch.Generator().manual_seed(0)).to(example)
+    try:
+        calls = trace(model, image).calls
+    except SecateurError:
+        return {}
+    names = [call.layer for call in calls]
+    found = {}
+    for call in calls:
+        if call.norm is None or getattr(call.operator, "transposed", False):
+            continue
+        norm = next(other.layer for other in calls if other.folded and other.own is call.norm)
+        own = modules[call.layer]._parameters.get("weight") is call.weight
+        own = own and modules[norm]._buffers.get("running_mean") is call.norm["running_mean"]
+        if own and names.count(call.layer) == names.count(norm) == 1:
+            found[call.layer] = norm
+    with undisturbed(model), torch.no_grad():
+        whole = model(image)
+        with joined(model, found):
+            difference = (model(image) - whole).abs().max()
+    return found if bool(difference <= NEAR * whole.abs().max()) else {}
+
+
+@contextlib.contextmanager
+def joined(model: nn.Module, found: Mapping[str, str]) -> Iterator[None]:
+    """In the block, `model` (in eval mode) computes each of its `pairs` as one layer; afterwards it is as before.
+
+    Outputs differ by rounding. For passes without gradients: the layers' weights are plain tensors meanwhile.
+    """
+    layers = [(model.get_submodule(layer), model.get_submodule(norm)) for layer, norm in found.items()]
+    before = [(layer, dict(layer._parameters)) for layer, _ in layers]
+    try:
+        for layer, norm in layers:
+            operator: Any = Linear() if isinstance(layer, nn.Linear) else PLAIN
+            arguments = {"eps": norm.eps, **norm._parameters, **norm._buffers}
+            weight, bias = folded(operator, layer.weight, layer.bias, arguments)  # type: ignore[arg-type]
+            layer._parameters.update({"weight": weight, "bias": bias})  # type: ignore[dict-item]
+        with _Skipping({id(norm.running_mean) for _, norm in layers}):
+            yield
+    finally:
+        for layer, parameters in before:
+            layer._parameters.update(parameters)
+
+
+class _Skipping(TorchFunctionMode):
+    """Leaves the batch-norms out that have these running means, by the id of the tensor."""
+
+    def __init__(self, means: set[int]) -> None:
+        super().__init__()
+        self.means = means
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        del types
+        kwargs = kwargs or {}
+        if func is functional.batch_norm:
+            given = arguments_of(func, "batch_norm", args, kwargs)
+            if id(given["running_mean"]) in self.means:
+                return given["input"]
+        return func(*args, **kwargs)

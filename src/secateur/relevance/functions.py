@@ -47,7 +47,7 @@ class Affine(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, multiplier: Tensor) -> tuple[Tensor | None, ...]:
         inputs, outputs = ctx.saved_tensors
-        signal = multiplier if ctx.rule is None else multiplier * outputs
+        signal = multiplier if ctx.rule is None else outputs * multiplier  # in the memory format of the outputs
         if ctx.collect is not None:
             ctx.collect(signal)
         down = None

@@ -80,6 +80,11 @@ class Convolution:
         grouped = weight.reshape(self.groups, weight.shape[0] // self.groups, weight.shape[1], -1)
         return grouped.transpose(1, 2).reshape(self.groups * weight.shape[1], -1)
 
+    def fan_in(self, weight: Tensor) -> int:
+        """How many weights one output channel has."""
+        outs = self.groups * weight.shape[1] if self.transposed else weight.shape[0]
+        return weight.numel() // max(outs, 1)
+
 
 @dataclass(frozen=True)
 class Linear:
@@ -109,6 +114,10 @@ class Linear:
         """The weight as out features × in features."""
         return weight
 
+    def fan_in(self, weight: Tensor) -> int:
+        """How many weights one output feature has."""
+        return weight.shape[1]
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -136,6 +145,11 @@ class Scale:
     def rows(self, weight: Tensor) -> Tensor:
         """The weight as channels × 1."""
         return weight.unsqueeze(1)
+
+    def fan_in(self, weight: Tensor) -> int:
+        """One: each channel has its own factor."""
+        del weight
+        return 1
 
 
 Operator = Convolution | Linear | Scale

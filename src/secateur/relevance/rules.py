@@ -159,7 +159,7 @@ def hand_down(
     below = None
     if rule.name != "zplus":
         # z⁻ = z − z⁺ spares a convolution; where a unit has few inputs it would cancel, and a convolution is cheap.
-        if operator.rows(weight).shape[1] <= 32:
+        if operator.fan_in(weight) <= 32:
             below = contributions(down, up, None if kept_bias is None else kept_bias.clamp(max=0))
         else:
             overwritten = outputs if copied and rule.name == "alphabeta" else None
