@@ -13,7 +13,6 @@ from secateur.pruning.removal import remove
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking.network import Network
 
-build.register_own()
 LAST = torch.channels_last
 RECIPE = {
     "epochs": 1,
@@ -55,6 +54,7 @@ class Conversions(TorchDispatchMode):
 
 
 def network_of(name, form="auto"):
+    build.register(name)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = timm.create_model(name, num_classes=3, **NETWORKS.get(name, {})).eval()

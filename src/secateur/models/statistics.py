@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from secateur.models import memory_format
 from secateur.models.inputs import Images, equal_batches
 
 
@@ -43,14 +44,14 @@ def reestimate(network: nn.Module, images: Images | Tensor, batch_size: int) -> 
     found = normalisations(network)
     if not found:
         return
-    momenta = [module.momentum for module in found]
+    form, momenta = memory_format.of(network), [module.momentum for module in found]
     try:
         for module in found:
             module.reset_running_stats()
             module.momentum = None  # a plain mean over all batches
             module.train()
         for start, end in equal_batches(len(images), batch_size):
-            network(images[start:end])
+            network(memory_format.laid_out(images[start:end], form))
     finally:
         for module, momentum in zip(found, momenta, strict=True):
             module.momentum = momentum
@@ -72,11 +73,12 @@ def accuracy_in_both_modes(
         batch_size: as of `reestimate`: the batches of the training.
     """
     network.eval()
-    truth = labels.cpu()
+    form, truth = memory_format.of(network), labels.cpu()
 
     def accuracy() -> float:
         batches = equal_batches(len(images), batch_size)
-        predicted = torch.cat([network(images[start:end]).argmax(1) for start, end in batches]).cpu()
+        given = (memory_format.laid_out(images[start:end], form) for start, end in batches)
+        predicted = torch.cat([network(batch).argmax(1) for batch in given]).cpu()
         return float((predicted == truth).to(torch.float64).mean())
 
     by_running = accuracy()
