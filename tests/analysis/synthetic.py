@@ -46,6 +46,28 @@ def curves(
     return pd.DataFrame(rows)
 
 
+def control(curves: pd.DataFrame, change: float = 0.0) -> pd.DataFrame:
+    """`curves` with the control "unpruned": the network of each seed, trained on at every rate, not pruned.
+
+    Its accuracy is that before pruning, changed by `change`.
+    """
+    retrained = curves[curves["branch"] == "retrain"]
+    first = retrained["criterion"] == retrained["criterion"].iloc[0]
+    same = ["units_removed", "rate_achieved", "params", "params_share", "macs", "macs_share", "accuracy", "loss",
+            "worst_class_accuracy"]  # fmt: skip
+    rows = retrained[first & (retrained["rate"] > 0)].assign(criterion="", control="unpruned")
+    start = retrained[first & (retrained["rate"] == 0)].set_index(["study", "seed"])[same]
+    rows[same] = start.loc[pd.MultiIndex.from_frame(rows[["study", "seed"]])].to_numpy()
+    rows["accuracy"] += change
+    return pd.concat([curves.assign(control=""), rows], ignore_index=True).astype({"units_removed": int})
+
+
+def entries(names: tuple[str, ...] = tuple(CRITERIA), **variants: dict) -> list[dict]:
+    """The config's resolved criteria: these as published, and variants, name → what it says."""
+    plain = [{"name": name, "criterion": name, "options": {}, "ranking": "every-round"} for name in names]
+    return plain + [{"name": name, "options": {}, "ranking": "every-round"} | about for name, about in variants.items()]
+
+
 def profiles(criteria: dict[str, float] = CRITERIA, study: str = "scene15-resnet18", seeds: int = 3) -> pd.DataFrame:
     """A table `profiles`: eight groups, the later ones pruned more by better criteria."""
     generator = np.random.default_rng(1)

@@ -71,7 +71,7 @@ def test_the_command_answers_for_a_config_from_its_pilot(tmp_path, capsys):
          claims=REPOSITORY / "config/claims.yaml")  # fmt: skip
     said = capsys.readouterr().out
     assert "Pilot:" in said and "digits_vgg 8" in said and "Not in the pilot, so not planned: digits_resnet" in said
-    assert "criterion × seed" in said and "fewest_seeds" in said and "all 4 claims above" in said
+    assert "criterion × seed" in said and "fewest_seeds" in said and "all 8 claims above" in said
     assert " 8        1     2" in said  # two hours of one criterion with the pilot's own eight seeds
     with pytest.raises(SecateurError, match="no pilot run 'none'"):
         plan(effect=0.02, power=0.8, config=REPOSITORY / "config/demo.yaml", run="none",

@@ -19,11 +19,12 @@ CLAIMS = {claim.id: claim for claim in claims.read("config/claims.yaml").claims}
 def run(tmp_path_factory):
     """A run of two studies whose tables are in no particular order, with the CSV files that collecting writes."""
     folder = tmp_path_factory.mktemp("run")
-    curves = synthetic.curves(studies=("a-net", "b-net"), seeds=8).sample(frac=1, random_state=3)
+    curves = synthetic.control(synthetic.curves(studies=("a-net", "b-net"), seeds=8)).sample(frac=1, random_state=3)
     tables = synthetic.write(folder, curves=curves, cost=synthetic.cost(study="b-net").sample(frac=1, random_state=1))
     for name in ("curves", "cost"):
         pd.read_parquet(tables / f"{name}.parquet").to_csv(tables / f"{name}.csv", index=False)
-    statistics.run(tables, folder / "statistics", {"run_seed": 1})
+    config = {"run_seed": 1, "criteria": synthetic.entries()}
+    statistics.run(tables, folder / "statistics", config)
     return folder
 
 
@@ -44,6 +45,13 @@ def sampled(run, name: str, count: int = 40) -> list[tuple[dict, pd.DataFrame]]:
 
 def test_measures_follow_from_their_curve(run):
     for row, curve in sampled(run, "measures", 200):
+        if row["control"] == "unpruned":
+            assert len(curve) == 1 and curve["rate"].item() == row["at"] and {*curve["control"]} == {"unpruned"}
+            column = {"accuracy_at_rate": "accuracy", "loss_at_rate": "loss"}.get(
+                row["measure"], "worst_class_accuracy"
+            )
+            assert row["value"] == curve[column].item() and curve["seed"].item() == row["seed"]
+            continue
         assert {*curve["criterion"]} == {row["criterion"]} and {*curve["seed"]} == {row["seed"]}
         assert {*curve["study"]} == {row["study"]} and {*curve["samples_per_class"]} == {row["samples_per_class"]}
         curve = curve.sort_values("rate")
@@ -129,15 +137,17 @@ def test_verdicts_follow_from_the_rows_they_name(run):
         assert {*rows["branch"]} == {claim.branch}
         table = rows[rows["measure"] == claim.measure]
         if claim.comparison == "keeps":
-            start = rows[rows["measure"] == "unpruned_accuracy"].set_index(["criterion", "seed"])["value"]
-            after = table[np.isclose(table["at"], row["at"])].set_index(["criterion", "seed"])["value"]
-            differences = (after - start).loc[row["criterion"]]
+            at = table[np.isclose(table["at"], row["at"])].fillna({"control": ""})
+            at = at.set_index(["control", "seed"])["value"]
+            differences = at.loc[""] - at.loc["unpruned"]
+            assert {*table["criterion"].dropna()} == {row["criterion"]} and row["control"] == "unpruned"
         else:
             means = table.groupby(["seed", "criterion"])["value"].mean().unstack()
             differences = means[row["criterion"]] - means[row["against"]]
             differences = differences if MEASURES[claim.measure][0] == "higher" else -differences
+            differences = -differences if claim.comparison == "equivalent" else differences  # form minus criterion
         assert row["effect"] == pytest.approx(differences.median()) and row["n"] == len(differences)
-    assert kinds == {"better_than", "not_worse_than", "keeps", "at_most"}
+    assert kinds == {"better_than", "not_worse_than", "keeps", "equivalent", "at_most"}
 
 
 def test_a_verdict_over_studies_names_the_rows_of_all_its_studies(run):

@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 import synthetic
 from secateur.analysis import claims as claim_files
 from secateur.analysis.decisions import Bounds, decide
-from secateur.analysis.measures import measure_all
+from secateur.analysis.forms import of_run
+from secateur.analysis.measures import measure_all, measure_both
 from secateur.analysis.sentences import badge
 from secateur.analysis.verdicts import COLUMNS, verdicts
 
@@ -18,9 +19,12 @@ CLAIMS = "config/claims.yaml"
 EQUAL = dict.fromkeys(synthetic.CRITERIA, 0.02)
 
 
-def judge(curves: pd.DataFrame, cost: pd.DataFrame | None = None) -> pd.DataFrame:
+def judge(curves: pd.DataFrame, cost: pd.DataFrame | None = None, run: list[dict] | None = None) -> pd.DataFrame:
+    """Verdicts on a table of curves, with the rows of the control where it has any."""
     cost = synthetic.cost(study=str(curves["study"].iloc[0])) if cost is None else cost
-    return verdicts(measure_all(curves), cost, claim_files.read(CLAIMS))
+    curves = curves if "control" in curves else curves.assign(control="")
+    measures = measure_both(curves[curves["control"] == ""], curves[curves["control"] == "unpruned"])
+    return verdicts(measures, cost, of_run(claim_files.read(CLAIMS), run or []))
 
 
 def overall(table: pd.DataFrame, claim: str, criterion: str = "lrp") -> pd.Series:
@@ -96,9 +100,104 @@ def test_a_failed_criterion_or_branch_or_cost_is_said_and_breaks_nothing():
 
 def test_maintained_accuracy_is_followed_to_the_last_rate_that_keeps_it(clear):
     row = alone(clear, "C3")
-    assert row["verdict"] == "supported" and row["at"] == 0.4 and -0.01 < row["effect"] < 0
+    assert row["verdict"] == "supported" and row["at"] == row["keeps_to"] == 0.4 and -0.01 < row["effect"] < 0
     falling = synthetic.curves(dict.fromkeys(synthetic.CRITERIA, -1.6))
-    assert alone(judge(falling), "C3")["verdict"] == "contradicted"
+    row = alone(judge(falling), "C3")
+    assert row["verdict"] == "contradicted" and row["keeps_to"] == 0 and row["at"] == 0.1
+    assert row["sentence"].startswith("lrp is not shown to keep its accuracy at any rate (95 %): at 10 % it was")
+
+
+def test_accuracy_is_held_against_the_network_that_was_trained_as_long(clear):
+    """A control that gained five points by its training makes what looked kept a loss; one that lost them, a gain."""
+    curves = synthetic.curves()
+    gained = alone(judge(synthetic.control(curves, 0.05)), "C3")
+    lost = alone(judge(synthetic.control(curves, -0.05)), "C3")
+    same = alone(judge(synthetic.control(curves)), "C3")
+    assert gained["verdict"] == "contradicted" and lost["keeps_to"] > same["keeps_to"] == 0.4
+    for row, change in ((gained, 0.05), (lost, -0.05), (same, 0.0)):
+        assert row["control"] == "unpruned" and "the same network, trained on without being pruned" in row["sentence"]
+        own = curves.query("branch == 'retrain' and criterion == 'lrp'").pivot(
+            index="seed", columns="rate", values="accuracy"
+        )
+        assert row["effect"] == pytest.approx((own[row["at"]] - own[0.0]).median() - change)
+    assert alone(clear, "C3")["control"] == ""
+    assert "This run has no control that is trained on" in alone(clear, "C3")["sentence"]
+
+
+def test_a_rate_that_fails_stops_the_sequence_and_later_ones_do_not_count():
+    curves = synthetic.control(synthetic.curves(dict.fromkeys(synthetic.CRITERIA, 0.3)))
+    dip = (curves["rate"] == 0.3) & (curves["branch"] == "retrain") & (curves["control"] == "")
+    curves.loc[dip & (curves["criterion"] == "lrp"), "accuracy"] -= 0.05
+    table = judge(curves)
+    row, other = alone(table, "C3"), alone(table, "C3", "weight")
+    assert row["keeps_to"] == 0.2 and row["verdict"] == "supported" and other["keeps_to"] > 0.3
+    assert "lrp keeps its accuracy up to 20 % of the units removed (95 %)" in row["sentence"]
+
+
+def test_a_claim_that_asks_for_a_larger_rate_needs_every_smaller_one_too():
+    values = {"0.1": np.full(8, 0.0), "0.2": np.full(8, -0.05), "0.3": np.full(8, 0.0)}
+    values = {rate: one + np.linspace(0, 1e-3, 8) for rate, one in values.items()}
+    of = {
+        needed: decide(values, Bounds(-0.01, -0.01), alpha=0.05, test="wilcoxon", needed=needed) for needed in (1, 2, 4)
+    }
+    assert of[1].verdict == "supported" and of[1].passed == ("0.1",) and of[1].against == "0.1"
+    assert of[2].verdict == "undecided" and of[2].against == "0.2", "0.3 keeps it, so it is not below everywhere"
+    assert of[4].verdict == "undecided" and of[4].reason == "missing"
+    below = values | {"0.3": values["0.2"]}
+    assert decide(below, Bounds(-0.01, -0.01), alpha=0.05, test="wilcoxon", needed=2).verdict == "contradicted"
+
+
+def test_maintained_accuracy_is_judged_for_every_criterion(clear):
+    chosen = clear[(clear["claim"] == "C3") & (clear["scope"] == "study")]
+    assert list(chosen["criterion"]) == ["lrp", "lrp_epsilon", "gradient", "random", "taylor", "weight"]
+    assert set(chosen["verdict"]) == {"supported"} and set(clear[clear["claim"] == "C5"]["criterion"]) == {"lrp"}
+    assert set(clear[clear["claim"] == "C1"]["criterion"]) == {"lrp", "lrp_epsilon"}
+
+
+def test_a_rival_in_its_strongest_form_decides_the_second_verdict_alone():
+    strong = synthetic.CRITERIA | {"taylor_raw": 0.15}
+    run = synthetic.entries(taylor_raw={"criterion": "taylor", "normalisation": "none"})
+    table = judge(synthetic.curves(strong), run=run)
+    assert alone(table, "C1")["verdict"] == "supported" and alone(table, "C1")["against"] == "weight"
+    row = alone(table, "C1s")
+    assert row["verdict"] == "contradicted" and row["against"] == "taylor_raw" and row["effect"] < 0
+    assert "Against taylor_raw, the strongest of the 4 forms that its 3 rivals have in this run" in row["sentence"]
+    assert alone(table, "C2s")["verdict"] == "contradicted" and alone(table, "C2")["verdict"] == "supported"
+
+
+FORMS = {name: {"criterion": "lrp", "options": {"rule": name}} for name in ("gamma", "alpha2beta1")}
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict", "against"),
+    [
+        ({"gamma": 0.06, "alpha2beta1": 0.058}, "supported", None),
+        ({"gamma": 0.06, "alpha2beta1": 0.16}, "contradicted", "alpha2beta1"),
+        ({"gamma": -0.05, "alpha2beta1": 0.06}, "contradicted", "gamma"),
+        ({"gamma": 0.06, "alpha2beta1": 0.075}, "undecided", "alpha2beta1"),
+    ],
+)
+def test_nothing_to_tune_is_tested_by_the_range_over_the_forms_of_lrp(gains, verdict, against):
+    every = {"lrp": 0.06, "weight": 0.0} | gains
+    curves = synthetic.curves(every, noise=0.002)
+    table = judge(curves, run=synthetic.entries(("lrp", "weight"), **FORMS))
+    row = alone(table, "C5")
+    assert row["verdict"] == verdict and (against is None or row["against"] == against)
+    means = measure_all(curves).query("branch == 'fewshot' and measure == 'mean_accuracy_over_rate'")
+    means = means.groupby(["seed", "criterion"])["value"].mean().unstack()
+    difference = means[row["against"]] - means["lrp"]
+    assert row["effect"] == pytest.approx(difference.median()) and row["low"] < row["effect"] < row["high"]
+    assert (
+        "other forms of lrp in this run" in row["sentence"]
+        and "fails where one is more than 2.0 points away" in row["sentence"]
+    )
+
+
+def test_with_one_form_of_lrp_nothing_can_be_said_of_tuning():
+    row = alone(judge(synthetic.curves(), run=synthetic.entries(("lrp", "weight", "taylor"))), "C5")
+    assert row["verdict"] == "undecided" and "no other form of lrp" in row["sentence"]
+    both = judge(synthetic.curves(), run=synthetic.entries())
+    assert alone(both, "C5")["against"] == "lrp_epsilon"
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, "supported"), (5.0, "contradicted"), (3.0 / 1.4, "undecided")])
@@ -185,11 +284,14 @@ ORDER = {"contradicted": 0, "undecided": 1, "supported": 2}
 
 
 @settings(max_examples=60, deadline=None)
-@given(differences, st.floats(0, 0.05), st.sampled_from(["sign", "wilcoxon", "permutation"]), st.booleans())
-def test_better_data_never_give_a_worse_verdict(values, gain, test, exists):
+@given(
+    differences, st.floats(0, 0.05), st.sampled_from(["sign", "wilcoxon", "permutation"]),
+    st.sampled_from([0, 1, 2]),
+)  # fmt: skip
+def test_better_data_never_give_a_worse_verdict(values, gain, test, needed):
     def verdict(shift: float) -> int:
         moved = {name: one + shift for name, one in values.items()}
-        found = decide(moved, Bounds(0.01, 0.0), alpha=0.05, test=test, exists=exists)
+        found = decide(moved, Bounds(0.01, 0.0), alpha=0.05, test=test, needed=needed)
         return ORDER[found.verdict]
 
     assert verdict(gain) >= verdict(0.0)

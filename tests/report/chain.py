@@ -6,6 +6,7 @@ import synthetic
 from secateur.analysis import statistics
 from secateur.report import figures, page
 
+CONFIG = {"run": "synthetic", "criteria": synthetic.entries()}
 HOSTILE = "<script>alert(1)</script>&\"'$x$ {{ 7*7 }} {% raw %} {# no #}"
 """A name, with HTML, TeX and Jinja in it, that must come out as text wherever it is shown."""
 
@@ -16,17 +17,18 @@ PROVENANCE = {
 
 
 def build(
-    folder: Path, *, missing=(), config=None, provenance=None, labels=("bedroom", "street", "forest"), **tables
+    folder: Path, *, missing=(), config=CONFIG, provenance=None, labels=("bedroom", "street", "forest"), **tables
 ) -> Path:
     """Make the whole chain in `folder` and return the path of its page."""
     made = synthetic.write(folder, **tables)
-    statistics.run(made, folder / "statistics", {"run_seed": 1}, rankings=() if tables else synthetic.rankings(folder))
+    rankings = () if tables else synthetic.rankings(folder)
+    statistics.run(made, folder / "statistics", config | {"run_seed": 1}, rankings=rankings)
     figures.run(
         made, folder / "statistics", folder / "figures", synthetic.boundaries(folder),
         synthetic.gallery(folder, labels), synthetic.plan(folder),
     )  # fmt: skip
     page.run(
-        made, folder / "statistics", folder / "figures", folder / "report.html", config or {"run": "synthetic"},
+        made, folder / "statistics", folder / "figures", folder / "report.html", config,
         provenance or PROVENANCE, missing,
     )  # fmt: skip
     return folder / "report.html"

@@ -30,7 +30,7 @@ def hostile(tmp_path_factory) -> Path:
     profiles, cost = synthetic.profiles(criteria, HOSTILE, 1), synthetic.cost(criteria, HOSTILE, 2)
     build(
         folder, curves=curves, profiles=profiles, cost=cost, missing=[HOSTILE], labels=(HOSTILE, HOSTILE),
-        config={"run": HOSTILE, "deviations": [HOSTILE]},
+        config={"run": HOSTILE, "deviations": [HOSTILE], "criteria": synthetic.entries(tuple(criteria))},
         provenance={"commit": HOSTILE, HOSTILE: {HOSTILE: HOSTILE}, "criteria": {HOSTILE: HOSTILE}},
     )  # fmt: skip
     return folder

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 import synthetic
-from chain import HOSTILE, PROVENANCE, build
+from chain import CONFIG, HOSTILE, PROVENANCE, build
 from secateur.errors import SecateurError
 from secateur.report import inline, page, page_tables
 
@@ -42,7 +42,7 @@ def html(run) -> str:
 
 def test_the_page_is_small_and_the_same_every_time(run, html, tmp_path):
     assert len(html) < 6e6
-    arguments = (run / "tables", run / "statistics", run / "figures", tmp_path / "again.html", {"run": "synthetic"})
+    arguments = (run / "tables", run / "statistics", run / "figures", tmp_path / "again.html", CONFIG)
     page.run(*arguments, PROVENANCE)
     assert (tmp_path / "again.html").read_text() == html
 
@@ -50,11 +50,14 @@ def test_the_page_is_small_and_the_same_every_time(run, html, tmp_path):
 def test_the_answer_comes_first_with_every_claim(html):
     text = Reader(html).text
     assert text.index("The answer") < text.index("How much accuracy is left?") < text.index("Protocol.")
-    for claim in ("C1", "C2", "C3", "C4"):
+    for claim in ("C1", "C1s", "C2", "C2s", "C3", "C4", "C5"):
         assert re.search(rf"{claim}\s", text)
-    assert "For lrp, of the paper's 4 claims: all 4 supported in the one study." in text
-    assert "For lrp_epsilon, of the paper's 4 claims: 3 supported in the one study and 1 undecided." in text
-    assert "lrp_epsilon: undecided" in text
+    assert (
+        "For lrp, the paper's own criterion, of its 5 claims: 4 supported in the one study and 1 undecided, corrected"
+        in text
+    )
+    assert "lrp_epsilon: a variant of LRP with verdicts of its own below, not counted here." in text
+    assert "C1, lrp_epsilon: undecided" in text
 
 
 def test_whether_the_curves_can_be_trusted_is_said_with_them(html):

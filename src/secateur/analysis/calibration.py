@@ -200,7 +200,7 @@ def over_studies(
         return OverStudies(each, effects, np.zeros(simulations, dtype=int))
     codes, centres = studies.codes(studies.levels), np.median(values, axis=-1)
     above, below = crossed_p(centres, codes, "greater"), crossed_p(centres, codes, "less")
-    return OverStudies(each, effects, directions(above[None], below[None], alpha, exists=False))
+    return OverStudies(each, effects, directions(above[None], below[None], alpha))
 
 
 def as_blocks(grid: Grid, seeds: int, draw: Draw, simulations: int, alpha: float = ALPHA) -> Share:

@@ -1,5 +1,6 @@
 """Ablations: what one choice within a criterion changes, each variant against the criterion as it is."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -20,11 +21,11 @@ def variants(criteria: list[dict[str, Any]]) -> dict[str, tuple[str, str]]:
 
     A criterion's plain entry is the one without choices of its own; where there is none, its variants stand alone.
     """
-    plain = {entry["criterion"]: entry["name"] for entry in criteria if not _choices(entry)}
+    plain = {entry["criterion"]: entry["name"] for entry in criteria if not choices_of(entry)}
     return {
-        entry["name"]: (plain[entry["criterion"]], ", ".join(_choices(entry)))
+        entry["name"]: (plain[entry["criterion"]], ", ".join(choices_of(entry)))
         for entry in criteria
-        if _choices(entry) and entry["criterion"] in plain
+        if choices_of(entry) and entry["criterion"] in plain
     }
 
 
@@ -65,8 +66,8 @@ def compare_choices(measures: pd.DataFrame, criteria: list[dict[str, Any]], alph
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _choices(entry: dict[str, Any]) -> list[str]:
-    """What an entry says beside its name and criterion, in words."""
+def choices_of(entry: Mapping[str, Any]) -> list[str]:
+    """What an entry of the config's criteria says beside its name and criterion, in words."""
     found = [f"{key}: {entry[key]}" for key in ("normalisation", "combine", "batch_norm") if key in entry]
     found += [f"{key}: {_words(value)}" for key, value in entry.get("options", {}).items()]
     if entry.get("ranking") == "once":

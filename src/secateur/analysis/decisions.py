@@ -6,7 +6,8 @@ least one lies below the lower bound (Holm over the comparisons). Each direction
 of either kind occurs in at most a share alpha of repetitions.
 """
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -63,7 +64,9 @@ class Decision:
     """What the tests of one claim on one set of blocks gave.
 
     `reason` is set when it is undecided: "missing" (no data), "few" (blocks), "unclear", or over studies "levels" (one
-    dataset or one network alone); `absent` names the comparisons without data.
+    dataset or one network alone); `absent` names the comparisons without data. `above` and `below` are the one-sided
+    p-values behind the two directions, uncorrected, one a comparison (of a sequence one each, for all that it needs);
+    `passed` are the comparisons of a sequence that passed, in order.
     """
 
     verdict: str
@@ -76,23 +79,33 @@ class Decision:
     rank_biserial: float
     p: float
     absent: tuple[str, ...] = ()
+    above: tuple[float, ...] = ()
+    below: tuple[float, ...] = ()
+    passed: tuple[str, ...] = ()
 
 
 def bounds(claim: Claim) -> Bounds:
     """The two bounds that a claim's differences are tested against."""
     if claim.comparison == "better_than":
         return Bounds(claim.margin, 0.0)
+    if claim.comparison == "equivalent":  # all within half the margin of one of them: any two within the margin
+        return Bounds(-claim.margin / 2, -claim.margin)
     return Bounds(-claim.margin, -claim.margin)
 
 
 def judge(claim: Claim, differences: dict[str, np.ndarray], alpha: float) -> Decision:
     """`decide` as the claim says."""
-    return decide(differences, bounds(claim), alpha=alpha, test=claim.test, exists=in_order(claim))
+    return decide(differences, bounds(claim), alpha=alpha, test=claim.test, needed=in_order(claim, differences))
 
 
-def in_order(claim: Claim) -> bool:
-    """Whether a claim's comparisons are tested in their order (see `decide`: `exists`)."""
-    return claim.comparison == "keeps"
+def in_order(claim: Claim, comparisons: Iterable[str]) -> int:
+    """How many of a claim's comparisons, if tested in their order, it needs (see `decide`): 0 for those without one.
+
+    Of rates: all up to the first that counts.
+    """
+    if claim.comparison != "keeps":
+        return 0
+    return 1 + sum(float(rate) < claim.from_rate - 1e-9 for rate in comparisons)
 
 
 def decide(
@@ -101,7 +114,7 @@ def decide(
     *,
     alpha: float,
     test: str,
-    exists: bool = False,
+    needed: int = 0,
 ) -> Decision:
     """Test the differences against their bounds.
 
@@ -111,16 +124,18 @@ def decide(
         limits: see `Bounds`.
         alpha: level of the whole decision.
         test: one of `TESTS`.
-        exists: the claim is "for at least one comparison" instead of "for every comparison"; the comparisons are then
-            tested in their order, each only after all before it have passed (a fixed sequence needs no correction).
+        needed: 0 where the claim is about every comparison. Else they are a sequence, tested in their order, each at
+            the full level and only after all before it have passed (a fixed sequence needs no correction: Maurer,
+            Hothorn and Lehmacher 1995); the claim is supported when so many have passed, and contradicted when all from
+            there on lie below their bound.
 
     Returns:
-        The decision; effect, interval and p belong to the comparison that decides: the least favourable one, or with
-        `exists` the last that passed (the first if none did). p is two-sided and corrected.
+        The decision; effect, interval and p belong to the comparison that decides: the least favourable one, or of a
+        sequence the last that passed if it is supported, else the one that it stopped at. p is two-sided and corrected.
     """
     found = {name: _tested(values, limits, alpha, test) if values.size else None
              for name, values in differences.items()}  # fmt: skip
-    return combine(found, alpha, exists)
+    return combine(found, alpha, needed)
 
 
 def _tested(values: np.ndarray, limits: Bounds, alpha: float, test: str) -> Tested:
@@ -132,13 +147,13 @@ def _tested(values: np.ndarray, limits: Bounds, alpha: float, test: str) -> Test
     )  # fmt: skip
 
 
-def directions(above: np.ndarray, below: np.ndarray, alpha: float, exists: bool) -> np.ndarray:
+def directions(above: np.ndarray, below: np.ndarray, alpha: float, needed: int = 0) -> np.ndarray:
     """The rule of a decision alone: 1 where the p-values support, -1 where they contradict, else 0.
 
     Args:
         above, below: p-values of lying above the upper and below the lower bound, shape (comparisons, ...); NaN for a
             comparison that has no data. Trailing axes are decisions of their own.
-        alpha, exists: as in `decide`.
+        alpha, needed: as in `decide`.
 
     Returns:
         Integers, shape (...).
@@ -147,16 +162,18 @@ def directions(above: np.ndarray, below: np.ndarray, alpha: float, exists: bool)
     tested_above, tested_below, half = above[~absent], below[~absent], alpha / 2
     if absent.all():
         return np.zeros(above.shape[1:], dtype=int)
-    if exists:
-        supported = tested_above[0] <= half
-        contradicted = (tested_below <= half).all(axis=0) & (not absent.any())
+    if needed > len(above):
+        return np.zeros(above.shape[1:], dtype=int)
+    if needed:
+        supported = (above[:needed] <= half).all(axis=0)  # NaN is no p-value that passes
+        contradicted = (below[needed - 1 :] <= half).all(axis=0)
     else:
         supported = (tested_above <= half).all(axis=0) & (not absent.any())
         contradicted = tested_below.min(axis=0) * len(tested_below) <= half
     return np.where(contradicted, -1, supported.astype(int))
 
 
-def combine(found: dict[str, Tested | None], alpha: float, exists: bool) -> Decision:
+def combine(found: dict[str, Tested | None], alpha: float, needed: int = 0) -> Decision:
     """One decision from the test of each comparison (None: it has no data); see `decide`."""
     empty = tuple(name for name, one in found.items() if one is None)
     present = {name: one for name, one in found.items() if one is not None}
@@ -164,25 +181,31 @@ def combine(found: dict[str, Tested | None], alpha: float, exists: bool) -> Deci
         return Decision(UNDECIDED, "missing", ", ".join(empty), 0, np.nan, np.nan, np.nan, np.nan, np.nan, empty)
     above = np.array([np.nan if one is None else one.above for one in found.values()])
     below = np.array([np.nan if one is None else one.below for one in found.values()])
-    verdict = VERDICTS[int(directions(above, below, alpha, exists))]
-    if exists:
-        passed: list[str] = []
-        for name, one in present.items():
-            if one.above > alpha / 2:
-                break
-            passed.append(name)
-        against = passed[-1] if passed else next(iter(present))
-        p = min(present[against].above, max(one.below for one in present.values()))
+    verdict = VERDICTS[int(directions(above, below, alpha, needed))]
+    passed: tuple[str, ...] = ()
+    if needed:
+        names = list(found)
+        passed = tuple(itertools.takewhile(lambda name: name in present and present[name].above <= alpha / 2, names))
+        stopped = next((name for name in names[len(passed) :] if name in present), list(present)[-1])
+        against = passed[-1] if verdict == SUPPORTED else stopped
+        p_above = (max(_p(one, "above") for one in list(found.values())[:needed]),)
+        p_below = (max((_p(one, "below") for one in list(found.values())[needed - 1 :]), default=1.0),)
+        p = min(p_above + p_below)
     else:
         lowest = min(present, key=lambda name: present[name].below)
         against = lowest if verdict == CONTRADICTED else min(present, key=lambda name: present[name].effect)
-        p = min(max(one.above for one in present.values()), present[lowest].below * len(present))
+        p_above, p_below = (tuple(getattr(one, side) for one in present.values()) for side in ("above", "below"))
+        p = min(max(p_above), present[lowest].below * len(present))
     reason = ""
     if verdict == UNDECIDED:
         enough = all(one.enough for one in present.values())
-        reason = "few" if not enough else "missing" if empty else "unclear"
+        reason = "few" if not enough else "missing" if empty or needed > len(found) else "unclear"
     one = present[against]
     return Decision(
         verdict, reason, against, one.n, one.effect, one.low, one.high, one.rank_biserial,
-        np.nan if reason == "few" else min(1.0, 2 * p), empty,
+        np.nan if reason == "few" else min(1.0, 2 * p), empty, p_above, p_below, passed,
     )  # fmt: skip
+
+
+def _p(one: Tested | None, side: str) -> float:
+    return 1.0 if one is None else float(getattr(one, side))

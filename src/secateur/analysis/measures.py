@@ -22,6 +22,9 @@ REACHED = 0.01
 STEP = 0.1
 """Distance of the common grid over removed MACs and parameters."""
 
+UNPRUNED = "unpruned"
+"""The control that is trained on in every round, as the pruned networks are, and never pruned."""
+
 ACCURACY, SHARE, LOSS = "accuracy", "share of units", "nats"
 MEASURES: dict[str, tuple[str, str, str]] = {
     "mean_accuracy_over_rate": ("higher", ACCURACY, "accuracy, averaged over the pruning rate"),
@@ -76,6 +79,12 @@ def first_below(x: np.ndarray, y: np.ndarray, threshold: float, until: float) ->
     return float(min(x[index - 1] + share * (x[index] - x[index - 1]), until))
 
 
+AT_RATE = {"accuracy": "accuracy_at_rate", "worst_class_accuracy": "worst_class_at_rate", "loss": "loss_at_rate"}
+"""Column of the curves → its measure at a rate."""
+COLUMNS = [
+    "study", "dataset", "backbone", "branch", "samples_per_class", "criterion", "control", "seed", "measure", "at",
+    "value", "until", "source",
+]  # fmt: skip
 ORDER = ["study", "branch", "samples_per_class", "measure", "at", "criterion", "seed"]
 """Rows are sorted so that what is compared stands together: seeds of a criterion, then criteria."""
 
@@ -87,10 +96,9 @@ def measure_all(curves: pd.DataFrame) -> pd.DataFrame:
         curves: the table `curves` (see `tables.read`); without its column `line`, sources are empty.
 
     Returns:
-        Columns `study dataset backbone branch samples_per_class criterion seed measure at value until source`; `at` is
-        the rate or removed share that a measure "at" something is taken at (NaN for the others), `until` the end of the
-        common range it averages over, `source` the lines of the curve. Curves of a single point say nothing and are
-        left out.
+        `COLUMNS`; `at` is the rate or removed share that a measure "at" something is taken at (NaN for the others),
+        `until` the end of the common range it averages over, `source` the lines of the curve, `control` is "". Curves
+        of a single point say nothing and are left out.
     """
     rows: list[dict[str, Any]] = []
     for _, group in curves.groupby(["study", "branch", "samples_per_class"], sort=True):
@@ -101,11 +109,36 @@ def measure_all(curves: pd.DataFrame) -> pd.DataFrame:
         rates = sorted({float(rate) for rate in group["rate"] if 0 < rate <= until["rate"] + REACHED})
         for piece in pieces:
             first = piece.iloc[0]
-            key = {column: first[column] for column in [*CURVE, "dataset", "backbone"]}
+            key = {column: first[column] for column in [*CURVE, "dataset", "backbone"]} | {"control": ""}
             key["source"] = trace.source(trace.CURVES, piece["line"]) if "line" in piece else ""
             rows.extend(key | row for row in _of_curve(piece, until, rates))
-    columns = ["study", "dataset", "backbone", *CURVE[1:], "measure", "at", "value", "until", "source"]
-    return pd.DataFrame(rows, columns=columns).sort_values(ORDER, kind="stable", ignore_index=True)
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values(ORDER, kind="stable", ignore_index=True)
+
+
+def measure_both(curves: pd.DataFrame, control: pd.DataFrame) -> pd.DataFrame:
+    """`measure_all` of the pruned networks' curves, and after it `measure_control`, where a run has that control."""
+    pruned = measure_all(curves)
+    return pd.concat([pruned, measure_control(control)], ignore_index=True) if len(control) else pruned
+
+
+def measure_control(curves: pd.DataFrame) -> pd.DataFrame:
+    """What the unpruned network has that was trained on as long as the pruned ones of each rate.
+
+    Args:
+        curves: rows of the table `curves` with `control` UNPRUNED: one a seed and round, `rate` that of the round's
+            pruned networks.
+
+    Returns:
+        `COLUMNS` with `control` UNPRUNED and no criterion: accuracy, worst class and loss at every rate.
+    """
+    rows: list[dict[str, Any]] = []
+    for row in curves[curves["rate"] > 0].to_dict("records"):
+        key = {column: row[column] for column in [*CURVE, "dataset", "backbone"]}
+        key |= {"criterion": "", "control": UNPRUNED, "at": row["rate"], "until": row["rate"]}
+        key["source"] = trace.source(trace.CURVES, [row["line"]]) if "line" in row else ""
+        for column, measure in AT_RATE.items():
+            rows.append(key | {"measure": measure, "value": row[column]})
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values(ORDER, kind="stable", ignore_index=True)
 
 
 def _axis(piece: pd.DataFrame, axis: str) -> np.ndarray:

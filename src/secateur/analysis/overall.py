@@ -246,7 +246,7 @@ def over(
             replace(worst, verdict=UNDECIDED, reason=reason), claim.test, studies.words, alike, studies.alone
         )
     tested = {name: _tested(claim, name, found, studies, alpha) for name in names}
-    return Overall(combine(tested, alpha, in_order(claim)), TEST, studies.words, alike)
+    return Overall(combine(tested, alpha, in_order(claim, tested)), TEST, studies.words, alike)
 
 
 def _tested(

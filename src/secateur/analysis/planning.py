@@ -13,13 +13,13 @@ import pandas as pd
 
 from secateur.analysis import trace
 from secateur.analysis.calibration import Share
-from secateur.analysis.claims import Claim, Claims
+from secateur.analysis.claims import AGAINST_RIVALS, Claim, Claims
 from secateur.analysis.decisions import SUPPORTED, bounds, judge
+from secateur.analysis.evidence import evidence
 from secateur.analysis.measures import MEASURES
 from secateur.analysis.paired import blocks_needed
 from secateur.analysis.power import WANTED, Test, detectable, seeds_needed
 from secateur.analysis.tables import records
-from secateur.analysis.verdicts import evidence
 
 ALL = "all rivals"
 """Stands for a claim's rivals together: "supported" needs a difference from each of them."""
@@ -54,7 +54,7 @@ def plan(measures: pd.DataFrame, claims: Claims, effect: float, wanted: float = 
     """
     rows = []
     for claim in claims.claims:
-        if not claim.rivals:
+        if claim.comparison not in AGAINST_RIVALS:
             continue
         test: Test = "sign" if claim.test == "sign" else "wilcoxon"  # permutations find about what signed ranks find
         for study in sorted(set(measures["study"])):

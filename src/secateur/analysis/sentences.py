@@ -52,26 +52,63 @@ OTHERS = {"dataset": "images", "backbone": "networks"}
 """Factor with a single level → what nothing is known about."""
 
 
+def _centre(row: dict[str, Any]) -> str:
+    return CENTRES.get(row["test"], "on average over seeds")
+
+
 def finding(claim: Claim, row: dict[str, Any], alpha: float) -> str:
     """What was measured, without judging it."""
-    name, span, effect = row["criterion"], _interval(claim, row, alpha), row["effect"]
     if claim.comparison == "at_most":
-        unit = "times a gradient pass" if claim.measure == "ratio_to_gradient" else row["unit"]
-        took = "a median of " if row["test"] == "sign" else ""
-        return f"Ranking with {name} took {took}{effect:.2f} {unit} ({span}); the claim allows {claim.limit:g}."
-    side = "above" if effect >= 0 else "below"
-    centre = CENTRES.get(row["test"], "on average over seeds")
+        return _cost(claim, row, alpha)
     if claim.comparison == "keeps":
+        return _kept(claim, row, alpha)
+    name, span, effect = row["criterion"], _interval(claim, row, alpha), row["effect"]
+    side, centre = "above" if effect >= 0 else "below", _centre(row)
+    if claim.comparison == "equivalent":
         return (
-            f"With {100 * row['at']:.0f} % of the units removed by {name}, accuracy was {points(effect)} "
-            f"{side} the unpruned network's {centre} ({span}); the claim allows {points(claim.margin)} below, "
-            f"at {100 * claim.from_rate:.0f} % or more."
+            f"Of the {len(claim.rivals)} other forms of {name} in this run, {row['against']} is the least like it: "
+            f"{_amount(claim, effect)} {side} {centre} ({span}). The claim holds where every form is within "
+            f"{_amount(claim, claim.margin / 2)} of {name}, and fails where one is more than "
+            f"{_amount(claim, claim.margin)} away."
         )
     margin = _amount(claim, claim.margin)
     needed = f"more than {margin} above" if claim.comparison == "better_than" else f"no more than {margin} below"
+    which, every = "its strongest rival here", "every rival"
+    if claim.strongest:
+        which = f"the strongest of the {len(claim.rivals)} forms that its {len(claim.families)} rivals have in this run"
+        every = "every form of every rival"
     return (
-        f"Against {row['against']}, its strongest rival here, {name} was {_amount(claim, effect)} {side} "
-        f"{centre} ({span}); the claim needs {needed} every rival."
+        f"Against {row['against']}, {which}, {name} was {_amount(claim, effect)} {side} "
+        f"{centre} ({span}); the claim needs {needed} {every}."
+    )
+
+
+def _cost(claim: Claim, row: dict[str, Any], alpha: float) -> str:
+    unit = "times a gradient pass" if claim.measure == "ratio_to_gradient" else row["unit"]
+    took = "a median of " if row["test"] == "sign" else ""
+    return (
+        f"Ranking with {row['criterion']} took {took}{row['effect']:.2f} {unit} ({_interval(claim, row, alpha)}); the "
+        f"claim allows {claim.limit:g}."
+    )
+
+
+def _kept(claim: Claim, row: dict[str, Any], alpha: float) -> str:
+    """Up to which rate accuracy is kept, and what was measured there or at the rate where that stopped."""
+    name, effect = row["criterion"], row["effect"]
+    what = "accuracy of its worst class" if "worst_class" in claim.measure else "accuracy"
+    reference = "the same network, trained on without being pruned" if row["control"] else "the network before pruning"
+    level = f"({100 * (1 - alpha):g} %)"
+    kept = (
+        f"{name} keeps its {what} up to {100 * row['keeps_to']:.0f} % of the units removed {level}"
+        if row["keeps_to"] > 0
+        else f"{name} is not shown to keep its {what} at any rate {level}"
+    )
+    side = "above" if effect >= 0 else "below"
+    return (
+        f"{kept}: at {100 * row['at']:.0f} % it was {points(effect)} {side} that of {reference} "
+        f"{_centre(row)} ({_interval(claim, row, alpha)}); the claim allows {points(claim.margin)} below, at every "
+        f"rate up to {100 * claim.from_rate:.0f} % at least."
+        + ("" if row["control"] else " This run has no control that is trained on without being pruned.")
     )
 
 
@@ -89,11 +126,15 @@ def verdict(
     """
     what = "cost" if claim.comparison == "at_most" else f"{claim.branch} curves"
     if not row["n"]:
-        rivals = f", or none of {', '.join(absent)}" if claim.rivals else ""
+        if claim.comparison == "equivalent" and not claim.rivals:
+            return f"Cannot be decided: this run has no other form of {row['criterion']} to hold beside it."
+        rivals = f", or none of {', '.join(claim.rivals)}" if claim.rivals else ""
         return f"Cannot be decided: this run has no {what} of {row['criterion']}{rivals}."
     text = finding(claim, row, alpha)
-    if absent and claim.rivals:
-        text += f" There are no {what} of {' and '.join(absent)} to compare with."
+    if missing := [name for name in claim.rivals if any(name in (one, one.rpartition(" ")[0]) for one in absent)]:
+        text += f" There are no {what} of {' and '.join(missing)} to compare with."
+    if claim.comparison == "keeps" and row["reason"] == "missing":
+        text += f" No rate of {100 * claim.from_rate:.0f} % or more was measured in full."
     if row["reason"] == "few":
         blocks = row["blocks"] if row["scope"] == "study" else "repeats" if claim.comparison == "at_most" else "seeds"
         needed = blocks_needed(alpha / 2, "greater")

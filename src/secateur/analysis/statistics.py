@@ -14,7 +14,8 @@ from secateur.analysis import overall, sentences, tables, toy, trace
 from secateur.analysis.agreement import agreement
 from secateur.analysis.choices import compare_choices, variants
 from secateur.analysis.diagnostics import diagnose
-from secateur.analysis.measures import MEASURES, limited, measure_all
+from secateur.analysis.forms import of_run
+from secateur.analysis.measures import MEASURES, UNPRUNED, limited, measure_both
 from secateur.analysis.oracle import agreement_with_oracle, oracle_names
 from secateur.analysis.paired import bootstrapped, compare, exact_interval, holm, smallest_p
 from secateur.analysis.planning import plan
@@ -62,19 +63,20 @@ def run(
         SecateurError: an unreadable or inconsistent table, or a claims file that is not right.
     """
     entries = config.get("criteria", [])
-    claims = claim_files.of_run(claim_files.read(claims_path), entries)
+    claims = of_run(claim_files.read(claims_path), entries)
     cost = tables.optional(tables_dir, "cost", numbered=True)
     seed = int(config.get("run_seed", 0))
     curves = tables.read(tables_dir, "curves", numbered=True)
-    unpruned = tables.read(tables_dir, "curves", numbered=True, control="unpruned")
-    measures = numbered(measure_all(curves))
+    unpruned = tables.read(tables_dir, "curves", numbered=True, control=UNPRUNED)
+    every = numbered(measure_both(curves, unpruned))
+    measures = every[every["control"] == ""]
     found = {
-        "measures": measures.drop(columns="line"),
+        "measures": every.drop(columns="line"),
         "intervals": intervals(measures, claims.alpha, seed),
         "tests": pairwise_tests(measures, claims.alpha, seed),
         "ranks": friedman_ranks(measures, claims.alpha),
         "variance": variances(measures),
-        "verdicts": verdicts(measures, cost, claims),
+        "verdicts": verdicts(every, cost, claims),
         "power": plan(measures, claims, PLANNED),
         "diagnostics": diagnose(curves, unpruned, measures),
     }

@@ -1,142 +1,162 @@
 """Verdicts: is a claim supported, contradicted or undecided by the data, per study, dataset, backbone and overall?
 
-What a test says is decided in `decisions`, what several studies say together in `overall`; here is which rows of the
-tables a claim is about, and the table of all verdicts.
+What a test says is decided in `decisions`, what several studies say together in `overall`, which rows a claim is about
+in `evidence`, and what becomes of a verdict under other measures or a stricter correction in `robustness`; here is the
+table of all verdicts.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from secateur.analysis import sentences, trace
+from secateur.analysis import sentences
 from secateur.analysis.claims import Claim, Claims
-from secateur.analysis.decisions import Decision, judge
-from secateur.analysis.measures import MEASURES, wide
-from secateur.analysis.overall import Overall, Studies, over, places
+from secateur.analysis.decisions import UNDECIDED, Decision, judge
+from secateur.analysis.evidence import ABOVE, controlled, differences, evidence, source
+from secateur.analysis.forms import criteria_of
+from secateur.analysis.measures import MEASURES, UNPRUNED
+from secateur.analysis.overall import TEST, Overall, Studies, over, places
+from secateur.analysis.robustness import OTHER_MEASURES, corrected, unanimous, with_measure
 
 COLUMNS = [
     "claim", "criterion", "scope", "where", "study", "verdict", "alike", "reason", "test", "blocks", "n", "against",
-    "effect", "low", "high", "rank_biserial", "p", "at", "unit", "studies", "sentence", "source",
+    "effect", "low", "high", "rank_biserial", "p", "at", "keeps_to", "control", "unit", "studies", *OTHER_MEASURES,
+    "verdict_holm", "sentence", "source",
 ]  # fmt: skip
+Place = tuple[str, str]
+"""A scope ("study", "dataset", "backbone" or "overall") and the name of the place that it has ("" overall)."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was decided at one place: beyond its studies, by each where it is about several, and on what rows."""
+
+    overall: Overall
+    each: dict[str, Decision]
+    control: str
+    source: str
+
+    @property
+    def decision(self) -> Decision:
+        """Its decision."""
+        return self.overall.decision
+
+    @property
+    def by_studies(self) -> bool:
+        """Whether there is no test over the studies, so that what they say alike stands in its place."""
+        return bool(self.each) and self.overall.test != TEST
+
+    @property
+    def kind(self) -> str:
+        """Its verdict, or where it is undecided what all of its studies say; "" without any data."""
+        if not self.decision.n:
+            return ""
+        return self.decision.verdict if self.decision.verdict != UNDECIDED else self.overall.alike or UNDECIDED
 
 
 def verdicts(measures: pd.DataFrame, cost: pd.DataFrame, claims: Claims) -> pd.DataFrame:
     """The verdict on every claim, for every criterion it is tested for, at every scope.
 
     Args:
-        measures: from `measures.measure_all`; may lack criteria, branches or studies. Its column `line`, and that of
+        measures: from `measures.measure_both`; may lack criteria, branches or studies. Its column `line`, and that of
             `cost`, where they have one, become the sources.
         cost: the table `cost`, possibly empty.
-        claims: from `claims.read`.
+        claims: from `forms.of_run`.
 
     Returns:
         Columns `COLUMNS`. `scope` is "study", "dataset", "backbone" or "overall", `where` the name of the one that the
         verdict is about ("" overall; `study` repeats it for studies), `studies` how many stand behind it. A verdict
         over studies is about datasets or networks beyond them; `alike` is what each of these studies says by itself
-        ("" where they differ). `p` is NaN where too few blocks could not reach alpha.
+        ("" where they differ). `p` is NaN where too few blocks could not reach alpha. For claims of the kind `keeps`,
+        `keeps_to` is the rate up to which accuracy is kept (0: none), `control` what it is held against ("unpruned", or
+        "": the network before pruning). `verdict_…` is what the same verdict (or `alike`, in its place) is by other
+        measures and after a stricter correction, "" where there is no such test.
     """
-    scopes, stand = _scopes(measures, cost), places(measures)
+    found_at, stand = _places(measures, cost), places(measures)
+    measured = set(measures.loc[measures["control"] == "", "criterion"])
     rows: list[dict[str, Any]] = []
     for claim in claims.claims:
-        for criterion in claims.criteria:
-            behind = {
-                study: evidence(claim, criterion, cost if claim.comparison == "at_most" else measures, study)
-                for study in scopes["study"]
-            }
-            found = {study: _differences(claim, criterion, evidence) for study, evidence in behind.items()}
-            decided = {study: judge(claim, differences, claims.alpha) for study, differences in found.items()}
-            for scope, wheres in scopes.items():
-                for where, studies in wheres.items():
-                    each = {study: decided[study] for study in studies}
-                    if scope == "study":
-                        judged, each = Overall(decided[where]), {}
-                    else:
-                        of_place = Studies({study: stand.get(study, {}) for study in studies}, beside=scope)
-                        judged = over(claim, {study: found[study] for study in studies}, each, of_place, claims.alpha)
-                    row = _row(claim, criterion, scope, where, judged, claims.alpha, each)
-                    rows.append(row | {"studies": len(studies), "source": _source(claim, behind, studies)})
+        table = cost if claim.comparison == "at_most" else measures
+        held = Held(table, found_at, stand, claims.alpha)
+        names = criteria_of(claim, claims, measured)
+        found = {name: _judged(claim, name, held) for name in names}
+        strict = _strict(found, held)
+        for name in names:
+            others = {column: with_measure(claim, column) for column in OTHER_MEASURES}
+            again = {column: _judged(other, name, held) for column, other in others.items() if other is not None}
+            for place, studies in found_at.items():
+                row = _row(claim, name, place, found[name][place], claims.alpha, len(studies))
+                row |= {column: again[column][place].kind if column in again else "" for column in OTHER_MEASURES}
+                rows.append(row | {"verdict_holm": strict[place][name]})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _scopes(measures: pd.DataFrame, cost: pd.DataFrame) -> dict[str, dict[str, list[str]]]:
-    """Scope → the places that it has → their studies; one that has a cost alone is of no known dataset or backbone."""
+@dataclass(frozen=True)
+class Held:
+    """What claims are held against: the table with their evidence, every place with its studies, where each study
+    stands (see `overall.places`), and the level."""
+
+    table: pd.DataFrame
+    places: dict[Place, list[str]]
+    stand: dict[str, dict[str, str]]
+    alpha: float
+
+
+def _places(measures: pd.DataFrame, cost: pd.DataFrame) -> dict[Place, list[str]]:
+    """Every place → its studies; one that has a cost alone is of no known dataset or backbone."""
     studies = sorted(set(measures["study"]) | set(cost["study"]))
-    found: dict[str, dict[str, list[str]]] = {"study": {study: [study] for study in studies}}
+    found = {("study", study): [study] for study in studies}
     for scope in ("dataset", "backbone"):
         of_study = measures.groupby("study")[scope].first()
-        found[scope] = {
-            str(place): sorted(of_study[of_study == place].index) for place in sorted(of_study.unique(), key=str)
-        }
-    return found | {"overall": {"": studies}}
+        for place in sorted(of_study.unique(), key=str):
+            found[scope, str(place)] = sorted(of_study[of_study == place].index)
+    return found | {("overall", ""): studies}
 
 
-def evidence(claim: Claim, criterion: str, table: pd.DataFrame, study: str) -> pd.DataFrame:
-    """The rows of one study that the claim is decided by; `table` holds the measures, for `at_most` the cost."""
-    if claim.comparison == "at_most":
-        return table[(table["study"] == study) & (table["criterion"] == criterion)]
-    wanted = [claim.measure] + ["unpruned_accuracy"] * (claim.comparison == "keeps")
-    chosen = table[
-        (table["study"] == study)
-        & (table["branch"] == claim.branch)
-        & table["measure"].isin(wanted)
-        & table["criterion"].isin([criterion, *claim.rivals])
-    ]
-    if claim.comparison == "keeps":
-        chosen = chosen[~(chosen["at"] < claim.from_rate - 1e-9)]
-    if claim.samples_at_most is None:
-        return chosen
-    counts = {text for text in chosen["samples_per_class"] if text.isdigit() and int(text) <= claim.samples_at_most}
-    return chosen[chosen["samples_per_class"].isin(counts)]
+def _judged(claim: Claim, criterion: str, held: Held) -> dict[Place, Judged]:
+    """What is decided about one claim and criterion at every place."""
+    studies = [where for scope, where in held.places if scope == "study"]
+    behind = {study: evidence(claim, criterion, held.table, study) for study in studies}
+    found = {study: differences(claim, criterion, rows) for study, rows in behind.items()}
+    decided = {study: judge(claim, values, held.alpha) for study, values in found.items()}
+    made = {}
+    for (scope, where), inside in held.places.items():
+        each: dict[str, Decision] = {}
+        if scope == "study":
+            overall = Overall(decided[where], claim.test)
+        else:
+            each = {study: decided[study] for study in inside}
+            of_place = Studies({study: held.stand.get(study, {}) for study in inside}, beside=scope)
+            overall = over(claim, {study: found[study] for study in inside}, each, of_place, held.alpha)
+        control = UNPRUNED if inside and all(controlled(behind[study]) for study in inside) else ""
+        made[scope, where] = Judged(overall, each, control, source(claim, behind, inside))
+    return made
 
 
-def _source(claim: Claim, behind: dict[str, pd.DataFrame], studies: list[str]) -> str:
-    file = trace.COST if claim.comparison == "at_most" else trace.MEASURES
-    return trace.source(file, [line for study in studies for line in behind[study].get("line", [])])
+def _strict(found: dict[str, dict[Place, Judged]], held: Held) -> dict[Place, dict[str, str]]:
+    """Place → criterion → its verdict when all comparisons of all criteria at that place are corrected together."""
+    made: dict[Place, dict[str, str]] = {}
+    for place, studies in held.places.items():  # studies come first
+        here = {name: judged[place] for name, judged in found.items()}
+        made[place] = corrected({name: one.decision for name, one in here.items()}, held.alpha)
+        for name, one in here.items():
+            if one.by_studies:
+                made[place][name] = unanimous([made["study", study][name] for study in studies])
+    return made
 
 
-def _differences(claim: Claim, criterion: str, rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Comparison → one difference a block of a study, positive in favour of the claim; rows from `evidence`."""
-    if claim.comparison == "at_most":  # on a logarithm: twice and half the limit are equally far from it
-        return {f"{claim.limit:g}": np.log(claim.limit) - np.log(rows[claim.measure].to_numpy(dtype=float))}
-    if claim.comparison == "keeps":
-        start = _by_seed(rows, "unpruned_accuracy")
-        found = {
-            f"{rate:g}": _minus(_by_seed(rows, claim.measure, rate), criterion, start, criterion)
-            for rate in sorted(set(rows.loc[rows["measure"] == claim.measure, "at"]))
-        }
-        return found or {f"{claim.from_rate:g}": np.empty(0)}
-    sign = 1.0 if MEASURES[claim.measure][0] == "higher" else -1.0
-    values = _by_seed(rows, claim.measure)
-    return {rival: sign * _minus(values, criterion, values, rival) for rival in claim.rivals if rival != criterion}
-
-
-def _by_seed(measures: pd.DataFrame, measure: str, at: float | None = None) -> pd.DataFrame:
-    """Rows seeds, columns criteria; a seed's value is its mean over sample counts, where all of them are there."""
-    table = wide(measures, measure, at)
-    whole = table.notna().groupby(level="seed").all()
-    return table.groupby(level="seed").mean().where(whole)
-
-
-def _minus(left: pd.DataFrame, one: str, right: pd.DataFrame, other: str) -> np.ndarray:
-    if one not in left or other not in right:
-        return np.empty(0)
-    return (left[one] - right[other]).dropna().to_numpy(dtype=float)
-
-
-def _row(
-    claim: Claim, criterion: str, scope: str, where: str, judged: Overall, alpha: float, decided: dict[str, Decision]
-) -> dict[str, Any]:
-    decision = judged.decision
+def _row(claim: Claim, criterion: str, place: Place, judged: Judged, alpha: float, studies: int) -> dict[str, Any]:
+    decision, overall, (scope, where) = judged.decision, judged.overall, place
     row: dict[str, Any] = {
         "claim": claim.id, "criterion": criterion, "scope": scope, "where": where,
         "study": where if scope == "study" else "",
-        "verdict": decision.verdict, "alike": judged.alike, "reason": decision.reason,
-        "test": claim.test if scope == "study" else judged.test,
-        "blocks": judged.blocks or ("repeats" if claim.comparison == "at_most" else "seeds"),
+        "verdict": decision.verdict, "alike": overall.alike, "reason": decision.reason, "test": overall.test,
+        "blocks": overall.blocks or ("repeats" if claim.comparison == "at_most" else "seeds"),
         "n": decision.n, "against": decision.against, "effect": decision.effect, "low": decision.low,
-        "high": decision.high, "rank_biserial": decision.rank_biserial, "p": decision.p,
-        "at": float(decision.against) if claim.comparison == "keeps" and decision.n else np.nan, "unit": "accuracy",
+        "high": decision.high, "rank_biserial": decision.rank_biserial, "p": decision.p, "at": np.nan,
+        "keeps_to": np.nan, "control": "", "unit": "accuracy", "studies": studies, "source": judged.source,
     }  # fmt: skip
     if claim.comparison == "at_most":
         row |= {
@@ -144,7 +164,26 @@ def _row(
             "effect": claim.limit * np.exp(-decision.effect), "low": claim.limit * np.exp(-decision.high),
             "high": claim.limit * np.exp(-decision.low),
         }  # fmt: skip
-    elif claim.comparison != "keeps":
+    elif claim.comparison == "keeps":
+        row |= {
+            "at": float(decision.against) if decision.n else np.nan, "keeps_to": _kept(judged),
+            "control": judged.control,
+        }  # fmt: skip
+    else:
         row["unit"] = MEASURES[claim.measure][1]
-    each = {study: one.verdict for study, one in decided.items()}
-    return row | {"sentence": sentences.verdict(claim, row, alpha, each, decision.absent, judged.alone)}
+    if claim.comparison == "equivalent" and decision.n:  # the form minus the criterion, whichever side decided
+        form, _, side = decision.against.rpartition(" ")
+        row["against"] = form
+        if side == ABOVE:
+            row |= {"effect": -decision.effect, "low": -decision.high, "high": -decision.low}
+            row["rank_biserial"] = -decision.rank_biserial
+    each = {study: one.verdict for study, one in judged.each.items()}
+    return row | {"sentence": sentences.verdict(claim, row, alpha, each, decision.absent, overall.alone)}
+
+
+def _kept(judged: Judged) -> float:
+    """Rate up to which accuracy is kept, 0 where at none; where no test is made over studies the least of theirs."""
+    if not judged.decision.n:
+        return np.nan
+    decisions = judged.each.values() if judged.by_studies else [judged.decision]
+    return min(float(one.passed[-1]) if one.passed else 0.0 for one in decisions)

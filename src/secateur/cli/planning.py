@@ -52,10 +52,12 @@ def plan(
         raise SecateurError("--effect is missing: the true difference that must be found, e.g. 0.02 (or give --cost).")
     from secateur.analysis import claims as claim_files
     from secateur.analysis import effort, planning
+    from secateur.analysis.forms import of_run
     from secateur.analysis.power import MOST_SEEDS
     from secateur.config import read
 
-    resolved, held, folder = read(config), claim_files.read(claims), pilot(run, config)
+    resolved, folder = read(config), pilot(run, config)
+    held = of_run(claim_files.read(claims), resolved["criteria"])
     measures = _measures(folder, resolved, config)
     planned = planning.plan(measures, held, effect, power)
     verdicts = planned[planned["rival"] == planning.ALL].reset_index(drop=True)

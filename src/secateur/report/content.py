@@ -1,4 +1,4 @@
-"""What the page says: badges, sentences, and the numbers of the protocol."""
+"""What the page says beside its answer: sentences, and the numbers of the protocol."""
 
 import math
 from typing import Any
@@ -6,13 +6,9 @@ from typing import Any
 import pandas as pd
 
 from secateur.analysis import tables
-from secateur.analysis.claims import Claims
 from secateur.analysis.measures import ACCURACY
-from secateur.analysis.sentences import badge
 from secateur.report.drawing import BRANCHES
 from secateur.report.page_tables import MAIN, branch_words
-
-ICONS = {"supported": "✓", "contradicted": "✗", "undecided": "?"}
 
 
 def sensitivity(power: pd.DataFrame) -> str:
@@ -26,42 +22,6 @@ def sensitivity(power: pd.DataFrame) -> str:
         f"if it is at least {smallest:.1f} to {largest:.1f} percentage points, depending on the comparison "
         "(statistics/power.csv, which also says how many seeds two points would need)."
     )
-
-
-def badges(verdicts: pd.DataFrame, claims: Claims) -> list[dict[str, Any]]:
-    """One badge a claim: the overall verdict of the first criterion, and those of the others and of every study."""
-    found = []
-    for claim in claims.claims:
-        rows = verdicts[verdicts["claim"] == claim.id]
-        overall = {row["criterion"]: row for row in tables.records(rows[rows["scope"] == "overall"])}
-        first = _badge(overall[claims.criteria[0]])
-        studies = tables.records(rows[rows["scope"] == "study"])
-        found.append({
-            "claim": claim, "criterion": claims.criteria[0],
-            **{key: first[key] for key in ("kind", "says", "icon", "sentence")},
-            "others": [_badge(row) for name, row in overall.items() if name != claims.criteria[0]],
-            "studies": [_badge(row) for row in studies],
-        })  # fmt: skip
-    return found
-
-
-def _badge(row: dict[str, Any]) -> dict[str, Any]:
-    kind, says = badge(row)
-    return row | {"kind": kind, "says": says, "icon": ICONS[kind]}
-
-
-def headline(verdicts: pd.DataFrame, claims: Claims) -> list[str]:
-    """How many of the paper's claims hold for each criterion they are tested for: a sentence each."""
-    papers = [claim.id for claim in claims.claims if not claim.ours]
-    overall = verdicts[(verdicts["scope"] == "overall") & verdicts["claim"].isin(papers)]
-    sentences = []
-    for criterion in claims.criteria:
-        said = [badge(row) for row in tables.records(overall[overall["criterion"] == criterion])]
-        ordered = sorted(set(said), key=lambda one: (list(ICONS).index(one[0]), one[1]))
-        parts = [f"{said.count(one)} {one[1]}" for one in ordered]
-        counted = f"all {parts[0]}" if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-        sentences.append(f"For {criterion}, of the paper's {len(papers)} claims: {counted}.")
-    return sentences
 
 
 def leaders(intervals: pd.DataFrame) -> list[str]:

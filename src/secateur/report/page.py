@@ -12,9 +12,11 @@ import yaml
 from secateur import shipped
 from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
+from secateur.analysis.forms import of_run
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_text
 from secateur.report import (
+    answer,
     checks,
     content,
     criteria_tables,
@@ -71,7 +73,7 @@ def run(
     Raises:
         SecateurError: a file of an earlier stage or of the assets cannot be read.
     """
-    claims = claim_files.of_run(claim_files.read(claims_path), config.get("criteria", []))
+    claims = of_run(claim_files.read(claims_path), config.get("criteria", []))
     curves = tables.read(tables_dir, "curves")
     cost = tables.optional(tables_dir, "cost")
     names = ("intervals", "tests", "variance", "verdicts", "power", "diagnostics")
@@ -79,7 +81,6 @@ def run(
     described = {str(key): str(value) for key, value in (provenance.get("criteria") or {}).items()}
     look = style.read(Path(assets) / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
     run_name = str(config.get("run") or (curves["run"].iloc[0] if len(curves) else "run"))
-    badges = content.badges(found["verdicts"], claims)
     chart = _explorer(Path(figures_dir) / EXPLORER)
     scripts = [_asset(assets, "page.js")]
     if chart:
@@ -102,7 +103,8 @@ def run(
     if (Path(statistics_dir) / "agreement.csv").exists():
         shown.append(page_tables.agreement_table(read_statistics(Path(statistics_dir), "agreement")))
     context = {
-        "run": run_name, "claims": claims, "badges": badges, "headline": content.headline(found["verdicts"], claims),
+        "run": run_name, "claims": claims, "cards": answer.cards(found["verdicts"], claims),
+        "headline": answer.headline(found["verdicts"], claims),
         "pictures": _pictures(toy_dir), "toy": published.toy_sentences(Path(statistics_dir)),
         "sensitivity": content.sensitivity(found["power"]),
         "leaders": content.leaders(found["intervals"]),

@@ -160,14 +160,18 @@ def verdict_table(verdicts: pd.DataFrame) -> Table:
         "verdicts-table", "Every verdict, with its numbers",
         "Effect, interval and p belong to the comparison that decides. Accuracy is a share (0.01 is one percentage "
         "point); cost is in gradient passes. p is two-sided; a dash: too few blocks to test. “each study”: what all "
-        "of the studies behind a verdict say by themselves, where they agree.",
+        "of the studies behind a verdict say by themselves, where they agree. “Keeps to”: the rate "
+        "up to which accuracy is kept. The last verdicts: the same test at equal MACs, equal parameters, by the worst "
+        "class, and with Holm's correction over all comparisons of all criteria; empty where a claim has no such test.",
         frame, {
             "claim": ("claim", str), "criterion": ("criterion", str), "scope": ("about", str), "where": ("which", str),
             "verdict": ("verdict", str), "alike": ("each study", str), "against": ("against / at", str),
             "effect": ("effect", plain),
             "low": ("from", plain), "high": ("to", plain), "rank_biserial": ("rank-biserial", plain),
             "p": ("p", p_value), "n": ("n", plain), "blocks": ("blocks", str), "studies": ("studies", plain),
-            "test": ("test", str), "unit": ("unit", str), "source": ("from", str),
+            "keeps_to": ("keeps to", percent), "verdict_macs": ("equal MACs", str),
+            "verdict_params": ("equal parameters", str), "verdict_worst_class": ("worst class", str),
+            "verdict_holm": ("Holm", str), "test": ("test", str), "unit": ("unit", str), "source": ("from", str),
         }, "statistics/verdicts.csv",
     )  # fmt: skip
 
