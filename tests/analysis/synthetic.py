@@ -117,7 +117,8 @@ def cost(criteria: dict[str, float] = CRITERIA, study: str = "scene15-resnet18",
             seconds = ratios.get(criterion, 1.0) * gradient * np.exp(generator.normal(0, 0.03))
             rows.append({
                 "study": study, "criterion": criterion, "repeat": repeat, "seconds": seconds,
-                "forward_seconds": gradient / 2, "gradient_seconds": gradient, "ratio_to_gradient": seconds / gradient,
+                "forward_seconds": gradient / 2, "gradient_seconds": gradient, "view_seconds": gradient / 3,
+                "ratio_to_gradient": seconds / gradient,
                 "peak_bytes": int(4e8), "gradient_peak_bytes": int(4.4e8), "device": "cpu", "samples": 10,
                 "input_size": "3x64x64",
             })  # fmt: skip

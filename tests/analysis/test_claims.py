@@ -117,6 +117,7 @@ def test_rivals_are_entries_as_published_and_in_every_form():
     run = synthetic.entries(
         ("weight", "gradient", "lrp"), taylor_raw=RAW, plain={"criterion": "taylor"},
         taylor_once={"criterion": "taylor", "ranking": "once"}, taylor_lrp={"criterion": "lrp"},
+        stale={"criterion": "taylor", "batch_norm": "running"},
     )  # fmt: skip
     by_id = {claim.id: claim for claim in forms.of_run(claims.read(PUBLISHED), run).claims}
     assert by_id["C1"].rivals == by_id["C2"].rivals == ("weight", "gradient", "plain")

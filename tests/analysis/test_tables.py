@@ -24,6 +24,14 @@ def test_a_missing_table_is_an_error_or_empty_where_it_is_optional(tmp_path):
     assert list(tables.optional(tmp_path, "cost").columns) == tables.COLUMNS["cost"]
 
 
+def test_a_table_of_an_earlier_run_lacks_columns_and_is_read_all_the_same(tmp_path):
+    old = synthetic.cost().drop(columns="view_seconds")
+    folder = synthetic.write(tmp_path, curves=synthetic.curves(seeds=1), cost=old)
+    found = tables.read(folder, "cost")
+    assert list(found.columns) == tables.COLUMNS["cost"] and found["view_seconds"].isna().all()
+    assert (tables.read(folder, "curves")["control"] == "").all()
+
+
 def test_a_broken_file_is_an_error(tmp_path):
     (tmp_path / "cost.parquet").write_bytes(b"PAR1 and nothing else")
     with pytest.raises(SecateurError, match="Remove the folder .* and run again"):

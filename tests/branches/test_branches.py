@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import time
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from secateur.pruning.removal import all_channels, remaining, remove
 from secateur.pruning.selection import select
 from secateur.pruning.units import OUTSIDE
 from secateur.ranking import scorefile
+from secateur.ranking.network import Network
 
 RESIDUAL = {
     "architecture": "resnet18",
@@ -241,6 +243,22 @@ def test_cost_times_every_criterion_beside_its_references(made, tmp_path):
     assert (table["ratio_to_gradient"] == table["seconds"] / table["gradient_seconds"]).all()
     peaks = table.groupby("criterion")["peak_bytes"].first()
     assert peaks["random"] < table["gradient_peak_bytes"].iloc[0] <= peaks["taylor"]
+
+
+def test_building_the_view_of_the_network_is_no_part_of_what_ranking_costs(made, tmp_path, monkeypatch):
+    """A view that takes a second to build: only the column for it is longer, of criteria as of the gradient."""
+    study, _ = opened(made)
+
+    def slow(*arguments, **options):
+        time.sleep(1)
+        return Network(*arguments, **options)
+
+    monkeypatch.setattr("secateur.branches.cost.Network", slow)
+    config = study.config | {"cost": {"samples": 4, "repeats": 1}}
+    cost(dataclasses.replace(study, config=config), 0, tmp_path / "cost.parquet")
+    table = pd.read_parquet(tmp_path / "cost.parquet")
+    assert (table["view_seconds"] > 1).all()
+    assert (table["seconds"] < 1).all() and (table["gradient_seconds"] < 1).all()
 
 
 @pytest.mark.parametrize(

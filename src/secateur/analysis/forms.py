@@ -76,7 +76,8 @@ def _claim(claim: Claim, entries: Entries, paper: str) -> Claim:
 
 
 def _forms(entries: Entries, criterion: str) -> list[str]:
-    return [entry["name"] for entry in entries if entry["criterion"] == criterion]
+    """All entries of a criterion, but for those that are not measured as all others are (`batch_norm: running`)."""
+    return [entry["name"] for entry in entries if entry["criterion"] == criterion and "batch_norm" not in entry]
 
 
 def _only(entry: Mapping[str, Any], options: tuple[str, ...]) -> bool:

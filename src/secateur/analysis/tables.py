@@ -32,8 +32,8 @@ COLUMNS = {
         "study", "criterion", "seed", "options", "validation_accuracy", "trials", "evaluations", "images",
     ],
     "cost": [
-        "study", "criterion", "repeat", "seconds", "forward_seconds", "gradient_seconds", "ratio_to_gradient",
-        "peak_bytes", "gradient_peak_bytes", "device", "samples", "input_size",
+        "study", "criterion", "repeat", "seconds", "forward_seconds", "gradient_seconds", "view_seconds",
+        "ratio_to_gradient", "peak_bytes", "gradient_peak_bytes", "device", "samples", "input_size",
     ],
     "latency": [
         "study", "criterion", "seed", "samples_per_class", "rate", "batch", "seconds", "seconds_lower", "seconds_upper",
@@ -52,6 +52,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "toy": {"steps": "fitted"},
     "toy_stability": {"steps": "fitted"},
+    "cost": {"view_seconds": np.nan},
 }  # fmt: skip
 """Table → column → what it holds where a table of an earlier run lacks it."""
 SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "worst_class_accuracy"]
