@@ -1,108 +1,195 @@
-"""What the runs of config/ found, as the tables of docs/findings.md, from the statistics that each run wrote.
+"""What the runs of config/ found: the whole of docs/findings.md, from the statistics that each run wrote.
 
     snakemake --cores all --configfile config/zoo.yaml     # and the others that the page names
     python benchmarks/findings.py [--results results] [--only zoo,ablations] [--write]
 
-A run that is not there keeps the table that the page has.
+A run that is not there keeps the tables that the page has. The sentences are written anew in either case, from the
+tables as they stand in the page; nothing in it is written by hand but what `PAGE` holds, which has no numbers.
 """
 
 import argparse
-import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-from relevance_oracle import write
+import findings_sentences as sentences
+import findings_tables as tables
+from findings_tables import Table
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "findings.md"
-MEASURE = "mean_accuracy_over_rate"
-BRANCHES = {"fewshot": "not retrained", "retrain": "retrained"}
-LEVEL = 0.05
+from secateur.config import REPOSITORY
+from secateur.files import read_json, write_text
+
+FILE = REPOSITORY / "docs" / "findings.md"
+
+HEAD = """# Findings
+
+What the runs of `config/` found on this project's own machine. The networks and images are small: read the tables as
+what the method shows, and as what to expect when you run the same; they say nothing about ImageNet. The page is written
+by
+
+```sh
+snakemake --cores all --configfile config/zoo.yaml        # and the others named below
+python benchmarks/findings.py --write
+```
+
+from each run's own statistics, its tables as well as the sentences below them; the run's `report.html` has the curves,
+the tests and what else is behind it. A sentence compares the numbers shown and tests nothing; the verdicts are the
+tests.
+
+Means are those of accuracy over the rates, in per cent, with their exact intervals over seeds. Names: `_raw` is the
+criterion without normalisation within layers; others are explained in the config.
+"""
+
+PAGE = {
+    "Photographs": {
+        "scene15_local": "A small residual network, pretrained and transferred on photographs "
+        "(`config/scene15_local.yaml`).",
+        "cifar10_local": "A small chain, trained on photographs (`config/cifar10_local.yaml`).",
+    },
+    "Digits": {
+        "demo": "What runs without any option, in minutes (`config/demo.yaml`).",
+        "zoo": "The criteria of this project beside the oracle, the true change of the loss when a unit is removed "
+        "alone; ρ is Spearman's rank correlation with it (`config/zoo.yaml`). The oracle is right about one unit; two "
+        "filters that stand in for each other both look superfluous to it, and go together.",
+        "first_order": "Gradient and Taylor in their forms: target × absolute value × normalisation, beside LRP "
+        "(`config/first_order.yaml`).",
+        "ablations": "One choice changed in `lrp`, `taylor` and `weight` as they are (`config/ablations.yaml`); an "
+        "entry that names two choices changes both.",
+    },
+}
+"""Heading → run → what stands above its tables: the only words that are not worked out, so no numbers in them."""
+
+TAIL = "What rule, split at additions and aggregation do to LRP on photographs is in [relevance](relevance.md#rules).\n"
 
 
-def compared(run: Path) -> str:
-    """A row a criterion, best first: mean accuracy over the rates of each study and branch; cost; the oracle's word."""
-    found = pd.read_csv(run / "statistics" / "intervals.csv")
-    found = found[found["measure"] == MEASURE]
-    samples = found["samples_per_class"].max()  # where a run has several numbers of images, the largest
-    found = found[found["samples_per_class"] == samples].set_index(["study", "branch", "criterion"]).sort_index()
-    settings = [(study, branch) for study in found.index.unique("study") for branch in BRANCHES]
-    columns = {
-        f"{study}: {BRANCHES[branch]}": {str(name): _interval(row) for name, row in found.loc[study, branch].iterrows()}
-        for study, branch in settings
+def measured(run: Path) -> str:
+    """The tables of a run with a note under each, as they go into the page."""
+    if run.name == "ablations":
+        return f"{tables.choices(run).markdown()}\n\n{_choices_note(run)}"
+    means, verdicts = tables.means(run), tables.verdicts(run)
+    notes = (
+        f"Mean accuracy in per cent over the rates with its exact 95 % interval over {tables.blocks(run)}. "
+        f"{tables.made(run)}"
+    )
+    parts = [means.markdown(), notes]
+    if run.name == "first_order":
+        entries: list[dict[str, Any]] = read_json(run / "config.json")["criteria"]
+        parts += [
+            tables.factors(means, entries).markdown(),
+            "Points of mean accuracy: a level of one choice minus the level that the papers compare, averaged over the "
+            "levels of the other two.",
+        ]
+    if verdicts.rows:
+        parts += [
+            verdicts.markdown(),
+            "The claims of `config/claims.yaml`; with an s: against every form of each rival that the run has. Points "
+            "of accuracy (costs: gradient passes) with the interval of the test, and the rival or form that decides.",
+        ]
+    return "\n\n".join(parts)
+
+
+def worked_out(text: str) -> list[str]:
+    """The sentences for tables as they stand in the page."""
+    writers: dict[str, list[Callable[[Table], Iterator[str]]]] = {
+        "criterion": [sentences.of_means],
+        "criterion, choice: level − level": [sentences.of_factors],
+        "claim, criterion": [sentences.of_verdicts],
+        "criterion, choice": [sentences.of_choices],
     }
-    cost = pd.read_csv(run / "tables" / "cost.csv").groupby("criterion")["ratio_to_gradient"].median()
-    columns["cost ÷ gradient"] = {name: f"{ratio:.1f}" for name, ratio in cost.items()}
-    if (run / "statistics" / "oracle.csv").exists():
-        oracle = pd.read_csv(run / "statistics" / "oracle.csv")
-        for study, rows in oracle.groupby("study", sort=False):
-            columns[f"{study}: ρ with the oracle"] = {row.criterion: f"{row.spearman:.2f}" for row in rows.itertuples()}
-    without = found.xs("fewshot", level="branch")["mean"].groupby("criterion").mean()
-    names = [str(name) for name in without.sort_values(ascending=False).index]
-    table = _table("criterion", names, columns)
-    seeds = found["n"].min()
+    found = tables.read_back(text)
+    if "criterion, choice: level − level" in found:
+        writers["criterion"].append(sentences.of_families)
+    return [sentence for first, table in found.items() for write in writers[first] for sentence in write(table)]
+
+
+def section(text: str) -> str:
+    """Tables and notes (what `text` has before any list), and below them the sentences for them."""
+    kept = text.partition("\n\n- ")[0].strip()
+    return kept + "\n\n" + "\n".join(f"- {sentence}" for sentence in worked_out(kept))
+
+
+def sections(page: str) -> dict[str, str]:
+    """Run → what the page has of it."""
+    return {name: text.strip() for name, text in re.findall(r"<!-- (\w+) -->\n(.*?)<!-- /\1 -->", page, re.DOTALL)}
+
+
+def page(found: dict[str, str]) -> str:
+    """The whole page, of the runs that are `found`: run → its tables and notes, with or without sentences."""
+    parts = [HEAD, *glance(found)]
+    for heading, runs in PAGE.items():
+        here = [name for name in runs if name in found]
+        parts += [f"## {heading}\n"] * bool(here)
+        for name in here:
+            parts.append(f"### {name}\n\n{runs[name]}\n\n<!-- {name} -->\n{section(found[name])}\n<!-- /{name} -->\n")
+    return "\n".join([*parts, TAIL])
+
+
+def glance(found: dict[str, str]) -> Iterator[str]:
+    """What became of each claim, counted over the studies of the runs under each heading; nothing without verdicts."""
+    stated = tables.claims()
+    criterion = stated["criteria"][0]
+    every = {
+        heading: [
+            cells
+            for name in runs if name in found
+            for cells in tables.read_back(found[name]).get("claim, criterion", Table("", [], {})).columns.values()
+        ]
+        for heading, runs in PAGE.items()
+    }  # fmt: skip
+    lines = []
+    for claim in stated["claims"]:
+        for name, words in ((claim["id"], ""), (f"{claim['id']}s", ", against each rival's strongest form")):
+            counts = {
+                heading: Counter(
+                    cells[f"{name}, {criterion}"].partition(":")[0]
+                    for cells in columns
+                    if f"{name}, {criterion}" in cells
+                )
+                for heading, columns in every.items()
+            }
+            said = [
+                f"{heading.lower()} " + ", ".join(f"{number} {verdict}" for verdict, number in sorted(count.items()))
+                for heading, count in counts.items() if count
+            ]  # fmt: skip
+            if said:
+                lines.append(f"- {name} ({claim['title']}{words}): {'; '.join(said)}.")
+    if lines:
+        yield (
+            f"## At a glance\n\nVerdicts on `{criterion}`, the paper's criterion, counted over the studies of the runs "
+            "below. Runs may share a network.\n\n" + "\n".join(lines) + "\n"
+        )
+
+
+def _choices_note(run: Path) -> str:
     return (
-        f"{table}\n\nMean accuracy in per cent over all rates with its exact 95 % interval over n = {seeds} seeds; "
-        f"{samples} reference images per class. {_made(run)}"
+        f"The variant minus the criterion as it is, in points of mean accuracy over the rates; "
+        f"{tables.blocks(run, 'choices')}. Bold: Wilcoxon's signed-rank test, corrected by Holm for the choices of the "
+        f"column, is below {tables.LEVEL:g}. {tables.made(run)}"
     )
-
-
-def choices(run: Path) -> str:
-    """A row a choice: what it changes in each study and branch; bold where the corrected test says so."""
-    found = pd.read_csv(run / "statistics" / "choices.csv")
-    samples = found["samples_per_class"].max()
-    found = found[found["samples_per_class"] == samples]
-    found["what"] = found["criterion"] + ", " + found["choice"]
-    columns: dict[str, dict[str, str]] = {}
-    for (study, branch), rows in found.groupby(["study", "branch"], sort=False):
-        columns[f"{study}: {BRANCHES[branch]}"] = {row.what: _difference(row) for row in rows.itertuples()}
-    table = _table("criterion, choice", list(dict.fromkeys(found["what"])), columns)
-    return (
-        f"{table}\n\nThe variant minus the criterion as it is, in points of mean accuracy over the rates; "
-        f"n = {found['n'].min()} seeds, {samples} reference images per class. Bold: Wilcoxon's signed-rank test, "
-        f"corrected by Holm for all choices of the column, is below {LEVEL:g}. {_made(run)}"
-    )
-
-
-TABLES = {"zoo": compared, "ablations": choices, "scene15_local": compared, "cifar10_local": compared}
-
-
-def _interval(row: pd.Series) -> str:
-    bounds = f" [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" if pd.notna(row["low"]) else ""  # six seeds at least
-    return f"{100 * row['mean']:.1f}{bounds}"
-
-
-def _difference(row: object) -> str:
-    words = f"{100 * row.mean_difference:+.1f}".replace("-", "−")  # type: ignore[attr-defined]
-    return f"**{words}**" if row.wilcoxon_holm < LEVEL else words  # type: ignore[attr-defined]
-
-
-def _table(first: str, names: list[str], columns: dict[str, dict[str, str]]) -> str:
-    lines = ["| " + " | ".join([first, *columns]) + " |", "|---|" + "---:|" * len(columns)]
-    lines += ["| " + " | ".join([name, *(cells.get(name, "–") for cells in columns.values())]) + " |" for name in names]
-    return "\n".join(lines)
-
-
-def _made(run: Path) -> str:
-    """With what a run was made."""
-    about = json.loads((run / "provenance.json").read_text(encoding="utf-8"))
-    return f"Config `{run.name}`, hash {about['config_hash']}, commit {about['commit']}."
 
 
 def main() -> None:
-    """Print each table whose run is there, and with --write put it into docs/findings.md."""
+    """Print the tables and sentences of each run that is there, and with --write put all into docs/findings.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [name for runs in PAGE.values() for name in runs]
     parser.add_argument("--results", type=Path, default=Path("results"), help="the folder of the runs")
-    parser.add_argument("--only", default=",".join(TABLES), help="runs, by comma")
-    parser.add_argument("--write", action="store_true", help=f"write the tables into {PAGE.name}")
+    parser.add_argument("--only", default=",".join(names), help="runs, by comma")
+    parser.add_argument("--write", action="store_true", help=f"write the page {FILE.name}")
     given = parser.parse_args()
+    found = sections(FILE.read_text(encoding="utf-8"))
     for name in given.only.split(","):
-        if not (given.results / name / "provenance.json").exists():
-            print(f"{given.results / name}: not run. snakemake --cores all --configfile config/{name}.yaml\n")
+        if name not in names:
+            parser.error(f"--only: {name!r} is none of {', '.join(names)}")
+        run = given.results / name
+        if not (run / "provenance.json").exists():
+            print(f"{run}: not run. snakemake --cores all --configfile config/{name}.yaml\n")
             continue
-        text = TABLES[name](given.results / name)
-        print(f"{name}\n\n{text}\n")
-        if given.write:
-            write(PAGE, name, text)
+        found[name] = measured(run)
+        print(f"{name}\n\n{section(found[name])}\n")
+    if given.write:
+        write_text(FILE, page(found))
 
 
 if __name__ == "__main__":

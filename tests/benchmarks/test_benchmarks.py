@@ -1,9 +1,7 @@
 """The benchmarks run, on sizes that say nothing, and the page keeps what is not measured anew."""
 
-import json
 import sys
 
-import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -13,7 +11,6 @@ from secateur.config import REPOSITORY
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 import accelerator
 import criteria
-import findings
 import page
 import sweep
 
@@ -58,41 +55,3 @@ def test_the_bound_passes_every_layer_as_often_as_it_says():
         layer.register_forward_hook(lambda layer, *_: calls.append(type(layer).__name__))
     work(3, 1)
     assert calls == ["Conv2d", "Linear", "Linear", "Linear"]
-
-
-@pytest.fixture
-def run(tmp_path):
-    """The statistics of a run with two criteria, of which one is chosen otherwise in a variant."""
-    for folder in ("statistics", "tables"):
-        (tmp_path / "zoo" / folder).mkdir(parents=True)
-    means = {("fewshot", "a"): 0.2, ("fewshot", "b"): 0.5, ("retrain", "a"): 0.9, ("retrain", "b"): 0.8}
-    rows = [
-        ("s", branch, 10, criterion, findings.MEASURE, 8, mean, low, mean + 0.01)
-        for (branch, criterion), mean in means.items()
-        for low in [mean - 0.01 if criterion == "a" else None]
-    ]
-    columns = ["study", "branch", "samples_per_class", "criterion", "measure", "n", "mean", "low", "high"]
-    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "zoo/statistics/intervals.csv", index=False)
-    cost = pd.DataFrame({"criterion": ["a", "a", "b"], "ratio_to_gradient": [1.0, 3.0, 0.5]})
-    cost.to_csv(tmp_path / "zoo/tables/cost.csv", index=False)
-    rows = [("s", "fewshot", 10, "a", "rule: x", 8, 0.05, 0.01), ("s", "fewshot", 10, "a", "rule: y", 8, -0.05, None)]
-    columns = ["study", "branch", "samples_per_class", "criterion", "choice", "n", "mean_difference", "wilcoxon_holm"]
-    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "zoo/statistics/choices.csv", index=False)
-    (tmp_path / "zoo/provenance.json").write_text(json.dumps({"config_hash": "abc", "commit": "def"}))
-    return tmp_path / "zoo"
-
-
-def test_findings_have_the_best_first_and_an_interval_where_there_is_one(run):
-    head, _, *rows = findings.compared(run).split("\n\n")[0].splitlines()
-    assert head == "| criterion | s: not retrained | s: retrained | cost ÷ gradient |"
-    assert rows == ["| b | 50.0 | 80.0 | 0.5 |", "| a | 20.0 [19.0, 21.0] | 90.0 [89.0, 91.0] | 2.0 |"]
-
-
-def test_a_choice_is_bold_where_the_corrected_test_says_so(run):
-    text = findings.choices(run)
-    assert "| a, rule: x | **+5.0** |\n| a, rule: y | −5.0 |" in text and "hash abc, commit def" in text
-
-
-def test_the_page_of_findings_has_every_table():
-    text = findings.PAGE.read_text(encoding="utf-8")
-    assert all(text.partition(f"<!-- {name} -->\n| ")[2] for name in findings.TABLES)

@@ -1,0 +1,284 @@
+"""docs/findings.md says nothing that its tables do not: sentences are written again, and read again in another way."""
+
+import itertools
+import json
+import re
+import sys
+
+import pandas as pd
+import pytest
+
+from secateur.config import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+import findings
+import findings_sentences as sentences
+import findings_tables as tables
+from findings_tables import Table
+
+PAGE = findings.FILE.read_text(encoding="utf-8")
+RUNS = findings.sections(PAGE)
+SUPERLATIVES = re.compile(
+    r"\b(all|every|best|worst|most|least|highest|lowest|largest|smallest|strongest|weakest|always|never|none|nowhere|"
+    r"everywhere)\b",
+    re.IGNORECASE,
+)
+
+
+# The page as it is.
+
+
+def test_the_page_is_what_its_tables_say_and_nothing_else():
+    assert findings.page(RUNS) == PAGE, "python benchmarks/findings.py --write"
+    assert len(RUNS) >= 4
+
+
+def test_words_written_by_hand_have_neither_numbers_nor_superlatives():
+    words = [
+        findings.HEAD,
+        findings.TAIL,
+        *findings.PAGE,
+        *(text for runs in findings.PAGE.values() for text in runs.values()),
+    ]
+    for text in words:
+        plain = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", "", text, flags=re.DOTALL)
+        assert not re.search(r"\d", plain), plain
+        assert not SUPERLATIVES.search(plain), SUPERLATIVES.search(plain)[0]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_who_is_called_highest_or_lowest_is_that_in_the_table(name):
+    """Read without the code that wrote it: cells as pandas finds them, claims as a regular expression does."""
+    found = frames(RUNS[name])
+    means = found.get("criterion")
+    said = re.findall(
+        r"(not retrained|retrained), the (highest) mean is that of (.+?) \(([\d.]+) %\), the (lowest) that of (.+?) "
+        r"\(([\d.]+) %\), ([\d.]+) points",
+        RUNS[name],
+    )
+    columns = [] if means is None else [column for column in means if column.endswith("retrained")]
+    assert len(said) == len(columns)
+    for column, (branch, _, top, highest, _, bottom, lowest, apart) in zip(columns, said, strict=True):
+        cells = means[column].dropna()
+        cells = cells[~cells.index.str.startswith("_")].map(first)
+        assert column.endswith(f": {branch}")
+        assert (
+            set(re.findall(r"`(\w+)`", top)) == set(cells.index[cells == cells.max()]) and float(highest) == cells.max()
+        )
+        assert set(re.findall(r"`(\w+)`", bottom)) == set(cells.index[cells == cells.min()])
+        assert float(lowest) == cells.min() and float(apart) == pytest.approx(cells.max() - cells.min(), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_number_of_a_sentence_is_one_of_the_tables_or_follows_from_two_of_them(name):
+    found = frames(RUNS[name])
+    numbers: set[float] = set()
+    for frame in found.values():
+        numbers |= set(range(len(frame.index) + 1))  # places, and of how many
+        for column in frame:
+            cells = frame[column].dropna().map(first)
+            numbers |= {abs(value) for value in cells}
+            numbers |= {round(abs(one - other), 1) for one, other in itertools.combinations(cells.dropna(), 2)}
+    lines = [line for line in RUNS[name].splitlines() if line.startswith("- ")]
+    assert lines
+    for line in lines:
+        plain = re.sub(r"`[^`]*`|\]\([^)]*\)|\w*[a-zA-Z]\w*|95 %", " ", line.replace("−", "-"))
+        for text in re.findall(r"\d+(?:\.\d+)?", re.sub(r"\d+(st|nd|rd|th)\b", r" \g<0> ", plain)):
+            assert float(text) in numbers, (text, line)
+
+
+def frames(text: str) -> dict[str, pd.DataFrame]:
+    """The tables of a section: heading of the first column → cells as they stand there."""
+    found = {}
+    for block in re.findall(r"(?:^\|.*\n)+", text + "\n", flags=re.MULTILINE):
+        head, _, *rows = [line.strip("| \n").split(" | ") for line in block.strip().splitlines()]
+        frame = pd.DataFrame(rows, columns=head).set_index(head[0])
+        found[head[0]] = frame.where(frame != "–")
+    return found
+
+
+def first(cell: str) -> float:
+    """The first number of a cell; NaN where it has none."""
+    number = re.search(r"[-−]?\d+\.?\d*", cell)
+    return float(number[0].replace("−", "-")) if number else float("nan")
+
+
+# Sentences from tables made up here.
+
+MEANS = Table(
+    "criterion", ["lrp", "taylor_raw", "taylor", "random", "_unpruned_", "_chance_"],
+    {
+        "s: not retrained": {"lrp": "50.0 [48.0, 52.0]", "taylor_raw": "49.0 [47.0, 51.0]",
+                             "taylor": "20.5 [19.0, 21.0]", "random": "21.0 [20.0, 22.0]", "_unpruned_": "90.0",
+                             "_chance_": "10.0"},
+        "s: retrained": {"lrp": "60.0", "taylor_raw": "70.0", "taylor": "70.0", "random": "55.0"},
+        tables.COST: {"lrp": "1.4", "taylor": "1.0", "random": "0.1"},
+    },
+)  # fmt: skip
+
+
+def test_ends_places_overlaps_and_differences_are_worked_out():
+    ends, near, paper, raw, floor, cost = sentences.of_means(MEANS)
+    assert (
+        "not retrained, the highest mean is that of `lrp` (50.0 %), the lowest that of `taylor` (20.5 %), 29.5 points"
+        in ends
+    )
+    assert "retrained, the highest mean is that of `taylor_raw` and `taylor` (70.0 %)" in ends
+    assert "(before pruning 90.0 %, chance 10.0 %)" in ends
+    assert "s: not retrained: `taylor_raw`;" in near
+    assert "1st of 4 (s: not retrained); 3rd of 4 (s: retrained)" in paper
+    assert raw.endswith("+28.5 (s: not retrained); +0.0 (s: retrained).")
+    assert floor == "Below removal at random: `taylor` (s: not retrained); none (s: retrained)."
+    assert "from 0.1 (`random`) to 1.4 (`lrp`)" in cost
+
+
+def test_another_number_in_a_table_makes_another_sentence():
+    text = findings.section(MEANS.markdown())
+    other = findings.section(MEANS.markdown().replace("49.0 [47.0, 51.0]", "59.0 [57.0, 61.0]"))
+    assert "highest mean is that of `lrp` (50.0 %)" in text and "highest mean is that of `taylor_raw` (59.0 %)" in other
+    assert findings.section(text) == text, "a section that is written again stays as it is"
+
+
+def test_choices_are_named_by_what_the_corrected_test_found():
+    table = Table("criterion, choice", ["a, x", "a, y", "a, z"], {
+        "s: not retrained": {"a, x": "**+5.0**", "a, y": "−0.4", "a, z": "**−7.0**"},
+        "s: retrained": {"a, x": "**+1.0**", "a, y": "+0.1", "a, z": "**+2.0**"},
+    })  # fmt: skip
+    without, trained, everywhere, nowhere, both = sentences.of_choices(table)
+    assert without.endswith("the largest gain is +5.0 points (`a, x`, s), the largest loss −7.0 (`a, z`, s).")
+    assert trained.endswith("the largest gain is +2.0 points (`a, z`, s), the largest loss +0.1 (`a, y`, s).")
+    assert everywhere.endswith("in every column: `a, x`, `a, z`.") and nowhere.endswith("in no column: `a, y`.")
+    assert both.endswith("downwards in another: `a, z`.")
+
+
+def test_a_verdict_that_changes_with_the_strongest_rival_is_named():
+    table = Table("claim, criterion", ["C1, lrp", "C2, lrp", "C1s, lrp", "C2s, lrp"], {
+        "s": {"C1, lrp": "supported: +3.0 [+1.0, +5.0], weight",
+              "C1s, lrp": "contradicted: −2.0 [−3.0, −1.0], taylor_raw", "C2, lrp": "undecided: +0.1",
+              "C2s, lrp": "undecided: +0.0"},
+    })  # fmt: skip
+    (text,) = sentences.of_verdicts(table)
+    assert (
+        "the same verdict: C2 for `lrp` (undecided); another one: C1 for `lrp` (supported, then contradicted)" in text
+    )
+
+
+def entries(family: str) -> list[dict]:
+    found = []
+    for of, absolute, normalisation in itertools.product(*tables.FACTORS.values()):
+        name = f"{family}_{of}_{absolute}_{normalisation}"
+        found.append({"name": name, "criterion": family, "normalisation": normalisation,
+                      "options": {"of": of, "absolute": absolute}})  # fmt: skip
+    found[0] = {"name": family, "criterion": family}  # loss, total, l2: the criterion as it is
+    return found
+
+
+def test_a_factor_is_worth_the_mean_of_its_differences():
+    worth = {"logit": 4.0, "sample": 10.0, "position": -6.0, "none": 20.0}
+    every = [*entries("taylor"), *entries("gradient")]
+    cells = {}
+    for entry in every:
+        options = entry.get("options", {})
+        levels = [options.get("of"), options.get("absolute"), entry.get("normalisation")]
+        cells[entry["name"]] = f"{50 + sum(worth.get(level, 0) for level in levels):.1f}"
+    means = Table("criterion", list(cells), {"s: not retrained": cells, tables.COST: dict.fromkeys(cells, "1.0")})
+    found = tables.factors(means, every)
+    assert list(found.columns) == ["s: not retrained"]
+    assert found.columns["s: not retrained"]["taylor, of: logit − loss"] == "+4.0"
+    assert found.columns["s: not retrained"]["gradient, absolute: position − total"] == "−6.0"
+    assert found.columns["s: not retrained"]["taylor, normalisation: none − l2"] == "+20.0"
+    said = list(sentences.of_factors(found))
+    assert "`taylor`, s: not retrained: worth most is normalisation: none − l2, +20.0 points" in said[1]
+
+
+# Tables from a run.
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The statistics of a run with two criteria, of which one is chosen otherwise in a variant."""
+    folder = tmp_path / "zoo"
+    for name in ("statistics", "tables", "samples/s"):
+        (folder / name).mkdir(parents=True)
+    means = {("fewshot", "10", "a"): 0.2, ("fewshot", "10", "b"): 0.5, ("fewshot", "5", "a"): 0.99,
+             ("retrain", "5", "a"): 0.9, ("retrain", "5", "b"): 0.8}  # fmt: skip
+    rows = [
+        ("s", branch, samples, criterion, measure, 8, value, low, value + 0.01)
+        for (branch, samples, criterion), mean in means.items()
+        for measure, value in ((tables.MEASURE, mean), ("unpruned_accuracy", 0.95))
+        for low in [mean - 0.01 if criterion == "a" else None]
+    ]
+    columns = ["study", "branch", "samples_per_class", "criterion", "measure", "n", "mean", "low", "high"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "statistics/intervals.csv", index=False)
+    cost = pd.DataFrame({"criterion": ["a", "a", "b"], "ratio_to_gradient": [1.0, 3.0, 0.5]})
+    cost.to_csv(folder / "tables/cost.csv", index=False)
+    rows = [("s", "fewshot", 10, "a", "rule: x", 8, 0.05, 0.01), ("s", "fewshot", 10, "a", "rule: y", 8, -0.05, None)]
+    columns = ["study", "branch", "samples_per_class", "criterion", "choice", "n", "mean_difference", "wilcoxon_holm"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "statistics/choices.csv", index=False)
+    control = {"study": "s", "measure": "accuracy_at_rate", "samples_per_class": "", "control": "unpruned"}
+    pd.DataFrame([control | {"value": value} for value in (0.96, 0.98)]).to_csv(
+        folder / "statistics/measures.csv", index=False
+    )
+    verdicts = [
+        ("C1", "lrp", "study", "s", "supported", 8, "weight", 0.031, 0.027, 0.036, "accuracy", None),
+        ("C2", "lrp", "study", "s", "undecided", 8, "weight", 0.0, None, None, "accuracy", None),
+        ("C3", "lrp", "study", "s", "supported", 8, "0.4", 0.0, 0.0, 0.0, "accuracy", 0.4),
+        ("C4", "lrp", "study", "s", "supported", 8, "3", 1.3, 1.2, 1.4, "gradient passes", None),
+        ("C4", "lrp", "overall", "", "supported", 8, "3", 9.9, 9.9, 9.9, "gradient passes", None),
+        ("C3", "other", "study", "s", "supported", 8, "0.4", 0.0, 0.0, 0.0, "accuracy", 0.4),
+    ]
+    columns = ["claim", "criterion", "scope", "study", "verdict", "n", "against", "effect", "low", "high", "unit",
+               "keeps_to"]  # fmt: skip
+    pd.DataFrame(verdicts, columns=columns).to_csv(folder / "statistics/verdicts.csv", index=False)
+    pd.DataFrame({"label": [0, 0, 1, 1, 2, 2, 3, 3]}).to_csv(folder / "samples/s/0-7.csv", index=False)
+    (folder / "provenance.json").write_text(json.dumps({"config_hash": "abc", "commit": "def"}))
+    (folder / "config.json").write_text(json.dumps({"retrain": {"finetune": {"epochs": 1}}, "criteria": []}))
+    return folder
+
+
+def test_means_have_the_highest_first_and_below_them_what_they_lie_between(run):
+    head, _, *rows = tables.means(run).markdown().splitlines()
+    assert head == "| criterion | s: not retrained | s: retrained | cost ÷ gradient |"
+    assert rows == [
+        "| b | 50.0 | 80.0 | 0.5 |",
+        "| a | 20.0 [19.0, 21.0] | 90.0 [89.0, 91.0] | 2.0 |",
+        "| _unpruned_ | 95.0 | 95.0 | – |",
+        "| _unpruned, trained on as long_ | – | 97.0 | – |",
+        "| _chance_ | 25.0 | 25.0 | – |",
+    ]
+    assert tables.blocks(run) == "n = 8 seeds; 10 (not retrained) and 5 (retrained) reference images per class"
+
+
+def test_verdicts_stand_with_their_numbers_and_those_of_other_criteria_do_not(run):
+    assert tables.verdicts(run).columns == {"s": {
+        "C1, lrp": "supported: +3.1 [+2.7, +3.6], weight", "C2, lrp": "undecided: +0.0, weight",
+        "C3, lrp": "supported: keeps to 0.4", "C4, lrp": "supported: 1.30 [1.20, 1.40]",
+    }}  # fmt: skip
+
+
+def test_a_run_that_trains_nothing_has_no_columns_of_retraining(run):
+    (run / "config.json").write_text(json.dumps({"retrain": {"finetune": {"epochs": 0}}, "criteria": []}))
+    assert "s: retrained" not in tables.means(run).columns
+    assert set(tables.verdicts(run).rows) == {"C1, lrp", "C4, lrp"}
+
+
+def test_a_choice_is_bold_where_the_corrected_test_says_so(run):
+    text = findings.measured(run.rename(run.with_name("ablations")))
+    assert "| a, rule: x | **+5.0** |\n| a, rule: y | −5.0 |" in text and "hash abc, commit def" in text
+
+
+def test_what_is_read_back_is_what_was_written(run):
+    for table in (tables.means(run), tables.verdicts(run), tables.choices(run)):
+        assert tables.read_back(f"words\n\n{table.markdown()}\n\nmore") == {table.first: table}
+
+
+def test_the_page_keeps_what_is_not_there_and_takes_what_is(run, tmp_path, monkeypatch, capsys):
+    page = tmp_path / "findings.md"
+    page.write_text(findings.page({"demo": MEANS.markdown()}), encoding="utf-8")
+    monkeypatch.setattr(findings, "FILE", page)
+    monkeypatch.setattr(sys, "argv", ["findings.py", "--results", str(run.parent), "--write"])
+    findings.main()
+    text = page.read_text(encoding="utf-8")
+    assert "demo: not run" in capsys.readouterr().out.replace(str(run.parent) + "/", "")
+    assert list(findings.sections(text)) == ["demo", "zoo"] and findings.page(findings.sections(text)) == text
+    assert "- C1 (Few examples, no retraining): digits 1 supported." in text
