@@ -11,7 +11,8 @@ from secateur.analysis import statistics
 from secateur.analysis.measures import measure_all
 from secateur.analysis.statistics import friedman_ranks, numbered, pairwise_tests
 
-FILES = {f"{name}.csv" for name in ("measures", "intervals", "tests", "ranks", "variance", "verdicts", "power")}
+FILES = {f"{name}.csv" for name in ("measures", "intervals", "tests", "ranks", "variance", "verdicts", "power",
+                                     "diagnostics")}  # fmt: skip
 FILES |= {"metrics.json", "toy_published.csv", "toy_cells.csv", "toy_ordering.csv"}
 
 
