@@ -6,6 +6,7 @@ RUN := . .venv/bin/activate &&
 NAME ?= demo
 DEVICE ?= cpu
 export UV_COMPILE_BYTECODE = 1
+export NAME REMOTE
 
 .PHONY: help demo publish test test-all lint bench cluster slurm-test storage-test lock clean faults
 
@@ -29,11 +30,12 @@ demo: $(ENVIRONMENT) ## run config/demo.yaml end to end: results/demo/report.htm
 	$(RUN) snakemake --cores all
 
 publish: $(ENVIRONMENT) ## track a run's artifacts with DVC, and push them: [NAME=demo] [REMOTE=folder or URL]
+	@case "$$NAME" in ''|*[!a-z0-9_-]*) echo "error: NAME=$$NAME: no run's name, of small letters, digits, _ and -" >&2; exit 2;; esac
 	$(RUN) snakemake --cores all --configfile config/$(NAME).yaml
 	$(RUN) secateur publish results/$(NAME) published/$(NAME)
 	$(RUN) dvc add --quiet published/$(NAME)
 ifdef REMOTE
-	$(RUN) dvc remote add --quiet --force --default published $(REMOTE)
+	$(RUN) dvc remote add --quiet --force --default published "$$REMOTE"
 	$(RUN) dvc push --remote published published/$(NAME).dvc
 endif
 	@echo "To let others find it: git add published/$(NAME).dvc published/.gitignore .dvc/config && git commit"

@@ -3,10 +3,12 @@
 import os
 from types import SimpleNamespace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from secateur import running
+from secateur.errors import SecateurError
 from secateur.files import read_json, write_json
 
 
@@ -65,3 +67,19 @@ def test_busy_seconds_are_those_in_which_any_job_ran(found):
     intervals = [(float(start), float(start + length)) for start, length in found]
     expected = sum(any(start <= second < stop for start, stop in intervals) for second in range(50))
     assert running.busy_seconds(intervals) == expected
+
+
+def test_what_is_no_plan_is_one_error_and_ends_nothing(tmp_path):
+    path = tmp_path / "workflow.json"
+    for text in ("[]", '{"pid": 3}', "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(SecateurError, match=r"workflow.json: .*Remove it"):
+            running.read(path)
+        running.end(path, "done")
+        assert path.read_text() == text
+    plan = graph(Job("report", "a", "usage/a.json"))
+    path.unlink()
+    running.plan(path, plan)
+    write_json(tmp_path / "usage/a.json", ["no times"])
+    with pytest.raises(SecateurError, match=r"usage/a.json: no times of a job"):
+        running.times(running.read(path), tmp_path)

@@ -89,7 +89,7 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file; a missing or broken one is a SecateurError that names it."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SecateurError(f"{path}: not a readable JSON file ({error}). Remove it and run again.") from None
 
 

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from secateur import __version__, shipped
+from secateur import __version__, running, shipped
 from secateur.config import is_rule, parts
 from secateur.data import checksums
 from secateur.files import read_json
@@ -126,7 +126,7 @@ def rule_times(plan: Path) -> dict[str, dict[str, float]]:
     """Rule → its jobs and their times, slowest first (see running.times); {} for a run without a plan."""
     if not plan.exists():
         return {}
-    found = {name: row for name, row in times(read_json(plan), Path()).items() if name != "all"}
+    found = {name: row for name, row in times(running.read(plan), Path()).items() if name != "all"}
     return dict(sorted(found.items(), key=lambda item: -item[1]["wall_seconds"]))
 
 

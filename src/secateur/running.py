@@ -8,6 +8,7 @@ run started.
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from secateur.files import read_json, write_json
 FILE = "workflow.json"
 LAST_RULE = "report"
 """A run that is not to make the report leaves the file of the one that was."""
+LATEST = 1e11
+"""Seconds since 1970 that a plan may speak of."""
+MOST_PROCESSES = 1 << 31
 
 
 def plan(path: str | Path, dag: Any) -> None:
@@ -35,10 +39,46 @@ def plan(path: str | Path, dag: Any) -> None:
     })  # fmt: skip
 
 
+def read(path: str | Path) -> dict[str, Any]:
+    """What `plan` wrote to `path`; anything else is a SecateurError."""
+    found = read_json(path)
+    if not _is_plan(found):
+        raise SecateurError(f"{path}: not the plan of a run. Remove it; the next run writes it.")
+    return found
+
+
+def _is_plan(found: Any) -> bool:
+    def moment(value: Any) -> bool:
+        return isinstance(value, int | float) and 0 <= value < LATEST
+
+    def job(value: Any) -> bool:
+        return (
+            isinstance(value, dict)
+            and all(isinstance(value.get(key), str) for key in ("rule", "log", "usage"))
+            and isinstance(value.get("planned"), bool)
+            and _is_list(value.get("outputs"), lambda name: isinstance(name, str))
+        )
+
+    return (
+        isinstance(found, dict)
+        and found.get("state") in ("running", "done", "failed")
+        and isinstance(found.get("pid"), int)
+        and 0 < found["pid"] < MOST_PROCESSES
+        and moment(found.get("started"))
+        and (found.get("ended") is None or moment(found["ended"]))
+        and _is_list(found.get("edges"), lambda pair: _is_list(pair, lambda name: isinstance(name, str), 2))
+        and _is_list(found.get("jobs"), job)
+    )
+
+
+def _is_list(value: Any, is_right: Callable[[Any], bool], length: int | None = None) -> bool:
+    return isinstance(value, list) and length in (None, len(value)) and all(map(is_right, value))
+
+
 def end(path: str | Path, state: str) -> None:
     """Note that the run that wrote `path` has ended; another one's file is left alone."""
     try:
-        found = read_json(path)
+        found = read(path)
     except SecateurError:
         return
     if found["pid"] == os.getpid():
@@ -75,8 +115,11 @@ def times(found: dict[str, Any], folder: Path) -> dict[str, dict[str, float]]:
         row["jobs"] += 1
         if job["usage"] and (folder / job["usage"]).exists():
             spent = read_json(folder / job["usage"])
-            row["cpu_seconds"] += spent["cpu_seconds"]
-            row["wall_seconds"] += spent.get("ended", 0.0) - spent.get("started", 0.0)
+            try:
+                row["cpu_seconds"] += float(spent["cpu_seconds"])
+                row["wall_seconds"] += float(spent.get("ended", 0.0)) - float(spent.get("started", 0.0))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise SecateurError(f"{folder / job['usage']}: no times of a job ({error}). Remove it.") from None
     return rules
 
 

@@ -1,9 +1,11 @@
 """Extraction: what is in the archive comes out, and what an archive may not do is refused."""
 
 import errno
+import gzip
 import io
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -124,3 +126,45 @@ def test_a_full_disk_is_one_error(tmp_path, monkeypatch):
     monkeypatch.setattr(extraction.shutil, "copyfileobj", full)
     with pytest.raises(SecateurError, match=r"the disk is full while extracting .*MB are free"):
         extraction.extract(packed, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "count"),
+    [
+        (tarfile.XHDTYPE, 400 << 20, 1),
+        (tarfile.GNUTYPE_LONGNAME, 400 << 20, 1),
+        (tarfile.XGLTYPE, 400 << 20, 1),
+        (tarfile.XGLTYPE, 1 << 19, 40),  # these hold for all that follows, and are kept
+    ],
+)
+def test_a_header_that_would_fill_the_memory_is_refused_before_it_is_read(tmp_path, kind, size, count):
+    """A small archive whose attributes or names unpack to hundreds of megabytes."""
+    packed = tmp_path / "set.tar.gz"
+    with gzip.open(packed, "wb", compresslevel=1) as opened:
+        for number in range(count):
+            header = tarfile.TarInfo("././@PaxHeader")
+            header.type, header.size = kind, size
+            record = b"%d comment%d=" % (size, number)
+            opened.write(header.tobuf(tarfile.USTAR_FORMAT) + record)
+            for _ in range((size - len(record)) >> 16):
+                opened.write(b"x" * (1 << 16))
+            opened.write(b"x" * ((size - len(record)) % (1 << 16) - 1) + b"\n")
+        opened.write(tarfile.TarInfo("a").tobuf() + bytes(1024))
+    tracemalloc.start()
+    with pytest.raises(SecateurError, match=r"set.tar.gz: has a header of \d+ MB"):
+        extraction.extract(packed, tmp_path / "out")
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+
+
+def test_long_names_and_many_members_come_out_and_are_not_kept(tmp_path):
+    files = {f"{'deep/' * 30}{number}.jpg": b"%d" % number for number in range(300)}
+    for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT):
+        packed = tmp_path / f"{form}.tar"
+        with tarfile.open(packed, "w", format=form, pax_headers={"comment": "common"} if form == 2 else None) as opened:
+            for name, content in files.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                opened.addfile(member, io.BytesIO(content))
+        extraction.extract(packed, tmp_path / str(form))
+        assert listed(tmp_path / str(form)) == files

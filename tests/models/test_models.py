@@ -38,8 +38,18 @@ def test_unknown_architecture_suggests_the_nearest():
 
 
 def test_wrong_arguments_are_one_error():
-    with pytest.raises(SecateurError, match="does not take the arguments"):
+    with pytest.raises(SecateurError, match="cannot be built with the arguments"):
         build.create({"architecture": "resnet18", "arguments": {"width": 3}}, 3, 1, 0)
+    with pytest.raises(SecateurError, match="resnet18 cannot be built with the arguments .*: not all"):
+        build.create({"architecture": "resnet18", "arguments": {"channels": ["a", 1, 1, 1]}}, 3, 1, 0)
+
+
+def test_a_network_of_ones_own_without_a_head_to_replace_is_one_error(monkeypatch):
+    monkeypatch.setattr(timm, "create_model", lambda *_, **__: torch.nn.Conv2d(1, 3, 3))
+    with pytest.raises(
+        SecateurError, match="the network mine has no get_classifier and no reset_classifier.*alexnet.py"
+    ):
+        build.create({"architecture": "mine", "arguments": {}}, 3, 1, 0)
 
 
 @pytest.mark.parametrize("backbone", [SMALL, RESIDUAL])

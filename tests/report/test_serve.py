@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -114,3 +115,75 @@ def test_a_taken_port_and_a_missing_folder_are_errors(server, tmp_path):
         serve.open_server(tmp_path, server.server_port)
     with pytest.raises(SecateurError, match="no such folder"):
         serve.open_server(tmp_path / "nobody")
+
+
+MALFORMED = [
+    "", "[]", "null", "3", '"text"', "{}", "{", "[" * 100_000, "NaN", '{"state": "running"}',
+    '{"state": "lost", "pid": 1, "started": 1, "ended": null, "edges": [], "jobs": []}',
+    '{"state": "running", "pid": 99999999999999999999, "started": 1, "ended": null, "edges": [], "jobs": []}',
+    '{"state": "running", "pid": 1, "started": 1e300, "ended": null, "edges": [], "jobs": []}',
+    '{"state": "running", "pid": 1, "started": NaN, "ended": null, "edges": [], "jobs": []}',
+    '{"state": "running", "pid": 1, "started": 1, "ended": "x", "edges": [], "jobs": []}',
+    '{"state": "running", "pid": 1, "started": 1, "ended": null, "edges": [], "jobs": [{"rule": 3}]}',
+    '{"state": "running", "pid": 1, "started": 1, "ended": null, "edges": [["a"]], "jobs": []}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", MALFORMED, ids=range(len(MALFORMED)))
+def test_a_plan_that_is_none_hides_no_other_run(results, server, text):
+    (results / "new/workflow.json").write_text(text)
+    _, html, _ = get(server, "/")
+    for name in ("done", "busy", "new"):
+        assert f">{name}</a>" in html
+    assert get(server, "/new/")[0] == 200 and serve.progress(results / "new")["state"] == "unknown"
+
+
+@pytest.mark.parametrize("name", ["\0", "a" * 5000, "../../secret.txt", "results/busy/link.log"])
+def test_a_plan_cannot_have_other_files_read(results, server, tmp_path, name):
+    plan = read_json(results / "busy/workflow.json")
+    (results / "busy/link.log").symlink_to(tmp_path / "secret.txt")
+    job = plan["jobs"][2] | {"log": name, "outputs": [name]}
+    write_json(results / "busy/workflow.json", plan | {"jobs": [job], "started": 0})
+    _, html, _ = get(server, "/busy/")
+    assert "jobs done" in html and "secret" not in html.replace("secret.txt", "")
+
+
+def test_links_pipes_and_folders_in_place_of_a_file_are_not_sent(results, server, tmp_path):
+    (results / "new/report.html").symlink_to(tmp_path / "secret.txt")
+    os.mkfifo(results / "new/tables.tex")
+    (results / "new/report.partial.html").mkdir()
+    for name in ("report.html", "tables.tex", "report.partial.html"):
+        assert get(server, f"/new/{name}")[0] == 404
+    assert serve.progress(results / "new")["files"] == ["config.json"]
+
+
+def test_a_browser_that_goes_away_in_the_middle_is_no_error(results, server, capfd):
+    (results / "done/report.html").write_bytes(b"x" * (64 << 20))
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+            connection.sendall(b"GET /done/report.html HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+            connection.recv(100)
+    assert get(server, "/")[0] == 200
+    time.sleep(0.5)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_connection_that_says_nothing_is_closed(results, server, monkeypatch, capfd):
+    monkeypatch.setattr(server.RequestHandlerClass, "timeout", 0.3)
+    with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\nHost:")
+        connection.settimeout(20)
+        assert connection.recv(100) == b""
+    assert capfd.readouterr().err == ""
+
+
+def test_what_goes_wrong_with_one_page_is_a_line_and_the_others_are_there(server, monkeypatch, capfd):
+    def broken(_):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(serve, "progress", broken)
+    with pytest.raises(http.client.RemoteDisconnected):
+        get(server, "/")
+    monkeypatch.undo()
+    assert get(server, "/")[0] == 200
+    assert capfd.readouterr().err == "error: a page could not be made: OSError: the disk is gone\n"

@@ -85,7 +85,7 @@ def of_the_system(error: OSError) -> str:
     if number is None and "requested and" in str(error):  # NumPy's words for a disk that took only a part
         number = errno.ENOSPC
     said = os.strerror(number) if number else " ".join(str(error).split())[:300]
-    where = f"{error.filename}: " if error.filename else ""
+    where = f"{str(error.filename)[:300]}: " if error.filename else ""
     return f"{where}{said}. {ADVICE.get(number or 0, 'What was written before is whole; put it right and run again.')}"
 
 

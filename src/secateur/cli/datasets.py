@@ -110,8 +110,8 @@ def pin(
     """
     from secateur.data import pins as stage
 
-    name, entries = _datasets_of(run)
-    before = stage.pin_run(name, entries, data, pins, renew)
+    config, name, entries = _datasets_of(run)
+    before = stage.pin_run(name, entries, data, pins, renew, config)
     now = {result.name: result for result in stage.verify(entries, data, pins)}
     for result in before:
         done = f"already in {result.pin.file}" if result.state == "as pinned" and result.pin else "pinned"
@@ -126,7 +126,7 @@ def verify(run: RunArgument, data: FolderOption = FOLDER, pins: PinsOption = PIN
     """
     from secateur.data import pins as stage
 
-    results = stage.verify(_datasets_of(run)[1], data, pins)
+    results = stage.verify(_datasets_of(run)[2], data, pins)
     for result in results:
         line = f"{result.name}: {result.state}"
         if result.pin:
@@ -152,8 +152,8 @@ def _entry(name: str, text: str | None) -> dict[str, Any]:
     return entries[name]
 
 
-def _datasets_of(run: str) -> tuple[str, dict[str, dict]]:
-    """Name of the run and the entries of its datasets; `run` is a name in config/ or a path."""
+def _datasets_of(run: str) -> tuple[Path, str, dict[str, dict]]:
+    """The run's config, its name and the entries of its datasets; `run` is a name in config/ or a path."""
     from secateur.config import datasets, datasets_of, read
 
     path = Path("config", f"{run}.yaml")
@@ -164,4 +164,4 @@ def _datasets_of(run: str) -> tuple[str, dict[str, dict]]:
         raise SecateurError(f"run '{run}': neither config/{run}.yaml nor a file of that name is there; known: {known}.")
     config = read(path)
     entries = datasets(config)
-    return config["run"], {name: entries[name] for name in datasets_of(config)}
+    return path, config["run"], {name: entries[name] for name in datasets_of(config)}

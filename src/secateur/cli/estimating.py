@@ -20,7 +20,9 @@ STAGES = [
 ]  # fmt: skip
 
 
-def estimate(config: dict[str, Any], folder: Path, device: str | None, macs_per_second: float | None) -> None:
+def estimate(
+    config: dict[str, Any], folder: Path, device: str | None, macs_per_second: float | None, file: str | Path
+) -> None:
     """Print hours by study and stage; where `folder` has a finished run of the config, also estimated ÷ measured.
 
     Args:
@@ -28,6 +30,7 @@ def estimate(config: dict[str, Any], folder: Path, device: str | None, macs_per_
         folder: of the run's results, if it has any.
         device: to measure on, in place of the config's.
         macs_per_second: instead of measuring, the multiply-accumulates a second that the device reaches.
+        file: that the config was read from, for advice.
 
     Raises:
         SecateurError: the sizes of a dataset are not known, or the device is not here.
@@ -39,7 +42,7 @@ def estimate(config: dict[str, Any], folder: Path, device: str | None, macs_per_
 
     if macs_per_second is not None and not macs_per_second > 0:
         raise SecateurError(f"--macs-per-second: {macs_per_second:g} is no speed; give a number above 0, e.g. 2e13.")
-    works, most = counted(config), counted(config, workload.whole)
+    works, most = counted(config, file), counted(config, file, workload.whole)
     torch.set_num_threads(config["threads"])
     used = list(dict.fromkeys(entry["backbone"] for entry in config["studies"].values()))
     speeds: dict[str, Speed] = {}
@@ -86,10 +89,10 @@ def estimate(config: dict[str, Any], folder: Path, device: str | None, macs_per_
         print(compared.to_string(index=False, float_format=lambda value: f"{value:,.2f}"))
 
 
-def counted(config: dict[str, Any], left: Callable[[float], float] = workload.left) -> list[Work]:
+def counted(config: dict[str, Any], file: str | Path, left: Callable[[float], float] = workload.left) -> list[Work]:
     """The work of every study and stage; an error names the dataset whose sizes are not known.
 
-    `left`: what pruned networks cost, see `workload.of_study`.
+    `file`: that the config was read from. `left`: what pruned networks cost, see `workload.of_study`.
     """
     found: list[Work] = []
     for study, entry in config["studies"].items():
@@ -97,8 +100,8 @@ def counted(config: dict[str, Any], left: Callable[[float], float] = workload.le
         if works is None:
             raise SecateurError(
                 f"studies.{study}: the sizes of dataset '{entry['dataset']}' are not known. Make it first "
-                f"(snakemake --cores all data/{entry['dataset']}), or give `sizes: {{train: ..., test: ..., "
-                "classes: ...}` in its entry."
+                f"(snakemake data/{entry['dataset']} --cores all --configfile {file}), or give "
+                "`sizes: {train: ..., test: ..., classes: ...}` in its entry."
             )
         found += works
     return found

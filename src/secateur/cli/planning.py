@@ -46,7 +46,7 @@ def plan(
         from secateur.config import read
 
         resolved = read(config)
-        estimate(resolved, Path("results", run or resolved["run"]), device, macs_per_second)
+        estimate(resolved, Path("results", run or resolved["run"]), device, macs_per_second, config)
         return
     if effect is None:
         raise SecateurError("--effect is missing: the true difference that must be found, e.g. 0.02 (or give --cost).")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from secateur.errors import SecateurError
 
@@ -22,6 +22,15 @@ LARGEST_RATIO = 50
 SMALLEST_BOUND = 1 << 30
 """Extracted bytes that are allowed in any case."""
 MOST_FILES = 5_000_000
+LARGEST_HEADER = 1 << 20
+"""Bytes of what stands before a member of a tar and is read at once: long names, times, attributes."""
+HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 HTML = (b"<!doctype html", b"<html")
 BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError),
@@ -95,6 +104,16 @@ class _Bounds:
     largest: int
     total: int = 0
     files: int = 0
+    common: int = 0
+    """Bytes of headers that hold for all members that follow."""
+
+    def admit_header(self, header: tarfile.TarInfo) -> None:
+        self.common += header.size if header.type == tarfile.XGLTYPE else 0
+        if max(header.size, self.common) > LARGEST_HEADER:
+            raise SecateurError(
+                f"{self.archive}: has a header of {max(header.size, self.common) / 1e6:.0f} MB, for names and "
+                "attributes, which no set of images needs. It is not used."
+            )
 
     def admit(self, size: int) -> None:
         self.total += size
@@ -115,8 +134,19 @@ def _decompressed(archive: Path, start: bytes) -> IO[bytes]:
 
 
 def _extract_tar(stream: IO[bytes], folder: Path, bounds: _Bounds, nested: bool) -> None:
-    with tarfile.open(fileobj=stream, mode="r|") as opened:
+    class Header(tarfile.TarInfo):
+        """Refuses headers that take memory before anyone sees them: they are read whole, and kept."""
+
+        @classmethod
+        def frombuf(cls, *given: Any, **named: Any) -> "Header":
+            found = super().frombuf(*given, **named)
+            if found.type in HEADERS:
+                bounds.admit_header(found)
+            return found
+
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=Header) as opened:
         for member in opened:
+            opened.members.clear()  # type: ignore[attr-defined]  # it keeps all that it has read, which nobody asks for again
             target = _inside(bounds.archive, folder, member.name)
             if member.isdir():
                 target.mkdir(parents=True, exist_ok=True)

@@ -122,7 +122,12 @@ def verify(names: Iterable[str], data: str | Path, data_dvc: str | Path) -> list
 
 
 def pin_run(
-    run: str, entries: dict[str, dict[str, Any]], data: str | Path, data_dvc: str | Path, renew: bool = False
+    run: str,
+    entries: dict[str, dict[str, Any]],
+    data: str | Path,
+    data_dvc: str | Path,
+    renew: bool = False,
+    config: str | Path = "",
 ) -> list[Verified]:
     """Pin what a run's datasets are now: those that no other file pins go to data.<run>.dvc, beside `data_dvc`.
 
@@ -132,6 +137,7 @@ def pin_run(
         data: folder of all datasets.
         data_dvc: the main .dvc file.
         renew: replace a pin of this run that says something else, which is an error otherwise.
+        config: the run's file, for advice; config/<run>.yaml where it is not said.
 
     Returns:
         What each dataset was before, as `verify` says it.
@@ -146,7 +152,8 @@ def pin_run(
         if result.state == "not there":
             raise SecateurError(
                 f"dataset '{result.name}': {data / result.name} is not there, so there is nothing to pin. "
-                f"Make it first: snakemake --cores all --configfile config/{run}.yaml {data / result.name}"
+                f"Make it first: snakemake {data / result.name} --cores all "
+                f"--configfile {config or f'config/{run}.yaml'}"
             )
         if result.state == "differs" and result.pin and not (renew and result.pin.file == own):
             how = "--renew pins anew" if result.pin.file == own else f"`dvc commit -f {result.pin.file}` pins anew"

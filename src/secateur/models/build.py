@@ -24,6 +24,8 @@ REFUSED = frozenset(
     )
 )
 """Arguments of timm's and torchvision's functions that make them read a file or the network."""
+NEEDED = ("get_classifier", "reset_classifier")
+"""What a network must have, besides being a module."""
 REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
 
 
@@ -109,14 +111,22 @@ def create(backbone: dict[str, Any], classes: int, channels: int, seed: int) -> 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
-            return timm.create_model(
+            network = timm.create_model(
                 backbone["architecture"], num_classes=classes, in_chans=channels, **arguments(backbone)
             )
-        except TypeError as error:
+        except Exception as error:  # what builds a network, of timm's or of one's own, raises anything
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
             raise SecateurError(
-                f"backbones: timm's {backbone['architecture']} does not take the arguments "
-                f"{backbone['arguments']}: {error}"
+                f"backbones: {backbone['architecture']} cannot be built with the arguments "
+                f"{str(backbone['arguments'])[:300]}: {reason}"
             ) from None
+    absent = [name for name in NEEDED if not hasattr(network, name)]
+    if absent:
+        raise SecateurError(
+            f"backbones: the network {backbone['architecture']} has no {' and no '.join(absent)}, which timm's have: "
+            "they tell and replace the head. src/secateur/models/alexnet.py shows how to write them."
+        )
+    return network
 
 
 def arguments(backbone: dict[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from secateur.files import read_json
 from secateur.report.drawing import Drawing
 from secateur.report.style import Style
-from secateur.running import times
+from secateur.running import read, times
 
 WIDTH, HEIGHT = 1.68, 0.56
 """Inches of a rule's place: across for a column of rules, down for a row."""
@@ -19,7 +18,7 @@ def drawings(path: str | Path | None, look: Style) -> Iterator[Drawing]:
     """The picture of the run whose plan is in `path` (see running.py); none where there is no such file."""
     if path is None or not Path(path).exists():
         return
-    found = read_json(path)
+    found = read(path)
     folder = Path(path).resolve().parents[2]  # results/<run>/workflow.json
     rules = {name: row for name, row in times(found, folder).items() if name != "all"}
     edges = [(one, other) for one, other in found["edges"] if other != "all"]

@@ -31,9 +31,11 @@ def publish(results: str | Path, output: str | Path) -> int:
     results, output = Path(results), Path(output)
     missing = [name for name in PUBLISHED if not (results / name).exists()]
     if missing:
+        started = results / "config.json"  # the whole config, wherever the file lies that it was read from
+        config = started if started.exists() else f"config/{results.name}.yaml"
         raise SecateurError(
             f"{results}: not a complete run, without {', '.join(missing)}. Finish it first: "
-            f"snakemake --cores all --configfile config/{results.name}.yaml"
+            f"snakemake --cores all --configfile {config}"
         )
     temporary = output.with_name(f".{output.name}.publishing")
     shutil.rmtree(temporary, ignore_errors=True)
