@@ -17,6 +17,7 @@ from secateur.errors import SecateurError
 from secateur.files import expanded, read_json
 from secateur.models.build import check_architecture, weights_source
 from secateur.ranking.registry import describe, source_of
+from secateur.repair.registry import check as check_remedy
 from secateur.shipped import ROOT
 
 REPOSITORY = ROOT
@@ -159,6 +160,8 @@ def _check(config: Config) -> None:
                     f"{smallest}, or '{ALL}'."
                 )
     _check_rising(config["latency"]["rates"], "latency.rates")
+    for name in config["fewshot"]["remedies"]:
+        check_remedy(name, "fewshot.remedies")
     if "grid" in config["fewshot"]:
         _check_grid(config["fewshot"]["grid"], config["fewshot"]["samples_per_class"])
     if "samples_per_class" in config["gallery"]:

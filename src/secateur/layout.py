@@ -5,13 +5,14 @@ from typing import Any
 
 from secateur.config import is_rule, parts
 from secateur.data.references import ALL
+from secateur.repair import NONE
 
 
 def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
     """Table name → its files, relative to results/<run>/, in a fixed order.
 
     `curves` (both branches) and `profiles` have a file for every study, criterion and part, `curves` also those of the
-    controls that `retrain.controls` asks for, and so have `grid` where
+    controls that `retrain.controls` and of the remedies that `fewshot.remedies` asks for, and so have `grid` where
     the config has `fewshot.grid` and `tuning` for the criteria that are tuned; `units`, `cost` and `latency` have one
     for every study, `toy` and `toy_stability` one for every 2-D set.
     """
@@ -22,6 +23,8 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
     if config["retrain"]["controls"]["unpruned"]:
         curves += [Path("curves", "unpruned", study, f"{part}.parquet") for study in config["studies"]
                    for part in parts(config)]  # fmt: skip
+    if any(name != NONE for name in config["fewshot"]["remedies"]):
+        curves += [Path("curves", "repaired", job) for job in jobs]
     return {
         "curves": curves,
         "profiles": [Path("profiles", job) for job in jobs],

@@ -20,7 +20,11 @@ PACKAGE = "secateur"
 COMMANDS = f"{PACKAGE}.cli"
 UNCOUNTED = frozenset({f"{PACKAGE}.config"})
 """What it makes of a config is a param of every job that depends on it."""
-REGISTRIES = {f"{PACKAGE}.ranking.registry": "criteria", f"{PACKAGE}.models.build": "architectures"}
+REGISTRIES = {
+    f"{PACKAGE}.ranking.registry": "criteria",
+    f"{PACKAGE}.models.build": "architectures",
+    f"{PACKAGE}.repair.registry": "remedies",
+}
 """Modules that load others by name, and what they load."""
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 IMPORTS = (ast.Import, ast.ImportFrom)

@@ -17,6 +17,7 @@ from secateur.config import datasets, is_rule, parts
 from secateur.data.references import ALL
 from secateur.files import read_json
 from secateur.ranking.registry import parsed, source_of
+from secateur.repair import NONE
 
 TRAINING = 3
 """Forward passes that a training step on an image is worth."""
@@ -163,6 +164,13 @@ def _stages(
     rates = sum(left(rate) for rate in config["fewshot"]["rates"])
     sweeps = sum(len(references) if passes[entry["name"]] else 1 for entry in entries)
     yield "fewshot", jobs, seeds * data.test * sweeps * rates, 0
+
+    remedies = [name for name in config["fewshot"]["remedies"] if name != NONE]
+    if remedies:
+        # Beside the test images a remedy passes its reference images through half of the network for every layer that
+        # lost inputs; how many these are is not known beforehand.
+        repaired = data.test * len(references) * rates
+        yield "repair", jobs, seeds * len(entries) * len(remedies) * repaired, 0
 
     if "grid" in config["fewshot"]:
         grid = config["fewshot"]["grid"]

@@ -16,7 +16,16 @@ pytestmark = pytest.mark.slow
 RESULTS = "results/tiny"
 TABLES = ["curves", "profiles", "grid", "toy", "toy_stability"]
 """The tables that are byte-identical between runs: all but the timings in cost and latency."""
-OF_A_CRITERION = {"redraw": 1, "fewshot": 1, "grid": 1, "retrain": 1, "cost": 1, "latency": 1, "gallery": 1}
+OF_A_CRITERION = {
+    "redraw": 1,
+    "fewshot": 1,
+    "repair": 1,
+    "grid": 1,
+    "retrain": 1,
+    "cost": 1,
+    "latency": 1,
+    "gallery": 1,
+}
 AFTER_A_CURVE = {"collect": 1, "statistics": 1, "figures": 1, "report": 1, "all": 1}
 
 
@@ -29,12 +38,15 @@ def hashes(house: House) -> dict[str, str]:
 
 def test_the_tables_hold_every_measurement_once(house):
     curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")
-    keys = ["branch", "study", "criterion", "seed", "samples_per_class", "rate"]
+    keys = ["branch", "study", "criterion", "remedy", "seed", "samples_per_class", "rate"]
     assert not curves.duplicated(keys).any()
     control = curves[curves["control"] == "unpruned"]
     assert len(control) == 2 * 3 and set(control["branch"]) == {"retrain"} and (control["units_removed"] == 0).all()
     curves = curves[curves["control"] == ""]
-    assert curves.groupby("branch").size().to_dict() == {"fewshot": 3 * 2 * 2 * 3, "retrain": 3 * 2 * 1 * 3}
+    assert curves.groupby(["branch", "remedy"]).size().to_dict() == {
+        ("fewshot", "none"): 3 * 2 * 2 * 3, ("fewshot", "bias"): 3 * 2 * 2 * 3,
+        ("fewshot", "least_squares"): 3 * 2 * 2 * 3, ("retrain", "none"): 3 * 2 * 1 * 3,
+    }  # fmt: skip
     assert set(curves["criterion"]) == {"weight", "lrp", "random"}
     pruned = curves[curves["rate"] > 0]
     assert (abs(pruned["rate_achieved"] - pruned["rate"]) <= 0.5 / pruned["units_total"]).all()
@@ -47,7 +59,7 @@ def test_the_design_is_paired(house):
     curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")
     start = curves[curves["rate"] == 0].groupby(["study", "seed"])
     assert (start["accuracy"].nunique() == 1).all() and (start["loss"].nunique() == 1).all()
-    weight = curves[(curves["criterion"] == "weight") & (curves["branch"] == "fewshot")]
+    weight = curves.query("criterion == 'weight' and branch == 'fewshot' and remedy == 'none'")
     assert (weight.groupby(["seed", "rate"])["loss"].nunique() == 1).all()
 
 
@@ -62,6 +74,17 @@ def test_a_control_is_a_job_of_its_own(house):
     config["retrain"]["controls"] = {"unpruned": False}
     (house.folder / "off.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     assert house.planned("off.yaml") == AFTER_A_CURVE
+
+
+def test_remedies_are_jobs_of_their_own(house):
+    """Another choice of remedies measures no network again that has none."""
+    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
+    config["fewshot"]["remedies"] = ["bias"]
+    (house.folder / "fewer.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert house.planned("fewer.yaml") == {"repair": 3} | AFTER_A_CURVE
+    config["fewshot"]["remedies"] = ["none"]
+    (house.folder / "without.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert house.planned("without.yaml") == AFTER_A_CURVE
 
 
 def test_another_recipe_of_retraining_leaves_the_other_branch_alone(house):
@@ -123,20 +146,7 @@ def test_readme_criterion_joins_both_branches_statistics_and_report(house):
     config["criteria"].append(name)
     (house.folder / "more.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     planned = house.planned("more.yaml")
-    assert (
-        planned
-        == {
-            f"rank_{name}": 1,
-            "redraw": 1,
-            "fewshot": 1,
-            "grid": 1,
-            "retrain": 1,
-            "cost": 1,
-            "latency": 1,
-            "gallery": 1,
-        }
-        | AFTER_A_CURVE
-    )
+    assert planned == {f"rank_{name}": 1} | OF_A_CRITERION | AFTER_A_CURVE
     done = house.snakemake(config="more.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
     curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")

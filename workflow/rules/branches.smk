@@ -66,6 +66,42 @@ rule fewshot:
         "--curves {output.curves} --profiles {output.profiles} 2>&1 | tee {log}"
 
 
+rule repair:
+    input:
+        data=dataset_of,
+        units=units_of,
+        models=rules.transfer.output.models,
+        unpruned=rules.unpruned.output,
+        samples=rules.transfer.output.samples,
+        rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
+    output:
+        f"{RESULTS}/curves/repaired/{{study}}/{{criterion}}/{{part}}.parquet",
+    log:
+        f"{RESULTS}/logs/repair/{{study}}/{{criterion}}/{{part}}.log",
+    group:
+        "prune"
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("repair"),
+    params:
+        config=CONFIG,
+        code=code("repair"),
+        settings=lambda wildcards: criterion_settings(
+            wildcards.study, wildcards.criterion, "run", "fewshot"
+        )
+        | {"remedies": resolved["fewshot"]["remedies"]},
+        usage=f"{RESULTS}/usage/repair/{{study}}-{{criterion}}-{{part}}.json",
+    shell:
+        "secateur --usage {params.usage} repair --config {params.config} --study {wildcards.study} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
+        "--unpruned {input.unpruned} --models {input.models} --samples {input.samples} --rankings {input.rankings} "
+        "--output {output} 2>&1 | tee {log}"
+
+
 rule grid:
     input:
         data=dataset_of,

@@ -11,6 +11,7 @@ from secateur import clock, running, server, shipped, sources
 from secateur.files import md5, write_json
 from secateur.models import build
 from secateur.ranking import registry
+from secateur.repair import registry as remedies
 
 try:
     resolved = configuration.resolve(dict(config))
@@ -102,6 +103,10 @@ def code_of(command, criteria, architectures):
         "architectures": [
             sources.Chosen(f"secateur.models.{path.stem}", path) for path in files
         ],
+        "remedies": [
+            sources.Chosen(f"secateur.remedies.{name}", remedies.FOLDER / f"{name}.py")
+            for name in resolved["fewshot"]["remedies"]
+        ],
     }
     return sources.digest(sources.of_command(command, chosen))
 
@@ -127,14 +132,17 @@ def contents(paths):
 def settings(*keys):
     """The part of the config that a job depends on: another value reruns it.
 
-    `fewshot` comes without its `grid`, on which the rule `grid` alone depends, `retrain` without its `controls`, which
-    are jobs of their own.
+    `fewshot` comes without its `grid` and its `remedies`, on which rules of those names alone depend, `retrain` without
+    its `controls`, which are jobs of their own.
     """
     found = {key: resolved[key] for key in (*keys, "run_seed", "threads", "device")}
-    for branch, apart in (("fewshot", "grid"), ("retrain", "controls")):
+    for branch, apart in (
+        ("fewshot", ("grid", "remedies")),
+        ("retrain", ("controls",)),
+    ):
         if branch in found:
             found[branch] = {
-                key: value for key, value in found[branch].items() if key != apart
+                key: value for key, value in found[branch].items() if key not in apart
             }
     return found
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from secateur.analysis import claims as claim_files
-from secateur.analysis import overall, sentences, tables, toy, trace
+from secateur.analysis import overall, remedies, sentences, tables, toy, trace
 from secateur.analysis.agreement import agreement
 from secateur.analysis.choices import compare_choices, variants
 from secateur.analysis.diagnostics import diagnose
@@ -23,6 +23,7 @@ from secateur.analysis.ranks import rank
 from secateur.analysis.variance import COLUMNS, components
 from secateur.analysis.verdicts import verdicts
 from secateur.files import replacing, write_json
+from secateur.repair import NONE
 from secateur.seeds import derive
 
 TESTED = (
@@ -82,6 +83,10 @@ def run(
     }
     if variants(entries):
         found["choices"] = compare_choices(measures, entries, claims.alpha, seed)
+    if any(name != NONE for name in config.get("fewshot", {}).get("remedies", ())):
+        repaired = remedies.measured(tables_dir)
+        found["remedies"] = remedies.worth(repaired, claims.alpha, seed)
+        found["remedies_order"] = remedies.order(repaired, claims.alpha)
     if rankings:
         found["agreement"], found["agreement_layers"] = agreement(rankings, redraws)
         if oracles := oracle_names(entries):

@@ -16,10 +16,10 @@ CURVE = ["study", "branch", "samples_per_class", "criterion", "seed"]
 
 COLUMNS = {
     "curves": [
-        "run", "study", "dataset", "backbone", "branch", "criterion", "control", "seed", "samples_per_class", "round",
-        "rate", "units_total", "units_removed", "rate_achieved", "params", "params_share", "macs", "macs_share",
-        "accuracy", "loss", "worst_class", "worst_class_accuracy", "test_samples", "training_accuracy_eval_mode",
-        "training_accuracy_train_mode", "training_samples",
+        "run", "study", "dataset", "backbone", "branch", "criterion", "control", "remedy", "seed", "samples_per_class",
+        "round", "rate", "units_total", "units_removed", "rate_achieved", "params", "params_share", "macs",
+        "macs_share", "accuracy", "loss", "worst_class", "worst_class_accuracy", "test_samples",
+        "training_accuracy_eval_mode", "training_accuracy_train_mode", "training_samples",
     ],
     "profiles": ["study", "criterion", "seed", "samples_per_class", "rate", "group", "units", "removed"],
     "grid": [
@@ -47,7 +47,7 @@ COLUMNS = {
 }  # fmt: skip
 DEFAULTS: dict[str, dict[str, Any]] = {
     "curves": {
-        "control": "", "training_accuracy_eval_mode": np.nan, "training_accuracy_train_mode": np.nan,
+        "control": "", "remedy": "none", "training_accuracy_eval_mode": np.nan, "training_accuracy_train_mode": np.nan,
         "training_samples": np.nan,
     },
     "toy": {"steps": "fitted"},
@@ -58,7 +58,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "worst_class_accuracy"]
 
 
-def read(tables_dir: str | Path, name: str, numbered: bool = False, control: str = "") -> pd.DataFrame:
+def read(
+    tables_dir: str | Path, name: str, numbered: bool = False, control: str = "", remedy: str | None = "none"
+) -> pd.DataFrame:
     """The table `name` ("curves", "profiles", "grid", "units", "cost", "latency", "toy") of a run.
 
     Args:
@@ -67,6 +69,7 @@ def read(tables_dir: str | Path, name: str, numbered: bool = False, control: str
         numbered: add the column `line`, where each row stands in `<name>.csv` (see `trace`).
         control: of the curves, the rows of this control ("unpruned"); "" gives those of pruned networks, as every
             reader of curves but one who asks for a control wants them.
+        remedy: of the curves, the rows of networks repaired by this remedy; None gives those of all.
 
     Returns:
         One row a measurement, sorted by its columns from left to right; `samples_per_class` is text.
@@ -91,12 +94,12 @@ def read(tables_dir: str | Path, name: str, numbered: bool = False, control: str
     if numbered:
         table["line"] = np.arange(FIRST, FIRST + len(table))
     if "control" in table:
-        table = table[table["control"] == control]
+        table = table[(table["control"] == control) & ((remedy is None) | (table["remedy"] == remedy))]
     return table.sort_values([column for column in COLUMNS[name] if column in _KEYS]).reset_index(drop=True)
 
 
-_KEYS = {*CURVE, "rate", "filter_rate", "neuron_rate", "round", "group", "repeat", "dataset", "variant", "references",
-         "steps", "model_seed", "repetition", "evaluated_on", "noise_sigma"}  # fmt: skip
+_KEYS = {*CURVE, "remedy", "rate", "filter_rate", "neuron_rate", "round", "group", "repeat", "dataset", "variant",
+         "references", "steps", "model_seed", "repetition", "evaluated_on", "noise_sigma"}  # fmt: skip
 
 
 def _check_curves(table: pd.DataFrame, path: Path) -> None:
@@ -109,7 +112,7 @@ def _check_curves(table: pd.DataFrame, path: Path) -> None:
                 f"{path}: {column} is {table[column].iloc[row]} in row {row}; shares lie in [0, 1]. "
                 "Run the branch that wrote it again."
             )
-    point = [*CURVE, "control", "rate"]
+    point = [*CURVE, "control", "remedy", "rate"]
     twice = table.duplicated(point)
     if twice.any():
         again = table.loc[twice, point].iloc[0].to_dict()

@@ -24,6 +24,7 @@ from secateur.pruning import unitfile
 from secateur.pruning.counting import Counter
 from secateur.pruning.units import UnitGroup, find_unit_groups, in_scope
 from secateur.relevance import folding
+from secateur.repair import NONE
 
 LOOKED_AT = 256
 """Training images, at most, on which accuracy is measured in both modes: the same ones in every round of a seed."""
@@ -200,6 +201,7 @@ COLUMNS = [
     "branch",
     "criterion",
     "control",
+    "remedy",
     "seed",
     "samples_per_class",
     "round",
@@ -234,11 +236,12 @@ def write_curve(
         branch: "fewshot" or "retrain".
         criterion: the criterion's name in the config; "" of a control that has none.
         rows: measurements; the row with rate 0 of a seed and sample count is what the others are shares of. What was
-            not measured on training images is NaN.
+            not measured on training images is NaN; a row that names no `remedy` had none.
         control: which control the rows are of; "" for pruned networks.
     """
     table = pd.DataFrame(rows).reindex(columns=list(dict.fromkeys([*rows[0], *COLUMNS[-3:]])))
     table[COLUMNS[-3:]] = table[COLUMNS[-3:]].astype("float64")
+    table["remedy"] = table["remedy"].astype(object) if "remedy" in table else NONE
     curve = ["seed", "samples_per_class"]
     start = table[table["rate"] == 0].groupby(curve)[["params", "macs"]].first()
     whole = table[curve].join(start, on=curve)

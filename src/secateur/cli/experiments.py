@@ -184,6 +184,22 @@ def fewshot(
 
 
 @of_study
+def repair(
+    study: "Study",
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    samples: SamplesOption,
+    rankings: Annotated[Path, typer.Option(help="Score file, as `secateur rank` writes it.")],
+    output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
+) -> Path:
+    """Repair the networks of the few-shot branch without training, by every remedy of the config, and evaluate."""
+    from secateur.branches.repairing import repair_study as stage
+
+    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, rankings, output)
+    return output
+
+
+@of_study
 def grid(
     study: "Study",
     criterion: CriterionOption,

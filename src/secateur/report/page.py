@@ -26,6 +26,7 @@ from secateur.report import (
     page_tables,
     protocol,
     published,
+    remedy_tables,
     style,
     workflow,
 )
@@ -99,6 +100,11 @@ def run(
     for name, table in (("oracle", criteria_tables.oracle_table), ("choices", criteria_tables.choices_table)):
         if (Path(statistics_dir) / f"{name}.csv").exists():
             shown.append(table(read_statistics(Path(statistics_dir), name)))
+    repaired = []
+    if (Path(statistics_dir) / "remedies.csv").exists():
+        worth, order = (read_statistics(Path(statistics_dir), name) for name in ("remedies", "remedies_order"))
+        shown += [remedy_tables.worth_table(worth), remedy_tables.order_table(order)]
+        repaired = remedy_tables.sentences(worth, order)
     shown.append(criteria_tables.tuning_table(tables.optional(tables_dir, "tuning")))
     if (Path(statistics_dir) / "agreement.csv").exists():
         shown.append(page_tables.agreement_table(read_statistics(Path(statistics_dir), "agreement")))
@@ -107,6 +113,7 @@ def run(
         "headline": answer.headline(found["verdicts"], claims),
         "pictures": _pictures(toy_dir), "toy": published.toy_sentences(Path(statistics_dir)),
         "sensitivity": content.sensitivity(found["power"]),
+        "repaired": repaired,
         "leaders": content.leaders(found["intervals"]),
         "checks": checks.sentences(found["diagnostics"], curves, tables.read(tables_dir, "curves", control="unpruned")),
         "facts": facts, "described": described, "look": look,

@@ -1,0 +1,58 @@
+"""The few-shot branch's second axis: what each remedy makes of the pruned networks, with the same few images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from secateur.branches.study import Study, write_curve
+from secateur.errors import SecateurError
+from secateur.progress import track
+from secateur.pruning.removal import sweep
+from secateur.ranking import scorefile
+from secateur.repair import NONE, registry
+from secateur.repair.view import Whole
+
+
+def repair_study(
+    study: Study, criterion: str, seeds: Sequence[int], samples: Path, rankings: Path, output: Path
+) -> None:
+    """Repair the networks of the few-shot branch with every remedy of the config, and evaluate them.
+
+    The images are the reference samples that the criterion had (a data-free criterion's network gets them too), without
+    their labels. What is not repaired (`none`) is the few-shot stage's own.
+
+    Args:
+        study: what to prune.
+        criterion: name in the config.
+        seeds: the seeds of this job.
+        samples: reference samples, CSV of the transfer stage.
+        rankings: the score file.
+        output: written: curves, one row per seed, sample count, remedy and rate, from rate 0 on.
+
+    Raises:
+        SecateurError: a remedy does not apply to this network; says which study and remedy.
+    """
+    settings = study.config["fewshot"]
+    remedies = [registry.load(name) for name in settings["remedies"] if name != NONE]
+    rows: list[dict[str, Any]] = []
+    for seed in track(seeds, len(seeds), f"repair {study.name} {criterion}"):
+        model, groups = study.model(seed), study.groups
+        sizes = {group.name: group.size for group in groups}
+        total = sum(sizes.values())
+        for samples_per_class in map(str, settings["samples_per_class"]):
+            images, _ = study.references(samples, seed, samples_per_class)
+            whole = Whole(model, images)
+            key = {"seed": seed, "samples_per_class": samples_per_class}
+            unpruned = key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | study.unpruned(seed)
+            rows += [unpruned | {"remedy": remedy.name} for remedy in remedies]
+            scores = scorefile.read(rankings, seed, samples_per_class, sizes)
+            for rate, selection, pruned in sweep(model, groups, scores, settings["rates"], **study.selecting):
+                removed = sum(len(units) for units in selection.values())
+                counted = {"round": 1, "rate": rate, "units_total": total, "units_removed": removed}
+                for remedy in remedies:
+                    try:
+                        repaired = registry.repaired(remedy, whole, pruned, groups, selection)
+                    except SecateurError as error:
+                        raise SecateurError(f"study '{study.name}', fewshot.remedies: {error}") from error
+                    rows.append(key | counted | {"remedy": remedy.name} | study.measure(repaired))
+    write_curve(output, study, "fewshot", criterion, rows)
