@@ -45,6 +45,6 @@ def test_an_incomplete_run_is_refused_and_the_earlier_copy_stays(results, tmp_pa
     publish(results, target)
     before = names(target)
     (results / "report.html").unlink()
-    with pytest.raises(SecateurError, match=r"without report\.html.*config/mine\.yaml"):
+    with pytest.raises(SecateurError, match=r"without report\.html.*--configfile .*mine/config\.json"):
         publish(results, target)
     assert names(target) == before
