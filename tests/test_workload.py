@@ -57,6 +57,15 @@ def test_every_stage_counted_by_hand(elsewhere):
     assert found["retrain_unpruned"].forward == pytest.approx(2 * rounds * 2)
 
 
+def test_shapes_from_scratch_are_trained_for_all_that_their_networks_have_seen(elsewhere):
+    settings = {"samples_per_class": [10], "rates": [0.5, 0.75], "finetune": {"epochs": 4}}
+    found = small(retrain=settings | {"controls": {"scratch": True}})
+    work = {work.stage: work for work in workload.of_study(found, "one")}["scratch"]
+    # Two seeds and three criteria; three epochs of the transfer and four of each round, none of the hub's.
+    assert work.training == pytest.approx(2 * 3 * 3 * 1350 * (0.25 * (3 + 4) + 0.0625 * (3 + 8)))
+    assert work.jobs == 6 and work.forward > 0
+
+
 def test_what_the_config_switches_off_costs_nothing(elsewhere):
     settings = {"samples_per_class": [10], "rates": [0.5, 0.75], "finetune": {"epochs": 4}}
     found = small(retrain=settings | {"batch_norm": "running", "controls": {"unpruned": False}})
@@ -94,7 +103,7 @@ def test_unknown_sizes_are_an_error_that_names_the_dataset(elsewhere):
     config = small(studies={"one": {"dataset": "digits_target", "backbone": "resnet18"}})
     assert workload.of_study(config, "one") is None
     with pytest.raises(SecateurError, match=r"studies\.one.*digits_target.*sizes"):
-        estimating.counted(config)
+        estimating.counted(config, "mine.yaml")
 
 
 def test_the_upper_bound_takes_pruned_networks_for_whole_ones(elsewhere):
@@ -109,7 +118,7 @@ def test_the_upper_bound_takes_pruned_networks_for_whole_ones(elsewhere):
 
 def test_hours_follow_from_a_speed(elsewhere):
     config = small()
-    works = estimating.counted(config)
+    works = estimating.counted(config, "mine.yaml")
     table = estimating.tabulated(works, {"resnet18": Speed(1, 100.0, 50.0)}, config)
     expected = sum(work.forward / 100 + work.training / 50 for work in works) / 3600
     assert table["all"].tolist() == [pytest.approx(expected)]
@@ -119,7 +128,7 @@ def test_a_finished_run_is_held_against_the_estimate(elsewhere, tmp_path):
     from secateur.files import write_json
 
     config, speeds = small(), {"resnet18": Speed(1, 100.0, 100.0)}
-    works = estimating.counted(config)
+    works = estimating.counted(config, "mine.yaml")
     assert estimating.held_against(works, works, speeds, config, tmp_path) is None
     write_json(tmp_path / "config.json", config)
     for part in ("0-0", "1-1"):
@@ -127,7 +136,7 @@ def test_a_finished_run_is_held_against_the_estimate(elsewhere, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"work_cpu_seconds": 1.0, "work_wall_seconds": 2.0})
     write_json(tmp_path / "usage" / "rank" / "one-lrp-0-0.json", {"work_cpu_seconds": 1, "work_wall_seconds": 2})
-    most = estimating.counted(config, workload.whole)
+    most = estimating.counted(config, "mine.yaml", workload.whole)
     found = estimating.held_against(works, most, speeds, config, tmp_path).set_index("stage")
     assert list(found.index) == ["transfer", "all"]  # of the rankings one job is not there
     transfer = next(work for work in works if work.stage == "transfer")

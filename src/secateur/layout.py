@@ -25,6 +25,8 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
                    for part in parts(config)]  # fmt: skip
     if any(name != NONE for name in config["fewshot"]["remedies"]):
         curves += [Path("curves", "repaired", job) for job in jobs]
+    if config["retrain"]["controls"]["scratch"]:
+        curves += [Path("curves", "scratch", job) for job in jobs]
     return {
         "curves": curves,
         "profiles": [Path("profiles", job) for job in jobs],

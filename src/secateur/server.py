@@ -24,7 +24,9 @@ from pathlib import Path
 from secateur.processes import INTERRUPTED, STOPPED, end_with_parent
 
 VARIABLE = "SECATEUR_SERVER"
-STAGES = ("study", "ranking", "unpruned", "fewshot", "repairing", "grid", "retrain", "controls", "cost", "toy")
+STAGES = (
+    "study", "ranking", "unpruned", "fewshot", "repairing", "grid", "retrain", "controls", "scratch", "cost", "toy",
+)  # fmt: skip
 PRELOADED = [f"secateur.branches.{name}" for name in STAGES]
 PRELOADED += [
     "secateur.branches.gallery",

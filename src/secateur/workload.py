@@ -195,6 +195,15 @@ def _stages(
         rounds = len(settings["rates"]) * seeds
         trained = rounds * TRAINING * settings["finetune"]["epochs"] * trained_on
         yield "retrain_unpruned", blocks, rounds * (measured + again), trained
+    if settings["controls"]["scratch"]:
+        backbone = config["backbones"][config["studies"][study]["backbone"]]
+        source = sizes(config, backbone["weights"]["pretrain"]) if "pretrain" in backbone["weights"] else None
+        first = config["training"]["pretrain"]["epochs"] * (source.train if source else 0)
+        first += recipe["epochs"] * trained_on
+        shapes = [(left(rate), number) for number, rate in enumerate(settings["rates"], 1)]
+        each = len(entries) * len(settings["samples_per_class"]) * seeds
+        seen = sum(share * (first + number * settings["finetune"]["epochs"] * trained_on) for share, number in shapes)
+        yield "scratch", jobs, each * (measured + again) * sum(share for share, _ in shapes), each * TRAINING * seen
 
     timed = sum(passes[entry["name"]] for entry in own) + 3  # beside a forward and a gradient pass
     images = min(config["cost"]["samples"], data.train)

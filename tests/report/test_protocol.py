@@ -28,6 +28,7 @@ def test_the_recipe_the_statistics_and_the_control_are_said():
 def test_the_old_way_and_no_control_are_said():
     text, differences = said(batch_norm="running", controls={"unpruned": False}, finetune={"epochs": 3})
     assert "3 epochs" in text and "stay what this training leaves" in text and "control" not in text
+    assert "random weights" not in text and "random weights" in said(controls={"scratch": True})[0]
     assert len(differences) == 1, "that is how the paper may have done it"
 
 

@@ -87,6 +87,19 @@ def test_remedies_are_jobs_of_their_own(house):
     assert house.planned("without.yaml") == AFTER_A_CURVE
 
 
+def test_shapes_from_scratch_are_trained_where_the_config_asks(house):
+    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
+    config["retrain"]["controls"] = {"scratch": True}
+    (house.folder / "scratch.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert house.planned("scratch.yaml") == {"scratch": 3} | AFTER_A_CURVE
+    done = house.snakemake(config="scratch.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")
+    found = curves[curves["control"] == "scratch"]
+    assert found.groupby("criterion").size().to_dict() == {"weight": 6, "lrp": 6, "random": 6}
+    assert house.snakemake().returncode == 0
+
+
 def test_another_recipe_of_retraining_leaves_the_other_branch_alone(house):
     config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
     config["retrain"]["finetune"] = {"epochs": 2}

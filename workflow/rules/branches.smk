@@ -146,7 +146,8 @@ rule retrain:
         unpruned=rules.unpruned.output,
         samples=rules.transfer.output.samples,
     output:
-        f"{RESULTS}/curves/retrain/{{study}}/{{criterion}}/{{part}}.parquet",
+        curves=f"{RESULTS}/curves/retrain/{{study}}/{{criterion}}/{{part}}.parquet",
+        shapes=f"{RESULTS}/shapes/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
         f"{RESULTS}/logs/retrain/{{study}}/{{criterion}}/{{part}}.log",
     conda:
@@ -170,7 +171,7 @@ rule retrain:
         "secateur --usage {params.usage} retrain --config {params.config} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --samples {input.samples} --state {params.state} {params.tuned} "
-        "--output {output} 2>&1 | tee {log}"
+        "--output {output.curves} --shapes {output.shapes} 2>&1 | tee {log}"
 
 
 rule retrain_unpruned:
@@ -203,6 +204,47 @@ rule retrain_unpruned:
         "secateur --usage {params.usage} retrain-unpruned --config {params.config} --study {wildcards.study} "
         "--seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --state {params.state} --output {output} 2>&1 | tee {log}"
+
+
+rule scratch:
+    input:
+        data=dataset_of,
+        units=units_of,
+        models=rules.transfer.output.models,
+        unpruned=rules.unpruned.output,
+        shapes=rules.retrain.output.shapes,
+        backbone=lambda wildcards: backbone_of(wildcards).replace(
+            ".safetensors", ".json"
+        ),
+    output:
+        f"{RESULTS}/curves/scratch/{{study}}/{{criterion}}/{{part}}.parquet",
+    log:
+        f"{RESULTS}/logs/scratch/{{study}}/{{criterion}}/{{part}}.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("scratch"),
+    params:
+        config=CONFIG,
+        code=code("scratch"),
+        settings=lambda wildcards: study_settings(
+            wildcards.study, "scope", "budget", "run", "retrain"
+        )
+        | {
+            "pretrain": resolved["training"]["pretrain"],
+            "transfer": resolved["studies"][wildcards.study]["transfer"],
+            "validation": resolved["training"]["validation"],
+        },
+        state=f"{RESULTS}/state/scratch/{{study}}/{{criterion}}/{{part}}",
+        usage=f"{RESULTS}/usage/scratch/{{study}}-{{criterion}}-{{part}}.json",
+    shell:
+        "secateur --usage {params.usage} scratch --config {params.config} --study {wildcards.study} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
+        "--unpruned {input.unpruned} --models {input.models} --shapes {input.shapes} --backbone {input.backbone} "
+        "--state {params.state} --output {output} 2>&1 | tee {log}"
 
 
 rule cost:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from secateur.branches.ranking import entry_of, options_of, rank_as_configured
-from secateur.branches.rounds import Round, Rows, State, fingerprint_of, further_trained, start
+from secateur.branches.rounds import Round, Rows, State, fingerprint_of, further_trained, start, write_shapes
 from secateur.branches.study import Study, write_curve
 from secateur.files import md5
 from secateur.progress import track
@@ -25,6 +25,7 @@ def retrain(
     state: Path,
     output: Path,
     tuned: Path | None = None,
+    shapes: Path | None = None,
 ) -> None:
     """Prune and fine-tune the study's models step by step and write their curves.
 
@@ -36,6 +37,7 @@ def retrain(
         state: folder for finished rounds; emptied when the curves are written.
         output: written: one row a seed, sample count and round, round 0 being the unpruned network.
         tuned: options chosen by the tuning stage, where the criterion has any: on the unpruned network, for all rounds.
+        shapes: written, where given: how many units of each group every round has removed.
     """
     settings = study.config["retrain"]
     rows: Rows = []
@@ -57,6 +59,8 @@ def retrain(
             saved.save(current)
         if number == last:
             rows += current.rows
+    if shapes is not None:
+        write_shapes(shapes, rows)
     write_curve(output, study, "retrain", criterion, rows)
     for path in state.glob("*"):
         path.unlink()
@@ -82,8 +86,10 @@ def _step(study: Study, criterion: str, before: Round, rate: float, samples: Pat
     found = further_trained(study, model, seed, number, batch_norm)
     key = {"seed": seed, "samples_per_class": samples_per_class, "round": number, "rate": rate}
     counted = {"units_total": total, "units_removed": total - sum(group.size for group in groups)}
+    left = {group.name: group.size for group in groups}
+    removed = {"removed_by_group": {group.name: group.size - left[group.name] for group in study.groups}}
     kept = remaining(before.kept, before.groups, selection)
-    return Round(number, model, groups, kept, [*before.rows, key | counted | found])
+    return Round(number, model, groups, kept, [*before.rows, key | counted | removed | found])
 
 
 def _share_of_what_is_left(budget: str, before: Round, rate: float) -> float:

@@ -2,14 +2,16 @@
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from torch import nn
 
 from secateur import seeds as streams
-from secateur import tensorfile
+from secateur import tablefile, tensorfile
 from secateur.branches.study import Study
 from secateur.errors import SecateurError
 from secateur.files import md5
@@ -68,6 +70,22 @@ def further_trained(study: Study, model: nn.Module, seed: int, number: int, batc
     if batch_norm == "reestimate":
         reestimate(model, study.mixed(seed)[0], recipe["batch_size"])
     return study.measure_trained(model, seed)
+
+
+def write_shapes(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the shapes that the rounds of a job have left.
+
+    Args:
+        path: parquet: `seed samples_per_class round rate units_total params group removed`, a row a group.
+        rows: those of the curves, each but round 0's with `removed_by_group`.
+    """
+    columns = ["seed", "samples_per_class", "round", "rate", "units_total", "params"]
+    found = [
+        {column: row[column] for column in columns} | {"group": group, "removed": removed}
+        for row in rows
+        for group, removed in row.get("removed_by_group", {}).items()
+    ]
+    tablefile.write(path, pd.DataFrame(found, columns=[*columns, "group", "removed"]))
 
 
 @dataclass(frozen=True)

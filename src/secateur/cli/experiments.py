@@ -223,11 +223,32 @@ def retrain(
     state: Annotated[Path, typer.Option(help="Folder for finished rounds, from which a killed job goes on.")],
     output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
     tuned: TunedOption = None,
+    shapes: Annotated[Path | None, typer.Option(help="Units removed by group and round to write (parquet).")] = None,
 ) -> Path:
     """Rank, remove a step, fine-tune, evaluate; again until the last rate."""
     from secateur.branches.retrain import retrain as stage
 
-    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, state, output, tuned)
+    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, state, output, tuned, shapes)
+    return output
+
+
+@of_study
+def scratch(
+    study: "Study",
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    shapes: Annotated[Path, typer.Option(help="Units removed by group and round, as `secateur retrain` writes them.")],
+    backbone: Annotated[
+        Path, typer.Option(help="Where the backbone is from (JSON), as `secateur backbone` writes it.")
+    ],
+    state: Annotated[Path, typer.Option(help="Folder for trainings, from which a killed job goes on.")],
+    output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
+) -> Path:
+    """Train the shapes that a criterion's rounds have left from scratch, for as many steps: a control."""
+    from secateur.branches.scratch import scratch as stage
+
+    name = known(study.config, "criteria", criterion)
+    stage(study, name, seed_range(seeds), shapes, backbone, state, output)
     return output
 
 

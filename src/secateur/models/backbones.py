@@ -24,7 +24,7 @@ def make(config: dict[str, Any], name: str, data: Path | None, state: Path, outp
         state: folder for the state of an unfinished pretraining, from which a killed job goes on.
         output: written: safetensors, seed 0, float32, with the head of the source task.
         about: written: JSON with `source` (hub, file or pretrain) and what pins it: `sha256`, `repository` and
-            `revision`; `dataset` and `accuracy`.
+            `revision`; `dataset`, `accuracy` and the `steps` of the training.
 
     Returns:
         One line that says what it is.
@@ -72,8 +72,9 @@ def pretrain(config: dict[str, Any], name: str, data: Path, state: Path) -> tupl
         inputs.labels(dataset.test_labels, on),
         len(dataset.classes),
     )
-    about = {"source": "pretrain", "dataset": dataset.name, "accuracy": found.accuracy, "test_samples": found.samples}
-    return network.state_dict(), about
+    steps = recipe["epochs"] * len(inputs.equal_batches(len(labels), recipe["batch_size"]))
+    about = {"source": "pretrain", "dataset": dataset.name, "steps": steps}
+    return network.state_dict(), about | {"accuracy": found.accuracy, "test_samples": found.samples}
 
 
 def published(
@@ -129,10 +130,13 @@ def take_over(network: nn.Module, path: Path) -> None:
     weights.fit(network, state, f"{path}: the weights")
 
 
-def fresh(config: dict[str, Any], name: str, dataset: store.Dataset) -> nn.Module:
-    """The backbone with random weights and a head for `dataset`, on the CPU, in its memory format."""
+def fresh(config: dict[str, Any], name: str, dataset: store.Dataset, seed: int | None = None) -> nn.Module:
+    """The backbone with random weights and a head for `dataset`, on the CPU, in its memory format.
+
+    `seed` is that of the weights; the backbone's own, where there is none.
+    """
     entry = config["backbones"][name]
-    seed = streams.derive(config["run_seed"], "initialisation", name)
+    seed = streams.derive(config["run_seed"], "initialisation", name) if seed is None else seed
     network = build.create(entry, len(dataset.classes), dataset.train_inputs.shape[-1], seed)
     memory_format.lay_out(network, memory_format.chosen(network, entry["memory_format"]))
     return network

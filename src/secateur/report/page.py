@@ -30,6 +30,7 @@ from secateur.report import (
     style,
     workflow,
 )
+from secateur.report.control_tables import controls_table
 from secateur.report.drawing import read_statistics
 from secateur.report.figures import EXPLORER
 
@@ -76,6 +77,7 @@ def run(
     """
     claims = of_run(claim_files.read(claims_path), config.get("criteria", []))
     curves = tables.read(tables_dir, "curves")
+    unpruned = tables.read(tables_dir, "curves", control="unpruned")
     cost = tables.optional(tables_dir, "cost")
     names = ("intervals", "tests", "variance", "verdicts", "power", "diagnostics")
     found = {name: read_statistics(Path(statistics_dir), name) for name in names}
@@ -93,6 +95,7 @@ def run(
         page_tables.glance(found["intervals"]), page_tables.by_rate(found["intervals"]),
         page_tables.pairwise(found["tests"]), page_tables.verdict_table(found["verdicts"]),
         page_tables.variance_table(found["variance"]), checks.table(found["diagnostics"]),
+        controls_table(curves, unpruned, tables.read(tables_dir, "curves", control="scratch")),
         page_tables.cost_table(cost), page_tables.latency_table(tables.optional(tables_dir, "latency")),
         page_tables.units_table(tables.optional(tables_dir, "units")),
         *published.toy_tables(Path(statistics_dir)), page_tables.times_table(provenance.get("rules") or {}),
@@ -115,7 +118,7 @@ def run(
         "sensitivity": content.sensitivity(found["power"]),
         "repaired": repaired,
         "leaders": content.leaders(found["intervals"]),
-        "checks": checks.sentences(found["diagnostics"], curves, tables.read(tables_dir, "curves", control="unpruned")),
+        "checks": checks.sentences(found["diagnostics"], curves, unpruned),
         "facts": facts, "described": described, "look": look,
         "figures": _figures(Path(figures_dir), look),
         "tables": {table.id: table for table in shown if table.rows},

@@ -22,8 +22,15 @@ def retraining(config: dict[str, Any]) -> str:
         said.append("Then batch-norm's running statistics are estimated anew from the same images.")
     if stale := _stale(config):
         said.append(f"Not so for {', '.join(stale)}: there they stay what the training leaves.")
-    if (settings.get("controls") or {}).get("unpruned"):
+    controls = settings.get("controls") or {}
+    if controls.get("unpruned"):
         said.append("The unpruned network is trained in the same way, as a control.")
+    if controls.get("scratch"):
+        said.append(
+            "Every pruned shape is also trained from random weights for as many steps as the pruned network has seen: "
+            "those of the backbone's pretraining where this run made it, of the transfer and of the rounds up to its "
+            "own."
+        )
     return " ".join(said)
 
 
