@@ -82,7 +82,7 @@ def test_passes_are_read_off_the_criteria(elsewhere):
     assert [passes(name) for name in ("random", "weight", "apoz", "gradient", "taylor", "lrp", "lrp_epsilon")] == [
         0, 0, 1, 2, 2, 3, 3
     ]  # fmt: skip
-    assert passes("integrated_gradients") == 16 and passes("integrated_gradients", steps=3) == 6
+    assert passes("integrated_gradients") == 96 and passes("integrated_gradients", steps=4) == 24
     assert passes("oracle") is None
 
 

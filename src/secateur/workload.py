@@ -74,8 +74,8 @@ def passes_of(entry: dict[str, Any], folders: list[str]) -> float | None:
     """Forward passes for each reference image that ranking by an entry of `criteria` costs; None where unknown.
 
     None without data, one with samples alone, two with gradients, three with relevance (docs/relevance.md has what
-    was measured), two a step of integrated gradients. The oracle removes every unit in turn, and what a Snakemake
-    rule does is its own affair: unknown.
+    was measured), two a step of integrated gradients, which mostly take twice as many steps once. The oracle removes
+    every unit in turn, and what a Snakemake rule does is its own affair: unknown.
     """
     source = source_of(entry["criterion"], folders)
     if source.kind == "rule" or entry["criterion"] == "oracle":
@@ -90,7 +90,7 @@ def passes_of(entry: dict[str, Any], folders: list[str]) -> float | None:
                 return None
     called = {node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "attr")}
     if entry["criterion"] == "integrated_gradients":
-        return 2.0 * entry["options"].get("steps", 8)
+        return 2.0 * 3 * entry["options"].get("steps", 16)
     if not needs:
         return 0.0
     return 3.0 if "relevance" in called else 2.0 if "gradients" in needs else 1.0

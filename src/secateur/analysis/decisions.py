@@ -17,6 +17,7 @@ from secateur.analysis.claims import Claim
 from secateur.analysis.paired import (
     blocks_needed,
     exact_interval,
+    holm,
     median_interval,
     permutation_p,
     rank_biserial,
@@ -130,8 +131,9 @@ def decide(
             there on lie below their bound.
 
     Returns:
-        The decision; effect, interval and p belong to the comparison that decides: the least favourable one, or of a
-        sequence the last that passed if it is supported, else the one that it stopped at. p is two-sided and corrected.
+        The decision; effect, interval and p belong to the comparison that decides: the least favourable one (of those
+        that contradict, where it is contradicted), or of a sequence the last that passed if it is supported, else the
+        one that it stopped at. p is two-sided and corrected.
     """
     found = {name: _tested(values, limits, alpha, test) if values.size else None
              for name, values in differences.items()}  # fmt: skip
@@ -192,10 +194,12 @@ def combine(found: dict[str, Tested | None], alpha: float, needed: int = 0) -> D
         p_below = (max((_p(one, "below") for one in list(found.values())[needed - 1 :]), default=1.0),)
         p = min(p_above + p_below)
     else:
-        lowest = min(present, key=lambda name: present[name].below)
-        against = lowest if verdict == CONTRADICTED else min(present, key=lambda name: present[name].effect)
         p_above, p_below = (tuple(getattr(one, side) for one in present.values()) for side in ("above", "below"))
-        p = min(max(p_above), present[lowest].below * len(present))
+        corrected = dict(zip(present, holm(p_below), strict=True))
+        shown = [name for name, p in corrected.items() if p <= alpha / 2]  # not empty where it is contradicted
+        deciding = shown if verdict == CONTRADICTED else list(present)
+        against = min(deciding, key=lambda name: present[name].effect)
+        p = min(max(p_above), corrected[against] if verdict == CONTRADICTED else min(corrected.values()))
     reason = ""
     if verdict == UNDECIDED:
         enough = all(one.enough for one in present.values())

@@ -65,8 +65,11 @@ def finding(claim: Claim, row: dict[str, Any], alpha: float) -> str:
     name, span, effect = row["criterion"], _interval(claim, row, alpha), row["effect"]
     side, centre = "above" if effect >= 0 else "below", _centre(row)
     if claim.comparison == "equivalent":
+        which = "the least like it"
+        if row["verdict"] == CONTRADICTED:
+            which += " of those that are shown to be too far away"
         return (
-            f"Of the {len(claim.rivals)} other forms of {name} in this run, {row['against']} is the least like it: "
+            f"Of the {len(claim.rivals)} other forms of {name} in this run, {row['against']} is {which}: "
             f"{_amount(claim, effect)} {side} {centre} ({span}). The claim holds where every form is within "
             f"{_amount(claim, claim.margin / 2)} of {name}, and fails where one is more than "
             f"{_amount(claim, claim.margin)} away."
@@ -77,6 +80,8 @@ def finding(claim: Claim, row: dict[str, Any], alpha: float) -> str:
     if claim.strongest:
         which = f"the strongest of the {len(claim.rivals)} forms that its {len(claim.families)} rivals have in this run"
         every = "every form of every rival"
+    if row["verdict"] == CONTRADICTED:  # a rival that is ahead by more, with too much spread to show it, is not meant
+        which += ", counting those that are shown to be ahead"
     return (
         f"Against {row['against']}, {which}, {name} was {_amount(claim, effect)} {side} "
         f"{centre} ({span}); the claim needs {needed} {every}."

@@ -5,7 +5,7 @@ from torch import Tensor
 from secateur.ranking.network import Network
 
 PAPER = "Shrikumar et al., Learning important features through propagating activation differences, ICML 2017"
-NORMALISATION = "none"  # contributions of a layer sum up to the logit's difference
+NORMALISATION = "none"  # before |·|, contributions of a layer that nothing bypasses sum up to the logit's difference
 NEEDS = ("samples", "labels", "gradients")
 
 

@@ -6,7 +6,9 @@ from secateur.ranking.network import Network
 from secateur.relevance.aggregation import aggregate
 
 PAPER = "Yeom et al., Pruning by explaining, Pattern Recognition 115, 2021"
-NORMALISATION = "none"  # relevance is conserved from layer to layer: the paper normalises every criterion but LRP
+NORMALISATION = "none"
+"""The paper normalises every criterion but LRP: on a chain z⁺ hands all relevance down, so that every layer sums to the
+same. Where branches are added, a layer inside one sums to the branch's share, and other rules keep less or more."""
 NEEDS = ("samples", "labels", "gradients")
 
 

@@ -9,7 +9,7 @@ from secateur.relevance.aggregation import aggregate
 from secateur.relevance.passes import choose
 
 PAPER = "Achtibat et al., From attribution maps to human-understandable explanations, Nat. Mach. Intell. 5, 2023"
-NORMALISATION = "none"  # as for LRP z⁺
+NORMALISATION = "none"  # as for `lrp_epsilon`, for the same reason; a maximum over classes conserves nothing either
 NEEDS = ("samples", "labels", "gradients")
 REDUCTIONS = {"max": "amax", "mean": "mean", "min": "amin"}
 
@@ -23,10 +23,10 @@ def score(
     over_classes: str = "max",
     classes: tuple[int, ...] = (),
 ) -> dict[str, Tensor]:
-    """Mean relevance within each class, then the maximum over classes.
+    """Maximum over the classes of the mean over a class's samples of |Σ over positions of R|.
 
-    `rule`, `start`, `aggregation`: as of `lrp`. `over_classes`: "max", "mean" or "min". `classes`: those that count
-    (their indices); all where empty, so that naming some asks what only these classes need.
+    `rule`, `start`, `aggregation`: as of `lrp`, with other defaults. `over_classes`: "max", "mean" or "min". `classes`:
+    those that count (their indices); all where empty, so that naming some asks what only these classes need.
     """
     choose("over_classes", over_classes, tuple(REDUCTIONS))
     found = []

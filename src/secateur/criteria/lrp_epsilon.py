@@ -6,7 +6,9 @@ from secateur.ranking.network import Network
 from secateur.relevance.aggregation import aggregate
 
 PAPER = "Bach et al., On pixel-wise explanations by layer-wise relevance propagation, PLoS ONE 10(7), 2015"
-NORMALISATION = "none"  # as for LRP z⁺
+NORMALISATION = "none"
+"""As for LRP z⁺, so that rules differ in the rule alone; not because of conservation: biases absorb relevance here, and
+absolute values of both signs sum to something else in every layer."""
 NEEDS = ("samples", "labels", "gradients")
 
 
