@@ -104,7 +104,7 @@ def test_maintained_accuracy_is_followed_to_the_last_rate_that_keeps_it(clear):
     falling = synthetic.curves(dict.fromkeys(synthetic.CRITERIA, -1.6))
     row = alone(judge(falling), "C3")
     assert row["verdict"] == "contradicted" and row["keeps_to"] == 0 and row["at"] == 0.1
-    assert row["sentence"].startswith("lrp is not shown to keep its accuracy at any rate (95 %): at 10 % it was")
+    assert row["sentence"].startswith("lrp is not shown to keep its accuracy at any rate (95 %). At 10 % it was")
 
 
 def test_accuracy_is_held_against_the_network_that_was_trained_as_long(clear):
@@ -115,7 +115,10 @@ def test_accuracy_is_held_against_the_network_that_was_trained_as_long(clear):
     same = alone(judge(synthetic.control(curves)), "C3")
     assert gained["verdict"] == "contradicted" and lost["keeps_to"] > same["keeps_to"] == 0.4
     for row, change in ((gained, 0.05), (lost, -0.05), (same, 0.0)):
-        assert row["control"] == "unpruned" and "the same network, trained on without being pruned" in row["sentence"]
+        assert (
+            row["control"] == "unpruned"
+            and "held against the same network trained on without being pruned" in row["sentence"]
+        )
         own = curves.query("branch == 'retrain' and criterion == 'lrp'").pivot(
             index="seed", columns="rate", values="accuracy"
         )

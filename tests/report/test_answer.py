@@ -50,8 +50,8 @@ def test_the_robustness_line_says_what_the_row_says(strong):
     row = table[(table["claim"] == "C1") & (table["criterion"] == "lrp") & (table["scope"] == "overall")].iloc[0]
     line = answer.robust(claims.claims[0], row.to_dict())
     assert line == (
-        f"The same test at equal MACs {row['verdict_macs']}; at equal parameters {row['verdict_params']}; by the worst "
-        f"class {row['verdict_worst_class']}; with Holm's correction over all rivals and criteria together "
+        f"The same test at equal MACs: {row['verdict_macs']}; at equal parameters: {row['verdict_params']}; by the "
+        f"worst class: {row['verdict_worst_class']}; with Holm's correction over all rivals and criteria together: "
         f"{row['verdict_holm']}."
     )
     card = next(card for card in answer.cards(table, claims) if card["claim"].id == "C4")
@@ -60,9 +60,13 @@ def test_the_robustness_line_says_what_the_row_says(strong):
 
 def test_the_papers_claims_are_counted_for_its_own_criterion_and_corrected(strong):
     table, claims = strong
-    first, second = answer.headline(table, claims)
+    first, strongest, variants = answer.headline(table, claims)
     assert first.startswith("For lrp, the paper's own criterion, of its 5 claims:") and "lrp_epsilon" not in first
-    assert second.startswith("lrp_epsilon: a variant of LRP")
+    assert strongest == (
+        "Against every form of each rival that this run has, each by itself: C1s contradicted in the one study, "
+        "C2s contradicted in the one study."
+    )
+    assert variants.startswith("lrp_epsilon: a variant of LRP")
     own = table["criterion"] == "lrp"
     overall, study = own & (table["scope"] == "overall"), own & (table["scope"] == "study")
     weak = table.copy()

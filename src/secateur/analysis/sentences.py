@@ -65,12 +65,14 @@ def finding(claim: Claim, row: dict[str, Any], alpha: float) -> str:
     name, span, effect = row["criterion"], _interval(claim, row, alpha), row["effect"]
     side, centre = "above" if effect >= 0 else "below", _centre(row)
     if claim.comparison == "equivalent":
-        which = "the least like it"
+        least = "the least like it"
         if row["verdict"] == CONTRADICTED:
-            which += " of those that are shown to be too far away"
+            least += " of those that are shown to be too far away"
+        which = f"Of the {len(claim.rivals)} other forms of {name} in this run, {row['against']} is {least}:"
+        if len(claim.rivals) == 1:
+            which = f"The one other form of {name} in this run, {row['against']}, was"
         return (
-            f"Of the {len(claim.rivals)} other forms of {name} in this run, {row['against']} is {which}: "
-            f"{_amount(claim, effect)} {side} {centre} ({span}). The claim holds where every form is within "
+            f"{which} {_amount(claim, effect)} {side} {centre} ({span}). The claim holds where every form is within "
             f"{_amount(claim, claim.margin / 2)} of {name}, and fails where one is more than "
             f"{_amount(claim, claim.margin)} away."
         )
@@ -101,7 +103,7 @@ def _kept(claim: Claim, row: dict[str, Any], alpha: float) -> str:
     """Up to which rate accuracy is kept, and what was measured there or at the rate where that stopped."""
     name, effect = row["criterion"], row["effect"]
     what = "accuracy of its worst class" if "worst_class" in claim.measure else "accuracy"
-    reference = "the same network, trained on without being pruned" if row["control"] else "the network before pruning"
+    reference = "the same network trained on without being pruned" if row["control"] else "the network before pruning"
     level = f"({100 * (1 - alpha):g} %)"
     kept = (
         f"{name} keeps its {what} up to {100 * row['keeps_to']:.0f} % of the units removed {level}"
@@ -110,9 +112,9 @@ def _kept(claim: Claim, row: dict[str, Any], alpha: float) -> str:
     )
     side = "above" if effect >= 0 else "below"
     return (
-        f"{kept}: at {100 * row['at']:.0f} % it was {points(effect)} {side} that of {reference} "
-        f"{_centre(row)} ({_interval(claim, row, alpha)}); the claim allows {points(claim.margin)} below, at every "
-        f"rate up to {100 * claim.from_rate:.0f} % at least."
+        f"{kept}. At {100 * row['at']:.0f} % it was {points(effect)} {side} {_centre(row)} "
+        f"({_interval(claim, row, alpha)}), held against {reference}; the claim allows {points(claim.margin)} below, "
+        f"at every rate up to {100 * claim.from_rate:.0f} % at least."
         + ("" if row["control"] else " This run has no control that is trained on without being pruned.")
     )
 

@@ -59,35 +59,44 @@ def cards(verdicts: pd.DataFrame, claims: Claims) -> list[dict[str, Any]]:
 def robust(claim: Claim, row: dict[str, Any]) -> str:
     """The same test by other measures and with a stricter correction, in a sentence; "" where there is none."""
     over = "rivals and criteria" if claim.rivals and claim.comparison != "equivalent" else "criteria"
-    over = "pairs of forms" if claim.comparison == "equivalent" else over
-    parts = [f"{words.format(over)} {row[column]}" for column, words in ROBUST.items() if row[column]]
+    over = "forms" if claim.comparison == "equivalent" else over
+    parts = [f"{words.format(over)}: {row[column]}" for column, words in ROBUST.items() if row[column]]
     return f"The same test {'; '.join(parts)}." if parts and row["n"] else ""
 
 
 def headline(verdicts: pd.DataFrame, claims: Claims) -> list[str]:
-    """What the paper's claims come to for its own criterion, corrected for their number; a sentence on the variants."""
+    """What the paper's claims come to for its own criterion, corrected for their number; beside it what each is against
+    rivals at their strongest; and which criteria are variants."""
     papers = [claim.id for claim in claims.claims if not claim.ours]
-    own = verdicts[(verdicts["criterion"] == claims.paper) & verdicts["claim"].isin(papers)]
+    strongest = [claim.id for claim in claims.claims if claim.strongest]
+    own = verdicts[verdicts["criterion"] == claims.paper]
     sentences = []
-    if claims.paper not in claims.criteria or own.empty:
+    if claims.paper not in claims.criteria or not own["claim"].isin(papers).any():
         text = f"This run does not have the paper's criterion, {claims.paper}: it says nothing about its claims."
         sentences.append(text)
     else:
-        overall = tables.records(own[own["scope"] == "overall"])
-        corrected = holm([_p(row, own) for row in overall])
-        said = [badge(row)[1] if p <= claims.alpha else UNDECIDED for row, p in zip(overall, corrected, strict=True)]
-        ordered = sorted(set(said), key=lambda words: (list(ICONS).index(words.split()[0]), words))
         sentences.append(
             f"For {claims.paper}, the paper's own criterion, of its {len(papers)} claims: "
-            f"{_joined([f'{said.count(words)} {words}' for words in ordered])}, corrected for their number by Holm "
-            "(each badge below stands for itself)."
+            f"{_counted(own, papers, claims)}, corrected for their number by Holm."
         )
+        overall = tables.records(own[(own["scope"] == "overall") & own["claim"].isin(strongest)])
+        if said := [f"{row['claim']} {badge(row)[1]}" for row in overall]:
+            sentences.append(f"Against every form of each rival that this run has, each by itself: {', '.join(said)}.")
     if others := [name for name in claims.criteria if name != claims.paper]:
         sentences.append(
             f"{_joined(others)}: {'variants' if len(others) > 1 else 'a variant'} of LRP with verdicts of "
             f"{'their' if len(others) > 1 else 'its'} own below, not counted here."
         )
     return sentences
+
+
+def _counted(own: pd.DataFrame, ids: list[str], claims: Claims) -> str:
+    """How many of these claims are what, with Holm's correction over them; `own`: rows of the paper's criterion."""
+    overall = tables.records(own[(own["scope"] == "overall") & own["claim"].isin(ids)])
+    corrected = holm([_p(row, own) for row in overall])
+    said = [badge(row)[1] if p <= claims.alpha else UNDECIDED for row, p in zip(overall, corrected, strict=True)]
+    ordered = sorted(set(said), key=lambda words: (list(ICONS).index(words.split()[0]), words))
+    return _joined([f"{said.count(words)} {words}" for words in ordered])
 
 
 def _passed(rows: list[dict[str, Any]], claims: Claims) -> str:
