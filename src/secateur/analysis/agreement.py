@@ -53,11 +53,11 @@ def agreement(rankings: Sequence[Path], redraws: Sequence[Path] = ()) -> tuple[p
     whole: list[dict[str, Any]] = []
     layers: list[dict[str, Any]] = []
     for study in sorted({path.parts[-3] for path in rankings}):
-        found = _read([path for path in sorted(rankings) if path.parts[-3] == study], 2)
+        found = read_scores([path for path in sorted(rankings) if path.parts[-3] == study], 2)
         for seed in sorted(found):
             _compare(found[seed], _planned(found[seed]), {"study": study, "seed": seed}, whole, layers)
     for study in sorted({path.parts[-2] for path in redraws}):
-        drawn = _read([path for path in sorted(redraws) if path.parts[-2] == study], 1)
+        drawn = read_scores([path for path in sorted(redraws) if path.parts[-2] == study], 1)
         together = {key: value for of_draw in drawn.values() for key, value in of_draw.items()}
         _compare(together, _redrawn(together), {"study": study, "seed": 0}, whole, layers)
     return tuple(
@@ -94,8 +94,8 @@ def _redrawn(found: Named) -> Iterator[Pair]:
             yield "draws", one, two
 
 
-def _read(paths: Sequence[Path], above: int) -> dict[int, Named]:
-    """Seed (or draw) → its rankings; the criterion's name stands `above` places from the end of the path."""
+def read_scores(paths: Sequence[Path], above: int) -> dict[int, Named]:
+    """Seed (or draw) → its rankings, from score files; the criterion's name stands `above` places from a path's end."""
     found: dict[int, Named] = {}
     for path in paths:
         criterion = path.parts[-2] if above == 2 else path.stem

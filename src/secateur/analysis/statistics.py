@@ -20,6 +20,7 @@ from secateur.analysis.oracle import agreement_with_oracle, oracle_names
 from secateur.analysis.paired import bootstrapped, compare, exact_interval, holm, smallest_p
 from secateur.analysis.planning import plan
 from secateur.analysis.ranks import rank
+from secateur.analysis.ties import ties
 from secateur.analysis.variance import COLUMNS, components
 from secateur.analysis.verdicts import verdicts
 from secateur.files import replacing, write_json
@@ -57,7 +58,7 @@ def run(
         claims_path: the claims to judge.
         published: published figures of the 2-D study, compared with toy.parquet where there is one (see `toy.run`).
         rankings: the run's score files; where given, agreement.csv and agreement_layers.csv say how much rankings
-            agree.
+            agree, and ties.csv how many units of each have one and the same score.
         redraws: score files of the first network on other draws of reference samples.
 
     Raises:
@@ -89,6 +90,7 @@ def run(
         found["remedies_order"] = remedies.order(repaired, claims.alpha)
     if rankings:
         found["agreement"], found["agreement_layers"] = agreement(rankings, redraws)
+        found["ties"] = ties(rankings)
         if oracles := oracle_names(entries):
             found["oracle"] = agreement_with_oracle(found["agreement"], oracles)
     output = Path(output_dir)

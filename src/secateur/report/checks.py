@@ -6,6 +6,7 @@ import pandas as pd
 
 from secateur.analysis.diagnostics import FALL, GAP, LOSS, REBOUND, RETRAINING, RISE, STATISTICS, in_both_modes
 from secateur.analysis.tables import CURVE
+from secateur.analysis.ties import MANY, many
 from secateur.report.page_tables import Table, branch_words, build, percent, plain, signed
 
 
@@ -61,6 +62,40 @@ def _of_retraining(found: pd.DataFrame, both_branches: bool) -> Iterator[str]:
         )
     if found.empty and both_branches:
         yield f"Retraining costs the best criterion of no study more than {100 * LOSS:g} point at any rate."
+
+
+def of_ties(found: pd.DataFrame) -> str:
+    """Whether criteria choose among all units; `found` is what `analysis.ties.ties` gives."""
+    tied = many(found)
+    if tied.empty:
+        return (
+            f"No criterion gives more than {100 * MANY:g} % of a network's units one and the same score "
+            f"({len(found)} rankings): which units go is decided by scores."
+        )
+    most = tied.loc[[0]].iloc[0]
+    images = f"{most['samples_per_class']} image{'' if most['samples_per_class'] == '1' else 's'} a class"
+    share, start, end = (f"{100 * most[name]:.0f}" for name in ("tied", "start", "end"))
+    return (
+        f"Of {len(found)} rankings {tied['rankings'].sum()} give more than {100 * MANY:g} % of the units one and the "
+        f"same score, most of all {most['criterion']} on {most['study']} from {images}: {share} % of the units, so "
+        f"that at rates between {start} and {end} % which units go is decided by their order, not by the criterion."
+    )
+
+
+def ties_table(found: pd.DataFrame) -> Table:
+    """The rankings in which many units have one score."""
+    return build(
+        "ties-table", "Scores that do not choose",
+        f"Rankings in which more than {100 * MANY:g} % of the units have one and the same score, as a rule zero. At "
+        "rates between the two last columns (of units, in the order over all layers) which of them go is decided by "
+        "their order: ties are spread over the layers. Means over the seeds concerned; every ranking is in the table "
+        "behind.",
+        many(found), {
+            "criterion": ("criterion", str), "study": ("study", str), "samples_per_class": ("images per class", str),
+            "rankings": ("seeds concerned", plain), "seeds": ("of", plain), "units": ("units", plain),
+            "tied": ("of one score", percent), "start": ("from rate", percent), "end": ("to rate", percent),
+        }, "statistics/ties.csv",
+    )  # fmt: skip
 
 
 def table(diagnostics: pd.DataFrame) -> Table:

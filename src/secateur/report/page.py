@@ -109,6 +109,11 @@ def run(
         shown += [remedy_tables.worth_table(worth), remedy_tables.order_table(order)]
         repaired = remedy_tables.sentences(worth, order)
     shown.append(criteria_tables.tuning_table(tables.optional(tables_dir, "tuning")))
+    trusted = checks.sentences(found["diagnostics"], curves, unpruned)
+    if (Path(statistics_dir) / "ties.csv").exists():
+        tied = read_statistics(Path(statistics_dir), "ties")
+        trusted.append(checks.of_ties(tied))
+        shown.append(checks.ties_table(tied))
     if (Path(statistics_dir) / "agreement.csv").exists():
         shown.append(page_tables.agreement_table(read_statistics(Path(statistics_dir), "agreement")))
     context = {
@@ -118,7 +123,7 @@ def run(
         "sensitivity": content.sensitivity(found["power"]),
         "repaired": repaired,
         "leaders": content.leaders(found["intervals"]),
-        "checks": checks.sentences(found["diagnostics"], curves, unpruned),
+        "checks": trusted,
         "facts": facts, "described": described, "look": look,
         "figures": _figures(Path(figures_dir), look),
         "tables": {table.id: table for table in shown if table.rows},
