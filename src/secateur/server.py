@@ -1,10 +1,10 @@
 """A warm process that jobs are forked from: importing PyTorch and timm takes seconds, a fork takes milliseconds.
 
-The workflow starts one beside its local jobs and names its socket in SECATEUR_SERVER. A `secateur` command that finds
-it hands over its arguments, folder, environment and standard streams, and ends with the job's exit code; one that finds
-none, or one that does not answer, does the work itself. A job ends when its command does, its command when the shell
-that started it does, and all of them when the workflow does, however it ends: a job that outlived its workflow would
-write beside the job that the next run starts in its place.
+The workflow starts one beside its local jobs (`warm.py`) and names its socket in SECATEUR_SERVER. A `secateur` command
+that finds it hands over its arguments, folder, environment and standard streams, and ends with the job's exit code;
+one that finds none, or one that does not answer or has loaded other sources than the workflow planned with, does the
+work itself. A job ends when its command does, its command when the shell that started it does, and all of them when the
+workflow does, however it ends: a job that outlived its workflow would write beside the job that the next run starts.
 """
 
 import contextlib
@@ -12,108 +12,120 @@ import importlib
 import json
 import os
 import select
-import shutil
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
+from secateur import loaded
 from secateur.processes import INTERRUPTED, STOPPED, end_with_parent
 
 VARIABLE = "SECATEUR_SERVER"
-STAGES = (
-    "study", "ranking", "unpruned", "fewshot", "repairing", "grid", "retrain", "controls", "scratch", "cost", "toy",
-)  # fmt: skip
-PRELOADED = [f"secateur.branches.{name}" for name in STAGES]
-PRELOADED += [
-    "secateur.branches.gallery",
-    "secateur.data.preparation",
-    "timm.data",
-    "secateur.models.transfer",
-    "secateur.cli",
-    "pandas",
-    "scipy.stats",
-    "sklearn",
+OFF = "off"
+"""In place of a socket: every command works by itself."""
+PRELOADED = [
+    f"secateur.branches.{path.stem}" for path in sorted((Path(__file__).parent / "branches").glob("[a-z]*.py"))
 ]
-SECONDS_TO_OPEN = 20.0
-LONGEST_REQUEST = 1 << 20
-
-
-def start() -> subprocess.Popen[bytes]:
-    """Start a server as a child of this process and name its socket in this process's environment."""
-    path = Path(tempfile.mkdtemp(prefix="secateur-")) / "socket"  # a folder that only its owner may enter
-    # Thread counts are set in each job; a pool of threads that exists before a fork would be lost in it.
-    single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    # Nothing is ever written to its standard input: this process holds the other end, which closes when it ends.
-    command = [sys.executable, "-m", "secateur.server", str(path)]
-    server = subprocess.Popen(command, env=os.environ | single, stdin=subprocess.PIPE)
-    began = time.monotonic()
-    while not path.exists() and server.poll() is None and time.monotonic() - began < SECONDS_TO_OPEN:
-        time.sleep(0.02)
-    os.environ[VARIABLE] = str(path)
-    return server
-
-
-def stop(server: subprocess.Popen[bytes]) -> None:
-    """End a server; what runs in it ends too."""
-    path = os.environ.pop(VARIABLE, None)
-    server.terminate()
-    server.wait()
-    if server.stdin is not None:
-        server.stdin.close()
-    if path is not None:  # of a server that was killed, the socket is still there
-        shutil.rmtree(Path(path).parent, ignore_errors=True)
+PRELOADED += ["secateur.branches.toy.run", "secateur.data.preparation", "timm.data", "secateur.models.transfer"]
+PRELOADED += ["secateur.cli", "pandas", "scipy.stats", "sklearn"]
+SECONDS_TO_ASK = 10.0
+"""In which a command must have handed over what it wants; it does so at once."""
+SECONDS_TO_BEGIN = 120.0
+"""In which a server must have answered; it may be importing."""
+LONGEST_REQUEST = 1 << 24
+READY, BEGUN = b"R", b"B"
+AGAIN = 75
+"""Exit code of a job that the warm process cannot do: its command does it."""
 
 
 def ask(arguments: list[str]) -> int | None:
-    """Let the server run `secateur` with `arguments`; its exit code, or None where there is no server that answers."""
+    """Let the server run `secateur` with `arguments`; its exit code, or None where there is no server that can.
+
+    What else became of the job is told in a line on standard error.
+    """
     path = os.environ.get(VARIABLE)
-    if not path:
+    if not path or path == OFF:
         return None
     end_with_parent()
     request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}  # noqa: PTH109
     try:
         with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(SECONDS_TO_BEGIN)
             connection.connect(path)
+            # Not before somebody is there: one that hangs would keep the streams open after this command has ended.
+            if connection.recv(1) != READY:
+                raise ConnectionError("it ended before it was asked")
             message = json.dumps(request).encode()
             socket.send_fds(connection, [len(message).to_bytes(8, "big")], [0, 1, 2])
             connection.sendall(message)
+            if connection.recv(1) != BEGUN:
+                raise ConnectionError("it ended before the job began")
+            connection.settimeout(None)
             answer = connection.recv(4)
-    except OSError:
+    except OSError as error:
+        _said(f"the warm process does not answer ({error}): this command imports for itself, which takes seconds")
         return None
-    return int.from_bytes(answer, "big") if len(answer) == 4 else 1  # no answer: the job was killed
+    code = int.from_bytes(answer, "big", signed=True) if len(answer) == 4 else -signal.SIGKILL
+    if code == AGAIN:
+        _said("the warm process has loaded other sources than this run was planned with: this command imports its own")
+        return None
+    if code < 0:
+        why = ", as the system does when memory runs out" if code == -signal.SIGKILL else ""
+        _said(f"error: the job was killed ({signal.Signals(-code).name}{why}).")
+    return code if code >= 0 else 128 - code
 
 
 def serve(path: Path) -> None:
     """Accept jobs at the socket `path` until the workflow is gone (standard input closes) or it is told to end."""
+    loaded.watch()
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
+        unheard = path.with_suffix(".0")
+        unheard.unlink(missing_ok=True)
+        listener.bind(str(unheard))
         listener.listen(1024)
+        unheard.rename(path)  # whoever sees it can connect to it
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: sys.exit(0))
         try:
-            for name in PRELOADED:
-                importlib.import_module(name)
+            _preload()
             while True:
                 _reap()
                 ready = select.select([listener, sys.stdin], [], [], 0.5)[0]
                 if sys.stdin in ready:
                     break
                 if ready:
-                    connection, _ = listener.accept()
-                    if os.fork() == 0:
-                        listener.close()
-                        _supervise(connection)
-                    connection.close()
+                    _accept(listener)
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_IGN)
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 path.parent.rmdir()
+
+
+def _preload() -> None:
+    for name in PRELOADED:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a source that is being edited, say: the job that needs it will tell
+            _said(f"the warm process cannot import {name} ({type(error).__name__}: {error})")
+
+
+def _accept(listener: socket.socket) -> None:
+    """Begin what a command asks for, in a process of its own; without one, the command is told nothing and goes on."""
+    with listener.accept()[0] as connection:
+        try:
+            child = os.fork()
+        except OSError as error:
+            _said(f"the warm process cannot begin a job ({error})")
+            return
+        if child == 0:
+            try:  # nothing that goes wrong here may reach the caller, whose socket this process must not remove
+                listener.close()
+                _supervise(connection)
+            finally:
+                os._exit(1)
 
 
 def _reap() -> None:
@@ -126,11 +138,12 @@ def _supervise(connection: socket.socket) -> None:
     """Run one job in a child of its own; kill it when its command or the workflow goes away. Never returns."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is interrupted too, and its end is seen here
-    length, streams, _, _ = socket.recv_fds(connection, 8, 3)
-    message = b""
-    while len(message) < int.from_bytes(length, "big"):
-        message += connection.recv(LONGEST_REQUEST)
-    request = json.loads(message)
+    try:
+        connection.sendall(READY)
+        request, streams = _request(connection)
+        connection.sendall(BEGUN)  # a command that is gone, or has given up waiting, is found out here
+    except (OSError, ValueError):
+        os._exit(1)
     alive, held = os.pipe()  # the job holds one end: when it ends, however it ends, the other end can be read
     job = os.fork()
     if job == 0:
@@ -148,22 +161,56 @@ def _supervise(connection: socket.socket) -> None:
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(job, 0)[1])
     with contextlib.suppress(OSError):
-        connection.sendall((code if code >= 0 else 128 - code).to_bytes(4, "big"))
+        connection.sendall(code.to_bytes(4, "big", signed=True))  # negative: the signal that ended it
     os._exit(0)
+
+
+def _request(connection: socket.socket) -> tuple[dict, list[int]]:
+    """What a command asks for, and its standard streams.
+
+    Raises:
+        OSError: it is gone, or takes longer than it may.
+        ValueError: it is no request.
+    """
+    ends = time.monotonic() + SECONDS_TO_ASK
+    header, streams = _received(connection, 8, ends, 3)
+    length = int.from_bytes(header, "big")
+    if length > LONGEST_REQUEST or len(streams) != 3:
+        raise ValueError("no request of a command")
+    request = json.loads(_received(connection, length, ends)[0])
+    if not isinstance(request, dict) or set(request) != {"arguments", "folder", "environment"}:
+        raise ValueError("no request of a command")
+    return request, streams
+
+
+def _received(connection: socket.socket, length: int, ends: float, streams: int = 0) -> tuple[bytes, list[int]]:
+    """So many bytes, and the file descriptors that came with them, before a moment; OSError where that cannot be."""
+    found, descriptors = b"", list[int]()
+    while len(found) < length:
+        ready = select.select([connection, sys.stdin], [], [], max(0.0, ends - time.monotonic()))[0]
+        if connection not in ready:  # time is up, or the workflow is gone
+            raise TimeoutError
+        piece, passed, _, _ = socket.recv_fds(connection, min(length - len(found), 1 << 20), streams)
+        if not piece:
+            raise ConnectionError
+        found, descriptors = found + piece, descriptors + passed
+    return found, descriptors
 
 
 def _work(request: dict, streams: list[int]) -> None:
     """Become the command that asked: its folder, environment, streams and arguments. Never returns."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for target, stream in enumerate(streams):
-        os.dup2(stream, target)
-    os.chdir(request["folder"])
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    os.environ.pop(VARIABLE, None)
-    sys.argv = ["secateur", *request["arguments"]]
     code = 1
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for target, stream in enumerate(streams):
+            os.dup2(stream, target)
+        os.chdir(request["folder"])
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        os.environ.pop(VARIABLE, None)
+        sys.argv = ["secateur", *request["arguments"]]
+        if not _as_planned(request["arguments"]):
+            os._exit(AGAIN)
         from secateur.cli import main
 
         main()
@@ -181,8 +228,25 @@ def _work(request: dict, streams: list[int]) -> None:
         os._exit(code)
 
 
+def _as_planned(arguments: list[str]) -> bool:
+    """Whether what is loaded here is what the job was planned with."""
+    from secateur.errors import SecateurError
+
+    if "--code" in arguments[:-1]:
+        try:
+            loaded.expect(arguments[arguments.index("--code") + 1])
+        except SecateurError:
+            return False
+    return True
+
+
+def _said(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """The `secateur` command: let a warm server do the work where there is one."""
+    loaded.watch()
     try:
         code = ask(sys.argv[1:])
         if code is None:

@@ -61,6 +61,15 @@ def of_command(command: str, chosen: Mapping[str, Sequence[Chosen]]) -> dict[str
     return dict(sorted(reached.hashes()))
 
 
+def beside() -> dict[str, str]:
+    """The same of what does not count and is run all the same: the modules of the config and what they import."""
+    reached = _Reached({})
+    reached.uncounted = frozenset()
+    for module in UNCOUNTED:
+        reached.add(module)
+    return dict(sorted(reached.hashes()))
+
+
 def digest(hashes: Mapping[str, str]) -> str:
     """One hash of many: 16 hexadecimal digits."""
     lines = "".join(f"{name} {value}\n" for name, value in sorted(hashes.items()))
@@ -88,11 +97,12 @@ class _Reached:
         self.names: dict[str, frozenset[str]] = {}
         self.paths: dict[str, Path] = {}
         self.bases = {PACKAGE: ROOT.parent}
+        self.uncounted = UNCOUNTED
 
     def add(self, module: str, names: frozenset[str] = frozenset()) -> None:
         """Count a module of which `names` are used, the packages that it lies in, and what all these import."""
         path = self.locate(module)
-        if path is None or module in UNCOUNTED:
+        if path is None or module in self.uncounted:
             return
         by_name = path.name == "__init__.py" or _is_command(module)
         wanted = self.names.get(module, frozenset()) | names if by_name else frozenset()

@@ -27,7 +27,7 @@ rule unpruned:
         },
         usage=f"{RESULTS}/usage/unpruned/{{study}}-{{part}}.json",
     shell:
-        "secateur --usage {params.usage} unpruned --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} unpruned --config {params.config} --study {wildcards.study} "
         "--seeds {wildcards.part} --data {input.data} --models {input.models} --output {output} 2>&1 | tee {log}"
 
 
@@ -60,7 +60,7 @@ rule fewshot:
         ),
         usage=f"{RESULTS}/usage/fewshot/{{study}}-{{criterion}}-{{part}}.json",
     shell:
-        "secateur --usage {params.usage} fewshot --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} fewshot --config {params.config} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --rankings {input.rankings} "
         "--curves {output.curves} --profiles {output.profiles} 2>&1 | tee {log}"
@@ -131,7 +131,7 @@ rule grid:
         | {"grid": resolved["fewshot"]["grid"]},
         usage=f"{RESULTS}/usage/grid/{{study}}-{{criterion}}-{{part}}.json",
     shell:
-        "secateur --usage {params.usage} grid --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} grid --config {params.config} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --rankings {input.rankings} --output {output} 2>&1 | tee {log}"
 
@@ -168,7 +168,7 @@ rule retrain:
         state=f"{RESULTS}/state/retrain/{{study}}/{{criterion}}/{{part}}",
         usage=f"{RESULTS}/usage/retrain/{{study}}-{{criterion}}-{{part}}.json",
     shell:
-        "secateur --usage {params.usage} retrain --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} retrain --config {params.config} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --samples {input.samples} --state {params.state} {params.tuned} "
         "--output {output.curves} --shapes {output.shapes} 2>&1 | tee {log}"
@@ -201,7 +201,7 @@ rule retrain_unpruned:
         state=f"{RESULTS}/state/retrain_unpruned/{{study}}/{{part}}",
         usage=f"{RESULTS}/usage/retrain_unpruned/{{study}}-{{part}}.json",
     shell:
-        "secateur --usage {params.usage} retrain-unpruned --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} retrain-unpruned --config {params.config} --study {wildcards.study} "
         "--seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --state {params.state} --output {output} 2>&1 | tee {log}"
 
@@ -272,7 +272,7 @@ rule cost:
         ),
         usage=f"{RESULTS}/usage/cost/{{study}}.json",
     shell:
-        "secateur --usage {params.usage} cost --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} cost --config {params.config} --study {wildcards.study} "
         "--data {input.data} --units {input.units} --models {input.models} --output {output} 2>&1 | tee {log}"
 
 
@@ -304,7 +304,7 @@ rule latency:
         ),
         usage=f"{RESULTS}/usage/latency/{{study}}.json",
     shell:
-        "secateur --usage {params.usage} latency --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} latency --config {params.config} --study {wildcards.study} "
         "--data {input.data} --units {input.units} --models {input.models} --output {output} "
         "{input.rankings} 2>&1 | tee {log}"
 
@@ -347,6 +347,6 @@ rule gallery:
         | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
         usage=f"{RESULTS}/usage/gallery/{{study}}.json",
     shell:
-        "secateur --usage {params.usage} gallery --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} gallery --config {params.config} --study {wildcards.study} "
         "--data {input.data} --units {input.units} --models {input.models} --samples {input.samples} --output {output} "
         "{input.rankings} 2>&1 | tee {log}"

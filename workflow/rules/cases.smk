@@ -43,7 +43,7 @@ for criterion in [name for name in CRITERIA if entry_of(name)["criterion"] in RU
             | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
             usage=f"{RESULTS}/usage/rank/{{study}}-{criterion}-{{part}}.json",
         shell:
-            "secateur --usage {params.usage} gather --config {params.config} --study {wildcards.study} "
+            "secateur --usage {params.usage} --code {params.code} gather --config {params.config} --study {wildcards.study} "
             "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
             "--models {input.models} --cases {params.cases} --output {output} 2>&1 | tee {log}"
 
@@ -75,7 +75,7 @@ rule case:
         usage=f"{RESULTS}/usage/case/{{study}}-{{seed}}-{{samples}}.json",
         folder=case_folder,
     shell:
-        "secateur --usage {params.usage} case --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} case --config {params.config} --study {wildcards.study} "
         "--seed {wildcards.seed} --samples-per-class {wildcards.samples} --data {input.data} --units {input.units} "
         "--models {input.models} --samples {input.samples} --output {params.folder} 2>&1 | tee {log}"
 
@@ -106,6 +106,6 @@ rule case_signals:
         usage=f"{RESULTS}/usage/case_signals/{{study}}-{{seed}}-{{samples}}.json",
         folder=case_folder,
     shell:
-        "secateur --usage {params.usage} case --signals --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} case --signals --config {params.config} --study {wildcards.study} "
         "--seed {wildcards.seed} --samples-per-class {wildcards.samples} --data {input.data} --units {input.units} "
         "--models {input.models} --samples {input.samples} --output {params.folder} 2>&1 | tee {log}"

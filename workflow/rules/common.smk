@@ -1,5 +1,6 @@
 # What the rules share: the resolved config, the warm process, and the sources and settings that a stage depends on.
 
+import json
 import os
 import shutil
 from functools import cache
@@ -7,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from secateur import config as configuration
-from secateur import clock, running, server, shipped, sources
-from secateur.files import md5, write_json
+from secateur import clock, loaded, running, shipped, sources, warm
+from secateur.files import md5, read_json, write_json
 from secateur.models import build
 from secateur.ranking import registry
 from secateur.repair import registry as remedies
@@ -18,11 +19,13 @@ try:
 except SecateurError as error:
     raise WorkflowError(str(error)) from None
 
+CODES = {"jobs": {}, "planned": {}}
+BESIDE = sources.beside()
 # Not a param: where the bytes come from changes nothing, as long as their hash is right.
 if "mirror" in resolved:
     os.environ.update(SECATEUR_MIRROR=resolved["mirror"])
 
-SERVERS = []
+WARM = []
 DATASETS = configuration.datasets(resolved)
 PARTS = configuration.parts(resolved)
 
@@ -54,15 +57,16 @@ def check_clock(results):
 def open_server():
     """Start the warm process that local jobs are forked from; jobs on a cluster start by themselves."""
     if workflow.local_exec:
-        SERVERS.append(server.start())
+        WARM.append(warm.start())
         clock.watch()
 
 
 def close_server():
     """End the warm process."""
     clock.unwatch()
-    while SERVERS:
-        server.stop(SERVERS.pop())
+    while WARM:
+        if (process := WARM.pop()) is not None:
+            process.end()
 
 
 def remove_partial(results):
@@ -71,44 +75,73 @@ def remove_partial(results):
     Path(f"{results}/report.partial.html").unlink(missing_ok=True)
 
 
-def code(command, criteria=None):
+def code(command, criteria=None, files=()):
     """Hash of the sources that a stage's results depend on, as a param: an edit reruns the stage.
 
-    They are found from the subcommand's imports (src/secateur/sources.py). Of criteria and architectures those of the
-    job's wildcards count, else all of the config; `criteria` names others, of the config's entries.
+    They are found from the subcommand's imports (src/secateur/sources.py), and its job fails where it ran others
+    (src/secateur/loaded.py), which the rule tells it by `--code {params.code}`. Of criteria and architectures those of
+    the job's wildcards count, else all of the config; `criteria` names others, of the config's entries. `files` are
+    what else it reads that no rule makes.
     """
 
     def found(wildcards):
         given = dict(wildcards.items())
         named = [given["criterion"]] if "criterion" in given else CRITERIA
-        return code_of(
-            command,
-            tuple(named if criteria is None else criteria),
-            architectures_of(given),
-        )
+        chosen = tuple(named if criteria is None else criteria)
+        return code_of(command, chosen, architectures_of(given), tuple(files))
 
     return found
 
 
 @cache
-def code_of(command, criteria, architectures):
+def code_of(command, criteria, architectures, files):
     """The hash that `code` stands for, of the sources as they are when the workflow starts."""
+    key = json.dumps([command, criteria, architectures, files])
+    if not workflow.is_main_process and key in code_before():
+        return code_before()[key]
     behind = [
         registry.source_of(entry_of(name)["criterion"], resolved["criteria_path"])
         for name in criteria
     ]
-    files = filter(None, map(build.file_of, architectures))
+    paths = filter(None, map(build.file_of, architectures))
     chosen = {
         "criteria": [sources.Chosen(each.loaded_as, each.path) for each in behind],
         "architectures": [
-            sources.Chosen(f"secateur.models.{path.stem}", path) for path in files
+            sources.Chosen(f"secateur.models.{path.stem}", path) for path in paths
         ],
         "remedies": [
             sources.Chosen(f"secateur.remedies.{name}", remedies.FOLDER / f"{name}.py")
             for name in resolved["fewshot"]["remedies"]
         ],
     }
-    return sources.digest(sources.of_command(command, chosen))
+    try:
+        counted = sources.of_command(command, chosen)
+    except SecateurError as error:
+        raise WorkflowError(str(error)) from None
+    read = {str(path): md5(path) for path in files}
+    found = sources.digest(counted | {Path(path).name: read[path] for path in read})
+    CODES["jobs"][found] = {"sources": counted, "beside": BESIDE, "files": read}
+    CODES["planned"][key] = found
+    if APART:
+        before = read_json(CODE) if Path(CODE).exists() else {}
+        write_json(CODE, {kind: before.get(kind, {}) | CODES[kind] for kind in CODES})
+    return found
+
+
+@cache
+def code_before():
+    """What the process that planned the run has written: what a job is for → the hash of its sources."""
+    try:
+        return read_json(CODE)["planned"]
+    except SecateurError:
+        return {}
+
+
+def write_code():
+    """Write down which sources the jobs are planned with, for them to compare."""
+    for job in workflow.dag.jobs:
+        job.params
+    write_json(CODE, CODES)
 
 
 def architectures_of(given):

@@ -30,7 +30,7 @@ rule dataset:
         entry=lambda wildcards: json.dumps(DATASETS[wildcards.dataset]),
         source=source_option,
     shell:
-        "secateur data make {wildcards.dataset} --output {output} --pins {input.pins} {params.source} "
+        "secateur --code {params.code} data make {wildcards.dataset} --output {output} --pins {input.pins} {params.source} "
         "--entry {params.entry:q} 2>&1 | tee {log}"
 
 
@@ -47,5 +47,5 @@ rule images:
     params:
         code=code("data prepare"),
     shell:
-        "secateur data prepare --data {input.data} --architecture {wildcards.architecture} --size {wildcards.size} "
+        "secateur --code {params.code} data prepare --data {input.data} --architecture {wildcards.architecture} --size {wildcards.size} "
         "--colour {wildcards.colour} --threads {threads} --output {output} 2>&1 | tee {log}"

@@ -29,7 +29,7 @@ rule backbone:
         state=f"{RESULTS}/state/backbone",
         usage=f"{RESULTS}/usage/backbone/{{backbone}}.json",
     shell:
-        "secateur --usage {params.usage} backbone --config {params.config} --backbone {wildcards.backbone} "
+        "secateur --usage {params.usage} --code {params.code} backbone --config {params.config} --backbone {wildcards.backbone} "
         "{params.data} --state {params.state} --output {output.weights} --about {output.about} 2>&1 | tee {log}"
 
 
@@ -65,7 +65,7 @@ rule transfer:
         state=f"{RESULTS}/state/transfer/{{study}}/{{part}}",
         usage=f"{RESULTS}/usage/transfer/{{study}}-{{part}}.json",
     shell:
-        "secateur --usage {params.usage} transfer --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} transfer --config {params.config} --study {wildcards.study} "
         "--seeds {wildcards.part} --data {input.data} --backbone {input.backbone} "
         "--state {params.state} --models {output.models} --samples {output.samples} "
         "--history {output.history} 2>&1 | tee {log}"
@@ -90,5 +90,5 @@ rule units:
         settings=lambda wildcards: study_settings(wildcards.study, "scope"),
         usage=f"{RESULTS}/usage/units/{{study}}.json",
     shell:
-        "secateur --usage {params.usage} units --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} units --config {params.config} --study {wildcards.study} "
         "--data {input.data} --output {output.units} --table {output.table} 2>&1 | tee {log}"

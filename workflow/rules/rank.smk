@@ -37,7 +37,7 @@ for criterion in IN_PYTHON:
             tuned=tuned_option,
             usage=f"{RESULTS}/usage/rank/{{study}}-{criterion}-{{part}}.json",
         shell:
-            "secateur --usage {params.usage} rank --config {params.config} --study {wildcards.study} "
+            "secateur --usage {params.usage} --code {params.code} rank --config {params.config} --study {wildcards.study} "
             "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
             "--models {input.models} --samples {input.samples} {params.tuned} --output {output} 2>&1 | tee {log}"
 
@@ -74,7 +74,7 @@ for criterion in [name for name in CRITERIA if "tune" in entry_of(name)]:
             | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
             usage=f"{RESULTS}/usage/tune/{{study}}-{criterion}-{{part}}.json",
         shell:
-            "secateur --usage {params.usage} tune --config {params.config} --study {wildcards.study} "
+            "secateur --usage {params.usage} --code {params.code} tune --config {params.config} --study {wildcards.study} "
             "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
             "--models {input.models} --samples {input.samples} --output {output} 2>&1 | tee {log}"
 
@@ -108,6 +108,6 @@ rule redraw:
         | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
         usage=f"{RESULTS}/usage/redraw/{{study}}-{{criterion}}.json",
     shell:
-        "secateur --usage {params.usage} redraw --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} redraw --config {params.config} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --data {input.data} --units {input.units} --models {input.models} "
         "--output {output} 2>&1 | tee {log}"

@@ -32,7 +32,7 @@ rule collect:
         code=code("collect"),
         usage=f"{RESULTS}/usage/collect/all.json",
     shell:
-        "secateur --usage {params.usage} collect --config {params.config} --results {params.results} "
+        "secateur --usage {params.usage} --code {params.code} collect --config {params.config} --results {params.results} "
         "--output {output} 2>&1 | tee {log}"
 
 
@@ -60,12 +60,11 @@ rule statistics:
     params:
         config=CONFIG,
         results=results_of,
-        code=code("statistics"),
-        assets=contents([CLAIMS, *published()]),
+        code=code("statistics", files=[CLAIMS, *published()]),
         settings=settings(),
         usage=f"{RESULTS}/usage/statistics/all.json",
     shell:
-        "secateur --usage {params.usage} statistics --config {params.config} --results {params.results} "
+        "secateur --usage {params.usage} --code {params.code} statistics --config {params.config} --results {params.results} "
         "--tables {input.tables} --output {output} 2>&1 | tee {log}"
 
 
@@ -97,11 +96,10 @@ rule figures:
         toy=toy_folder,
         gallery=gallery_folder,
         workflow=WORKFLOW,
-        code=code("figures"),
-        assets=contents([STYLE, CLAIMS, *published()]),
+        code=code("figures", files=[STYLE, CLAIMS, *published()]),
         usage=f"{RESULTS}/usage/figures/all.json",
     shell:
-        "secateur --usage {params.usage} figures --tables {input.tables} --statistics {input.statistics} "
+        "secateur --usage {params.usage} --code {params.code} figures --tables {input.tables} --statistics {input.statistics} "
         "--toy {params.toy} --gallery {params.gallery} "
         "--workflow {params.workflow} --output {output} 2>&1 | tee {log}"
 
@@ -135,10 +133,9 @@ rule report:
         "../../envs/conda.yaml"
     params:
         config=CONFIG,
-        code=code("report make"),
-        assets=contents([*PAGE, CLAIMS]),
+        code=code("report make", files=[*PAGE, CLAIMS]),
         resolved=resolved,
         usage=f"{RESULTS}/usage/report/all.json",
     shell:
-        "secateur --usage {params.usage} report make --config {params.config} --tables {input.tables} "
+        "secateur --usage {params.usage} --code {params.code} report make --config {params.config} --tables {input.tables} "
         "--statistics {input.statistics} --figures {input.figures} --output {output.page} 2>&1 | tee {log}"

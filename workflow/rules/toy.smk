@@ -23,5 +23,5 @@ rule toy:
         criteria=TOY_CRITERIA,
         usage=f"{RESULTS}/usage/toy/{{dataset}}.json",
     shell:
-        "secateur --usage {params.usage} toy --config {params.config} --data {input.data} --output {output.table} "
+        "secateur --usage {params.usage} --code {params.code} toy --config {params.config} --data {input.data} --output {output.table} "
         "--boundaries {output.boundaries} --stability {output.stability} 2>&1 | tee {log}"

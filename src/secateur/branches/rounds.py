@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
+from secateur import loaded, tablefile, tensorfile
 from secateur import seeds as streams
-from secateur import tablefile, tensorfile
 from secateur.branches.study import Study
 from secateur.errors import SecateurError
 from secateur.files import md5
@@ -102,7 +102,8 @@ class State:
         return self.folder / f"{self.name}.safetensors"
 
     def save(self, round_: Round) -> None:
-        """Write a finished round in place of the one before it."""
+        """Write a finished round in place of the one before it; an error where not the planned sources ran."""
+        loaded.verify()
         about = {"fingerprint": self.fingerprint, "number": round_.number, "kept": round_.kept, "rows": round_.rows}
         tensorfile.write(self.path, round_.model.state_dict(), about)
 

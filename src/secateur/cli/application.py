@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from secateur import clock, usage
+from secateur import usage
 from secateur.cli.supervision import watched
 from secateur.errors import SecateurError
 
@@ -42,8 +42,16 @@ def options(
     usage_file: Annotated[
         Path | None, typer.Option("--usage", help="Write the times of this command to this file.")
     ] = None,
+    code: Annotated[
+        str | None, typer.Option(help="Hash of the sources that the workflow planned this command with; for its jobs.")
+    ] = None,
 ) -> None:
     """Options of every subcommand; they stand before it."""
+    from secateur import clock, loaded
+
+    if code is not None:
+        loaded.expect(code)
+        context.call_on_close(loaded.verify)
     if context.invoked_subcommand in RUNNING_CRITERIA:
         watched(f"secateur {context.invoked_subcommand}")
     if usage_file is not None:

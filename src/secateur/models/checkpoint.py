@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from secateur import loaded
 from secateur.files import md5, replacing
 
 SECONDS_BETWEEN = 30.0  # a shorter training is sooner repeated than its state is written
@@ -33,7 +34,8 @@ class Checkpoint:
         return time.monotonic() - self._written >= self._seconds
 
     def save(self, state: dict[str, Any]) -> None:
-        """Write `state` in place of the one before, whole or not at all."""
+        """Write `state` in place of the one before, whole or not at all; an error where not the planned sources ran."""
+        loaded.verify()
         with replacing(self.path) as temporary:
             torch.save({"fingerprint": self._fingerprint, "state": state}, temporary)
         self._written = time.monotonic()
@@ -51,8 +53,13 @@ class Checkpoint:
 
 
 def fingerprint(parts: Iterable[str], folders: Iterable[str | Path] = ()) -> str:
-    """Hash of `parts` and of all Python sources of Secateur and of `folders`: of what a resumed job depends on."""
-    sources = [*_own_sources(), *(md5(path) for folder in folders for path in sorted(Path(folder).rglob("*.py")))]
+    """Hash of `parts` and of the sources: of what a resumed job depends on.
+
+    Those that the workflow planned the job with; without one, all Python sources of Secateur and of `folders`.
+    """
+    planned = loaded.planned()
+    own = [*_own_sources(), *(md5(path) for folder in folders for path in sorted(Path(folder).rglob("*.py")))]
+    sources = [planned] if planned else own
     return hashlib.sha256("\n".join([*parts, *sources]).encode()).hexdigest()
 
 

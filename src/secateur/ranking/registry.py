@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from secateur import shipped
+from secateur import loaded, shipped
 from secateur.errors import SecateurError
 from secateur.pruning import COMBINATIONS, NORMALISATIONS
 from secateur.ranking.containment import contained
@@ -126,7 +126,7 @@ def parsed(source: Source) -> ast.Module:
 
 def _text(source: Source) -> str:
     try:
-        return source.path.read_text(encoding="utf-8")
+        return loaded.text(source.loaded_as, source.path).decode()
     except ValueError as error:
         raise SecateurError(f"criterion '{source.name}': {source.path}: not UTF-8 text ({error}).") from None
 
@@ -210,7 +210,8 @@ def _packaged(point: importlib.metadata.EntryPoint) -> Source:
 
 
 def _imported(source: Source) -> Any:
-    specification = importlib.util.spec_from_file_location(source.loaded_as, source.path)
+    loader = loaded.Loader(source.loaded_as, str(source.path))
+    specification = importlib.util.spec_from_file_location(source.loaded_as, source.path, loader=loader)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
