@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from secateur import config as configuration
-from secateur import clock, loaded, running, shipped, sources, warm
+from secateur import clock, loaded, running, sharing, shipped, sources, warm
 from secateur.files import md5, read_json, write_json
 from secateur.models import build
 from secateur.ranking import registry
@@ -26,6 +26,8 @@ if "mirror" in resolved:
     os.environ.update(SECATEUR_MIRROR=resolved["mirror"])
 
 WARM = []
+SHARED = sharing.Shared("data")
+MAKING_DATA = ("fetch", "dataset", "images")
 DATASETS = configuration.datasets(resolved)
 PARTS = configuration.parts(resolved)
 
@@ -52,6 +54,23 @@ def check_clock(results):
             clock.check(results)
         except SecateurError as error:
             raise WorkflowError(str(error)) from None
+
+
+def plan_data():
+    """Wait, before it is looked at what data there are, for runs of other clones that share them; not in a dry run."""
+    if (
+        not APART
+        and workflow.executor_plugin is not None
+        and not (workflow.dryrun or workflow.touch)
+        and SHARED.plan()
+    ):
+        workflow.iocache.clear()  # what was there before
+
+
+def begin_data():
+    """Keep the data to this run until it has made what it makes of them."""
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in MAKING_DATA]
+    SHARED.begin(lambda: not all(workflow.dag.finished(job) for job in jobs))
 
 
 def open_server():

@@ -9,6 +9,7 @@ from secateur.files import expanded
 
 def files_of(wildcards):
     """What a dataset is made from: what was fetched, the user's own images, or nothing where it is embedded."""
+    plan_data()
     entry = DATASETS[wildcards.dataset]
     if "path" in entry:
         return [local(str(expanded(entry["path"], "datasets")))]
