@@ -96,7 +96,7 @@ rule repair:
         | {"remedies": resolved["fewshot"]["remedies"]},
         usage=f"{RESULTS}/usage/repair/{{study}}-{{criterion}}-{{part}}.json",
     shell:
-        "secateur --usage {params.usage} repair --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} repair --config {params.config} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
         "--unpruned {input.unpruned} --models {input.models} --samples {input.samples} --rankings {input.rankings} "
         "--output {output} 2>&1 | tee {log}"
