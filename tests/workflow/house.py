@@ -41,11 +41,12 @@ class House:
         environment = self._environment | variables
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
 
-    def start(self, *command: str, said: Path) -> subprocess.Popen[bytes]:
+    def start(self, *command: str, said: Path, **variables: str) -> subprocess.Popen[bytes]:
         """Start a command as `run` does, in a session of its own; what it says goes to the file `said`."""
+        environment = self._environment | variables
         with said.open("wb") as log:
             return subprocess.Popen(
-                command, cwd=self.folder, env=self._environment, stdout=log, stderr=log, start_new_session=True
+                command, cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
 
     @property
@@ -54,9 +55,11 @@ class House:
         places = os.pathsep.join(map(str, [self.folder / "src", *self.packages]))
         return os.environ | {"PYTHONPATH": places, "PATH": path}
 
-    def snakemake(self, *options: str, config: str = TINY, cores: int = 2) -> subprocess.CompletedProcess[str]:
-        """Run the DAG of `config`."""
-        return self.run("snakemake", "--cores", str(cores), *options, "--configfile", config)
+    def snakemake(
+        self, *options: str, config: str = TINY, cores: int = 2, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the DAG of `config`; `variables` as of `run`."""
+        return self.run("snakemake", "--cores", str(cores), *options, "--configfile", config, **variables)
 
     def planned(self, config: str = TINY) -> dict[str, int]:
         """Rule → number of jobs that a run would do."""

@@ -1,0 +1,182 @@
+"""Faults of sources: edited while a run goes on and put back, other clones' runs on the same data, no warm process."""
+
+import ast
+import hashlib
+import json
+import os
+import re
+import signal
+from pathlib import Path
+
+from faults import COMMAND, LONGEST_RUN, RESULTS, Result, complete, ended, remove, tables
+from faults_processes import kinds
+from house import House
+from secateur import sources
+from secateur.server import OFF, VARIABLE
+
+COMMANDS = {"dataset": "data make", "images": "data prepare", "report": "report make"}
+"""Subcommands that are not called as their rules are."""
+POISON = """
+
+import pathlib as _pathlib
+
+_replace = _pathlib.Path.replace
+
+
+def _spoilt(self, target):
+    with self.open("ab") as opened:
+        opened.write(b" ")
+    return _replace(self, target)
+
+
+_pathlib.Path.replace = _spoilt
+"""
+"""An edit that any job feels: whoever has loaded it writes a byte too much to every file."""
+TIMED = ("cost", "latency")
+MADE_OF_TIMES = re.compile(
+    r"(cost|latency|logs|usage|state)/|(workflow|provenance|code)\.json|report\.html|tables/(cost|latency)"
+    r"|statistics/(cost|latency|criteria|verdicts|choices|sentences)|figures/(cost|latency|workflow|page)|tables\.tex"
+)
+"""Files of a run that hold times, or are made of such."""
+
+
+def jobs(house: House) -> dict[str, list[Path]]:
+    """Rule → the outputs of one of its jobs, of every rule of the complete run in `house`."""
+    plan = json.loads((house.folder / RESULTS / "workflow.json").read_text())
+    return {job["rule"]: [Path(name) for name in job["outputs"]] for job in plan["jobs"] if job["outputs"]}
+
+
+def stage_of(rule: str) -> Path:
+    """The file of the stage that a rule runs: what its subcommand's function imports."""
+    command = COMMANDS.get(rule, "rank" if rule.startswith("rank_") else rule.replace("_", "-"))
+    module, name = sources._entry(command)
+    path = sources._located(module, sources.ROOT.parent)
+    assert path is not None
+    function = next(
+        each for each in sources._tree(path).body if isinstance(each, ast.FunctionDef) and each.name == name
+    )
+    for each in ast.walk(function):
+        if isinstance(each, ast.ImportFrom) and each.module and not each.module.startswith("secateur.config"):
+            for inner in (f"{each.module}.{each.names[0].name}", each.module):
+                found = sources._located(inner, sources.ROOT.parent)
+                if found and found.name != "__init__.py" and found.parent != sources.ROOT:
+                    return Path("src", found.relative_to(sources.ROOT.parent))
+    raise AssertionError(f"{rule}: no stage found in {command}")
+
+
+def edited_during_a_run(house: House, undisturbed: dict[str, str], rule: str, warm: bool, log: Path) -> Result:
+    """The stage of one rule is edited once its job is planned, and put back when it has ended.
+
+    The job has the bytes of the sources that it was planned with, or fails with the file's name and leaves nothing.
+    """
+    outputs, edited = jobs(house)[rule], stage_of(rule)
+    path = house.folder / edited
+    text, before = path.read_bytes(), _bytes(house, outputs)
+    for name in outputs:
+        remove(house.folder / name)
+    variables = {} if warm else {VARIABLE: OFF}
+    run = house.start(*COMMAND, "--", *map(str, outputs), said=log, **variables)
+    while "Job stats" not in log.read_text():
+        assert ended(run, 0.02) is None, log.read_text()
+    path.write_bytes(text + POISON.encode())
+    code = run.wait(LONGEST_RUN)
+    path.write_bytes(text)
+    said = log.read_text()
+    if code == 0:
+        seen = "made, with the bytes of what was planned"
+        assert rule in TIMED or _bytes(house, outputs) == before, f"{rule} has the bytes of an edit:\n{said}"
+    else:
+        line = next((line for line in said.splitlines() if f"error: {edited}" in line), None)
+        assert line and "not what it was when the workflow started" in line, said
+        assert not any((house.folder / name).exists() for name in outputs), f"{rule} left what an edit has made"
+        seen = line
+    complete(house, undisturbed)
+    how = "with" if warm else "without"
+    return Result(f"`{edited}` edited while `{rule}` runs and put back, {how} the warm process", 1, seen)
+
+
+def without_the_warm_process(house: House, other: House) -> Result:
+    """The same run in another house, each command importing for itself: every file that holds no times is the same."""
+    done = other.snakemake(**{VARIABLE: OFF})
+    assert done.returncode == 0, done.stdout + done.stderr
+    ours, theirs = (_hashes(each.folder) for each in (house, other))
+    assert ours.keys() == theirs.keys(), ours.keys() ^ theirs.keys()
+    different = [name for name in ours if ours[name] != theirs[name]]
+    assert not different, f"with and without the warm process: {different}"
+    rules = {rule for rule, outputs in jobs(house).items() if any(_in(name, ours) for name in outputs)}
+    missing = jobs(house).keys() - rules - {*TIMED, "report"}
+    assert not missing, f"not compared: {missing}"
+    seen = f"{len(ours)} files of {len(rules)} rules, all with the same bytes"
+    return Result("the whole run without the warm process", 1, seen)
+
+
+def clones_share_data(first: House, second: House, undisturbed: dict[str, str], logs: tuple[Path, Path]) -> Result:
+    """Two clones with one data/ folder start together: one waits until the other has made what both need."""
+    place = first.folder / "data"
+    place.mkdir(exist_ok=True)
+    (second.folder / "data").symlink_to(place, target_is_directory=True)
+    runs = [house.start(*COMMAND, said=log) for house, log in zip((first, second), logs, strict=True)]
+    codes = [run.wait(LONGEST_RUN) for run in runs]
+    said = [log.read_text() for log in logs]
+    assert codes == [0, 0], "\n".join(said)
+    waited = [line for text in said for line in text.splitlines() if "waiting for it" in line]
+    assert len(waited) == 1, waited
+    made = [len(re.findall(r"^localrule (?:dataset|images):", text, re.MULTILINE)) for text in said]
+    assert min(made) == 0 < max(made), f"data were made by both: {made}"
+    for house in (first, second):
+        complete(house, undisturbed)
+    return Result("two clones with one `data/` started at once", 1, waited[0])
+
+
+def another_clones_environment(house: House, other: House) -> Result:
+    """A run in one clone, started in the environment of another: refused, with the remedy."""
+    done = house.snakemake("-n", PYTHONPATH=str(other.folder / "src"))
+    said = done.stdout + done.stderr
+    lines = [line for line in said.splitlines() if "another clone's environment is active" in line]
+    assert done.returncode != 0 and len(lines) == 1 and "Traceback" not in said, said
+    remedy = re.search(r"run with PYTHONPATH=(\S+)\.$", lines[0])
+    assert remedy and house.snakemake("-n", PYTHONPATH=remedy[1]).returncode == 0
+    return Result("a run started in another clone's environment", 1, lines[0])
+
+
+def server_killed(house: House, undisturbed: dict[str, str], log: Path) -> Result:
+    """The warm process of a run is killed: another one is started, and the run completes."""
+    run = house.start(*COMMAND, said=log)
+    killed = None
+    while killed is None:
+        assert ended(run, 0.1) is None, log.read_text()
+        if (house.folder / RESULTS / "backbones").is_dir():
+            killed = next(iter(kinds(run.pid).get("server", [])), None)
+    os.kill(killed, signal.SIGKILL)
+    assert run.wait(LONGEST_RUN) == 0, log.read_text()
+    line = next(line for line in log.read_text().splitlines() if "the warm process has died" in line)
+    assert tables(house) == undisturbed
+    complete(house, undisturbed)
+    return Result("the warm process killed during a run", 1, line)
+
+
+def _bytes(house: House, outputs: list[Path]) -> dict[str, str]:
+    """Hashes of outputs, of folders of all files in them that Snakemake has not put there."""
+    found = {}
+    for name in outputs:
+        path = house.folder / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and file.name != ".snakemake_timestamp":
+                found[str(file.relative_to(house.folder))] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return found
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """Hashes of all files of the data and the run that hold no times."""
+    found = {}
+    for place in (Path("data"), RESULTS):
+        for file in sorted((folder / place).rglob("*")):
+            name = file.relative_to(folder / place).as_posix()
+            hidden = file.name == ".snakemake_timestamp" or name.startswith(".locks/")
+            if file.is_file() and not hidden and not MADE_OF_TIMES.match(name):
+                found[str(place / name)] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return found
+
+
+def _in(output: Path, names: dict[str, str]) -> bool:
+    return any(name == str(output) or name.startswith(f"{output}/") for name in names)

@@ -1,0 +1,90 @@
+"""Edits of sources, in the real DAG: what is planned, and what becomes of a run during which they happen."""
+
+import shutil
+import sys
+
+import pytest
+
+import faults
+import faults_sources
+from house import House
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def undisturbed(house: House) -> dict[str, str]:
+    return faults.tables(house)
+
+
+def planned_after(house: House, name: str) -> set[str]:
+    """Rules that run again after an edit of a source, which is undone."""
+    path = house.folder / "src/secateur" / name
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text}\n# edited\n", encoding="utf-8")
+    planned = house.planned()
+    path.write_text(text, encoding="utf-8")
+    return {"rank" if rule.startswith("rank_") else rule for rule in planned}
+
+
+PAGE = {"collect", "statistics", "figures", "report", "all"}
+AFTER_RANKING = {"fewshot", "grid", "gallery", "latency", *PAGE}
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "then"),
+    [
+        ("branches/ranking.py", {"rank", "redraw", "retrain"}, AFTER_RANKING),
+        ("pruning/scores.py", {"rank", "redraw", "retrain", "toy"}, AFTER_RANKING),
+        ("branches/memory.py", {"cost"}, PAGE),
+        ("analysis/sentences.py", {"statistics"}, {"figures", "report", "all"}),
+        ("report/page.py", {"report"}, {"all"}),
+        ("report/serve.py", set(), set()),
+        ("data/fetching.py", set(), set()),
+        ("criteria/taylor.py", set(), set()),
+        ("models/alexnet.py", set(), set()),
+        ("cli/planning.py", set(), set()),
+    ],
+)
+def test_an_edit_plans_what_depends_on_it_and_nothing_else(house, name, first, then):
+    planned = planned_after(house, name)
+    assert first <= planned <= first | then | {"repair", "retrain_unpruned"}
+
+
+def test_an_architecture_and_a_criterion_of_ones_own_that_are_not_used_rerun_nothing(house):
+    own = house.folder / "src/secateur/models/mine.py"
+    own.write_text(
+        "from timm.models import register_model\n\n\n@register_model\ndef mine(pretrained=False, **arguments):\n"
+        "    raise RuntimeError\n",
+        encoding="utf-8",
+    )
+    criterion = house.folder / "src/secateur/criteria/mine.py"
+    shutil.copy(house.folder / "src/secateur/criteria/weight.py", criterion)
+    assert house.planned() == {}
+    own.unlink()
+    criterion.unlink()
+
+
+def test_an_edit_during_a_run_that_is_put_back_leaves_no_wrong_result(house, undisturbed, tmp_path_factory):
+    log = tmp_path_factory.mktemp("log") / "log"
+    for rule, warm in ("statistics", True), ("statistics", False), ("fewshot", True):
+        faults_sources.edited_during_a_run(house, undisturbed, rule, warm, log)
+
+
+def test_without_the_warm_process_every_stage_gives_the_same_bytes(house, empty_house):
+    faults_sources.without_the_warm_process(house, empty_house)
+
+
+def test_clones_that_share_data_wait_for_each_other(empty_house, undisturbed, tmp_path_factory):
+    other = House(tmp_path_factory.mktemp("other"))
+    folder = tmp_path_factory.mktemp("logs")
+    faults_sources.clones_share_data(empty_house, other, undisturbed, (folder / "first", folder / "second"))
+
+
+def test_the_environment_of_another_clone_is_refused(house, empty_house):
+    faults_sources.another_clones_environment(empty_house, house)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+def test_a_warm_process_that_dies_is_replaced(empty_house, undisturbed, tmp_path):
+    faults_sources.server_killed(empty_house, undisturbed, tmp_path / "log")
