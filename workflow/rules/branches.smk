@@ -241,7 +241,7 @@ rule scratch:
         state=f"{RESULTS}/state/scratch/{{study}}/{{criterion}}/{{part}}",
         usage=f"{RESULTS}/usage/scratch/{{study}}-{{criterion}}-{{part}}.json",
     shell:
-        "secateur --usage {params.usage} scratch --config {params.config} --study {wildcards.study} "
+        "secateur --usage {params.usage} --code {params.code} scratch --config {params.config} --study {wildcards.study} "
         "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
         "--unpruned {input.unpruned} --models {input.models} --shapes {input.shapes} --backbone {input.backbone} "
         "--state {params.state} --output {output} 2>&1 | tee {log}"
