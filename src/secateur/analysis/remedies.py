@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from secateur.analysis import tables
 from secateur.analysis.measures import measure_all
@@ -82,6 +81,8 @@ def order(measures: pd.DataFrame, alpha: float) -> pd.DataFrame:
         `best`: the criterion with the largest mean; `spread` and `spread_before`: largest minus smallest mean over
         criteria with and without the remedy. Seeds that lack a criterion are left out.
     """
+    from scipy import stats
+
     rows: list[dict[str, Any]] = []
     for (study, samples), group in _by_setting(measures):
         before = group[NONE]
