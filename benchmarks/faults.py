@@ -23,10 +23,13 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "workflow"))
 import faults  # noqa: E402
 import faults_clock  # noqa: E402
 import faults_processes  # noqa: E402
+import faults_sources  # noqa: E402
 import faults_storage  # noqa: E402
 from house import House  # noqa: E402
 
 PAGE = REPOSITORY / "docs" / "robustness.md"
+Try = tuple[str, Callable[[], faults.Result]]
+"""What --only goes by, and what does it."""
 HEAD = "| fault | times | what the user sees | lost |"
 MARKS = "<!-- table of faults, written by `make faults` -->", "<!-- end of the table -->"
 
@@ -66,7 +69,7 @@ def _all(folder: Path, kills: int, seed: int, only: str) -> Iterator[faults.Resu
     done = house.snakemake()
     assert done.returncode == 0, done.stdout + done.stderr
     undisturbed = faults.tables(house)
-    tries: list[tuple[str, Callable[[], faults.Result]]] = []
+    tries: list[Try] = []
     for pattern, how in itertools.product(faults_storage.DAMAGED, ("cut short", "one bit flipped")):
         tries += [(f"{pattern} {how}", lambda p=pattern, h=how: faults_storage.damage(house, undisturbed, p, h, seed))]
     tries.append(("two runs", lambda: faults_processes.two_runs(House(_made(folder / "two")), undisturbed, log)))
@@ -80,6 +83,7 @@ def _all(folder: Path, kills: int, seed: int, only: str) -> Iterator[faults.Resu
     tries.append(("clock after", lambda: faults_clock.after_a_run(house, undisturbed)))
     tries.append(("clock before", lambda: faults_clock.before_a_change(house, undisturbed)))
     tries.append(("clock during", lambda: faults_clock.during_a_run(House(_made(folder / "during")), undisturbed, log)))
+    tries += _of_sources(folder, house, undisturbed, log)
     tries.insert(
         0,
         (
@@ -95,6 +99,25 @@ def _all(folder: Path, kills: int, seed: int, only: str) -> Iterator[faults.Resu
             yield faults.Result(name, 0, "not tried: this user may not mount file systems", "–")
         else:
             yield do()
+
+
+def _of_sources(folder: Path, house: House, undisturbed: dict[str, str], log: Path) -> list[Try]:
+    """Those of faults_sources.py: edits during a run, no or a killed warm process, other clones."""
+
+    def new(name: str) -> House:
+        return House(_made(folder / name))
+
+    logs = folder / "first", folder / "second"
+    rules = list(faults_sources.jobs(house))
+    edited = faults_sources.edited_during_runs
+    return [
+        ("edits, warm", lambda: edited(house, undisturbed, rules, True, log)),
+        ("edits, not warm", lambda: edited(house, undisturbed, rules, False, log)),
+        ("all not warm", lambda: faults_sources.without_the_warm_process(house, new("cold"))),
+        ("warm process killed", lambda: faults_sources.server_killed(new("dead"), undisturbed, log)),
+        ("clones", lambda: faults_sources.clones_share_data(new("one"), new("other"), undisturbed, logs)),
+        ("environment", lambda: faults_sources.another_clones_environment(house, new("next"))),
+    ]
 
 
 def _made(folder: Path) -> Path:

@@ -45,9 +45,11 @@ def ask(arguments: list[str]) -> int | None:
     What else became of the job is told in a line on standard error.
     """
     path = os.environ.get(VARIABLE)
-    if not path or path == OFF:
+    if not path:
         return None
     end_with_parent()
+    if path == OFF:
+        return None
     request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}  # noqa: PTH109
     try:
         with socket.socket(socket.AF_UNIX) as connection:

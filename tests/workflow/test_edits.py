@@ -67,8 +67,8 @@ def test_an_architecture_and_a_criterion_of_ones_own_that_are_not_used_rerun_not
 
 def test_an_edit_during_a_run_that_is_put_back_leaves_no_wrong_result(house, undisturbed, tmp_path_factory):
     log = tmp_path_factory.mktemp("log") / "log"
-    for rule, warm in ("statistics", True), ("statistics", False), ("fewshot", True):
-        faults_sources.edited_during_a_run(house, undisturbed, rule, warm, log)
+    faults_sources.edited_during_runs(house, undisturbed, ["statistics", "fewshot"], True, log)
+    faults_sources.edited_during_runs(house, undisturbed, ["statistics"], False, log)
 
 
 def test_without_the_warm_process_every_stage_gives_the_same_bytes(house, empty_house):

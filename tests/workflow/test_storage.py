@@ -32,7 +32,7 @@ def test_data_and_results_in_a_storage_are_the_same(house, empty_house, tmp_path
     assert faults.tables(House.at(place)) == faults.tables(house)
     assert (place / faults.RESULTS / "report.html").exists() and (place / "data/digits_target").is_dir()
     here = [path.name for path in (empty_house.folder / "results/tiny").iterdir()]
-    assert sorted(here) == ["config.json", "state", "usage", "workflow.json"], "made here, not there"
+    assert sorted(here) == ["code.json", "config.json", "state", "usage", "workflow.json"], "made here, not there"
     again = empty_house.snakemake(*storage)
     assert "Nothing to be done" in again.stdout + again.stderr
 
