@@ -15,10 +15,11 @@ from secateur.errors import SecateurError
 
 
 @contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path in `path`'s folder; on success it replaces `path`, on any error it is removed.
 
-    What a killed process left of an earlier attempt is removed first.
+    What a killed process left of an earlier attempt is removed first. Without `durable` a crash of the machine may
+    leave a damaged file: for what carries checksums and can be made again.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,8 +33,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        if durable:
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
         temporary.replace(path)
     except OSError as error:
         if error.errno is not None and error.filename is None:  # a library did not say which file it was

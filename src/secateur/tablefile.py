@@ -18,14 +18,17 @@ KEY = b"secateur"
 """Of the file's metadata."""
 
 
-def write(path: str | Path, table: "DataFrame") -> None:
-    """Write `table` without its index to `path`, whole or not at all; the same table gives the same bytes."""
+def write(path: str | Path, table: "DataFrame", durable: bool = True) -> None:
+    """Write `table` without its index to `path`, whole or not at all; the same table gives the same bytes.
+
+    `durable` as of `files.replacing`.
+    """
     import pyarrow as arrow
     from pyarrow import parquet
 
     stored = arrow.Table.from_pandas(table, preserve_index=False)
     known = (stored.schema.metadata or {}) | {KEY: _checksum(stored.to_pandas())}
-    with replacing(path) as temporary:
+    with replacing(path, durable) as temporary:
         parquet.write_table(stored.replace_schema_metadata(known), temporary)
 
 

@@ -22,13 +22,14 @@ KEY = "secateur"
 """Of the header's metadata. One key, since safetensors writes several in a random order."""
 
 
-def write(path: str | Path, tensors: Mapping[str, Any], about: Any = None) -> None:
+def write(path: str | Path, tensors: Mapping[str, Any], about: Any = None, durable: bool = True) -> None:
     """Write tensors of PyTorch, name → tensor on any device, to `path`, whole or not at all.
 
     Args:
         path: the file.
         tensors: what is stored.
         about: anything that JSON can hold, to be stored and checked with them.
+        durable: as of `files.replacing`.
 
     Raises:
         OSError: the file cannot be written (a full disk, say).
@@ -37,7 +38,7 @@ def write(path: str | Path, tensors: Mapping[str, Any], about: Any = None) -> No
 
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = {"about": about, "checksums": {name: _checksum(name, tensor) for name, tensor in stored.items()}}
-    with replacing(path) as temporary:
+    with replacing(path, durable) as temporary:
         try:
             save_file(stored, temporary, metadata={KEY: json.dumps(content | {"seal": _seal(content)}, sort_keys=True)})
         except SafetensorError as error:

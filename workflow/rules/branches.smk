@@ -58,10 +58,11 @@ rule fewshot:
         settings=lambda wildcards: criterion_settings(
             wildcards.study, wildcards.criterion, "run", "fewshot"
         ),
+        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
         usage=f"{RESULTS}/usage/fewshot/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} --code {params.code} fewshot --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --rankings {input.rankings} "
         "--curves {output.curves} --profiles {output.profiles} 2>&1 | tee {log}"
 
@@ -94,10 +95,11 @@ rule repair:
             wildcards.study, wildcards.criterion, "run", "fewshot"
         )
         | {"remedies": resolved["fewshot"]["remedies"]},
+        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
         usage=f"{RESULTS}/usage/repair/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} --code {params.code} repair --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} "
         "--unpruned {input.unpruned} --models {input.models} --samples {input.samples} --rankings {input.rankings} "
         "--output {output} 2>&1 | tee {log}"
 
@@ -129,10 +131,11 @@ rule grid:
             wildcards.study, wildcards.criterion, "run"
         )
         | {"grid": resolved["fewshot"]["grid"]},
+        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
         usage=f"{RESULTS}/usage/grid/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} --code {params.code} grid --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --rankings {input.rankings} --output {output} 2>&1 | tee {log}"
 
 
@@ -166,10 +169,11 @@ rule retrain:
         | {"validation": resolved["training"]["validation"]},
         tuned=tuned_option,
         state=f"{RESULTS}/state/retrain/{{study}}/{{criterion}}/{{part}}",
+        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
         usage=f"{RESULTS}/usage/retrain/{{study}}-{{criterion}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} --code {params.code} retrain --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --samples {input.samples} --state {params.state} {params.tuned} "
         "--output {output.curves} --shapes {output.shapes} 2>&1 | tee {log}"
 
@@ -199,10 +203,11 @@ rule retrain_unpruned:
         )
         | {"validation": resolved["training"]["validation"]},
         state=f"{RESULTS}/state/retrain_unpruned/{{study}}/{{part}}",
+        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
         usage=f"{RESULTS}/usage/retrain_unpruned/{{study}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} --code {params.code} retrain-unpruned --config {params.config} --study {wildcards.study} "
-        "--seeds {wildcards.part} --data {input.data} --units {input.units} --unpruned {input.unpruned} "
+        "--seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} --unpruned {input.unpruned} "
         "--models {input.models} --state {params.state} --output {output} 2>&1 | tee {log}"
 
 

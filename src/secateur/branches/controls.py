@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from secateur.branches.rounds import Round, State, fingerprint_of, further_trained, start
+from secateur.branches.shared import Shared
 from secateur.branches.study import Study, write_curve
 from secateur.progress import track
 
@@ -26,6 +27,7 @@ def retrain_unpruned(study: Study, seeds: Sequence[int], state: Path, output: Pa
     settings = study.config["retrain"]
     rows, last = [], len(settings["rates"])
     fingerprint = fingerprint_of(study)
+    shared = Shared(study.shared, "retrain_unpruned", fingerprint, study.example.device)
     steps = [(seed, number, rate) for seed in seeds for number, rate in enumerate(settings["rates"], 1)]
     for seed, number, rate in track(steps, len(steps), f"unpruned {study.name}, trained further"):
         saved = State(state, str(seed), fingerprint)
@@ -34,7 +36,7 @@ def retrain_unpruned(study: Study, seeds: Sequence[int], state: Path, output: Pa
         if number > current.number:
             key = {"seed": seed, "samples_per_class": "", "round": number, "rate": rate}
             counted = {"units_total": current.rows[0]["units_total"], "units_removed": 0}
-            found = further_trained(study, current.model, seed, number, settings["batch_norm"])
+            found = further_trained(study, current.model, seed, number, settings["batch_norm"], shared)
             rounds = [*current.rows, key | counted | found]
             current = Round(number, current.model, current.groups, current.kept, rounds)
             saved.save(current)

@@ -9,6 +9,8 @@ import pandas as pd
 from torch import Tensor
 
 from secateur import tablefile
+from secateur.branches.rounds import fingerprint_of
+from secateur.branches.shared import Shared, same
 from secateur.branches.study import Study
 from secateur.errors import SecateurError
 from secateur.progress import track
@@ -70,8 +72,11 @@ def grid(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, out
     if absent:
         print(f"grid {study.name}: skipped, as the network has no {absent[0]}s to remove.", file=sys.stderr, flush=True)
     else:
+        shared = Shared(study.shared, f"grid-{criterion}", fingerprint_of(study), study.example.device)
         for seed in track(seeds, len(seeds), f"grid {study.name} {criterion}"):
-            rows += _measured(study, by_kind, seed, settings, rankings)
+            shared.hear()
+            rows += _measured(study, by_kind, seed, rankings, shared)
+            shared.tell()
     about = study.config["studies"][study.name]
     table = pd.DataFrame(rows, columns=list(TYPES)).assign(
         run=study.config["run"],
@@ -84,19 +89,25 @@ def grid(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, out
 
 
 def _measured(
-    study: Study, by_kind: Mapping[str, list[UnitGroup]], seed: int, settings: dict[str, Any], rankings: Path
+    study: Study, by_kind: Mapping[str, list[UnitGroup]], seed: int, rankings: Path, shared: Shared
 ) -> list[dict[str, Any]]:
     """Rows of one seed: what was removed and what is left, by filter rate, then neuron rate."""
+    settings = study.config["fewshot"]["grid"]
     model, samples = study.model(seed), str(settings["samples_per_class"])
     totals = {kind: sum(group.size for group in groups) for kind, groups in by_kind.items()}
     scores = scorefile.read(rankings, seed, samples, {group.name: group.size for group in study.groups})
     filters, neurons = (_selections(study, kind, by_kind[kind], scores, settings[f"{kind}_rates"]) for kind in KINDS)
     unpruned = study.unpruned(seed)
+
+    def measured(selection: Selection) -> dict[str, Any]:
+        if not any(selection.values()):
+            return unpruned
+        return shared.row([seed, same(selection)], lambda: study.measure(remove(model, study.groups, selection)))
+
     rows = []
     for filter_rate, filter_units in zip(settings["filter_rates"], filters, strict=True):
         for neuron_rate, neuron_units in zip(settings["neuron_rates"], neurons, strict=True):
-            selection = filter_units | neuron_units
-            found = study.measure(remove(model, study.groups, selection)) if any(selection.values()) else unpruned
+            found = measured(filter_units | neuron_units)
             rows.append(
                 {
                     "seed": seed,

@@ -1,13 +1,16 @@
 """The few-shot branch's second axis: what each remedy makes of the pruned networks, with the same few images."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from secateur.branches.rounds import fingerprint_of
+from secateur.branches.shared import Shared, same
 from secateur.branches.study import Study, write_curve
 from secateur.errors import SecateurError
 from secateur.progress import track
-from secateur.pruning.removal import sweep
+from secateur.pruning.removal import Step, sweep
 from secateur.ranking import scorefile
 from secateur.repair import NONE, registry
 from secateur.repair.view import Whole
@@ -35,7 +38,9 @@ def repair_study(
     settings = study.config["fewshot"]
     remedies = [registry.load(name) for name in settings["remedies"] if name != NONE]
     rows: list[dict[str, Any]] = []
+    shared = Shared(study.shared, f"repair-{criterion}", fingerprint_of(study), study.example.device)
     for seed in track(seeds, len(seeds), f"repair {study.name} {criterion}"):
+        shared.hear()
         model, groups = study.model(seed), study.groups
         sizes = {group.name: group.size for group in groups}
         total = sum(sizes.values())
@@ -46,13 +51,19 @@ def repair_study(
             unpruned = key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | study.unpruned(seed)
             rows += [unpruned | {"remedy": remedy.name} for remedy in remedies]
             scores = scorefile.read(rankings, seed, samples_per_class, sizes)
-            for rate, selection, pruned in sweep(model, groups, scores, settings["rates"], **study.selecting):
-                removed = sum(len(units) for units in selection.values())
-                counted = {"round": 1, "rate": rate, "units_total": total, "units_removed": removed}
+            for step in sweep(model, groups, scores, settings["rates"], **study.selecting):
+                removed = sum(len(units) for units in step.selection.values())
+                counted = {"round": 1, "rate": step.rate, "units_total": total, "units_removed": removed}
                 for remedy in remedies:
+                    what = [seed, same(step.selection), remedy.name, samples_per_class]
                     try:
-                        repaired = registry.repaired(remedy, whole, pruned, groups, selection)
+                        found = shared.row(what, partial(_measured, study, remedy, whole, step))
                     except SecateurError as error:
                         raise SecateurError(f"study '{study.name}', fewshot.remedies: {error}") from error
-                    rows.append(key | counted | {"remedy": remedy.name} | study.measure(repaired))
+                    rows.append(key | counted | {"remedy": remedy.name} | found)
+        shared.tell()
     write_curve(output, study, "fewshot", criterion, rows)
+
+
+def _measured(study: Study, remedy: registry.Remedy, whole: Whole, step: Step) -> dict[str, Any]:
+    return study.measure(registry.repaired(remedy, whole, step.model, study.groups, step.selection))

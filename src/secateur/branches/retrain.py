@@ -9,6 +9,7 @@ from pathlib import Path
 
 from secateur.branches.ranking import entry_of, options_of, rank_as_configured
 from secateur.branches.rounds import Round, Rows, State, fingerprint_of, further_trained, start, write_shapes
+from secateur.branches.shared import Shared
 from secateur.branches.study import Study, write_curve
 from secateur.files import md5
 from secateur.progress import track
@@ -50,12 +51,13 @@ def retrain(
         for samples_per_class in settings["samples_per_class"]
         for number, rate in enumerate(settings["rates"], 1)
     ]
+    shared = Shared(study.shared, f"retrain-{criterion}", fingerprint_of(study), study.example.device)
     for seed, samples_per_class, number, rate in track(steps, len(steps), f"retrain {study.name} {criterion}"):
         saved = State(state, f"{seed}-{samples_per_class}", fingerprint)
         if number == 1:
             current = saved.load(study, seed) or start(study, seed, samples_per_class)
         if number > current.number:
-            current = _step(study, criterion, current, rate, samples, tuned)
+            current = _step(study, criterion, current, rate, samples, tuned, shared)
             saved.save(current)
         if number == last:
             rows += current.rows
@@ -66,7 +68,15 @@ def retrain(
         path.unlink()
 
 
-def _step(study: Study, criterion: str, before: Round, rate: float, samples: Path, tuned: Path | None = None) -> Round:
+def _step(
+    study: Study,
+    criterion: str,
+    before: Round,
+    rate: float,
+    samples: Path,
+    tuned: Path | None = None,
+    shared: Shared | None = None,
+) -> Round:
     """The round after `before`: rank its network, remove down to `rate` of the original units, fine-tune, evaluate."""
     first, number = before.rows[0], before.number + 1
     seed, samples_per_class, total = first["seed"], first["samples_per_class"], first["units_total"]
@@ -83,7 +93,7 @@ def _step(study: Study, criterion: str, before: Round, rate: float, samples: Pat
     model = remove(before.model, before.groups, selection)
     groups = shrink(before.groups, selection)
     batch_norm = entry.get("batch_norm", study.config["retrain"]["batch_norm"])
-    found = further_trained(study, model, seed, number, batch_norm)
+    found = further_trained(study, model, seed, number, batch_norm, shared)
     key = {"seed": seed, "samples_per_class": samples_per_class, "round": number, "rate": rate}
     counted = {"units_total": total, "units_removed": total - sum(group.size for group in groups)}
     left = {group.name: group.size for group in groups}

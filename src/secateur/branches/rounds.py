@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import nn
 
 from secateur import loaded, tablefile, tensorfile
 from secateur import seeds as streams
+from secateur.branches.shared import Shared
 from secateur.branches.study import Study
 from secateur.errors import SecateurError
 from secateur.files import md5
@@ -44,8 +46,10 @@ def start(study: Study, seed: int, samples_per_class: str) -> Round:
     return Round(0, model, groups, all_channels(model), [key | counted | study.unpruned(seed)])
 
 
-def further_trained(study: Study, model: nn.Module, seed: int, number: int, batch_norm: str) -> dict[str, Any]:
-    """Train a network in place by the round's recipe, and measure it.
+def further_trained(
+    study: Study, model: nn.Module, seed: int, number: int, batch_norm: str, shared: Shared | None = None
+) -> dict[str, Any]:
+    """Train a network in place by the round's recipe, and measure it; or take both over from another job (`shared`).
 
     The budget, the images and their order depend on study, seed and round only: they are the same for every criterion
     and for the controls. It trains on what the transfer trained on and ends with its last epoch: no split chooses.
@@ -56,10 +60,16 @@ def further_trained(study: Study, model: nn.Module, seed: int, number: int, batc
         seed, number: whose images, and which round.
         batch_norm: "reestimate": its running statistics are then those of the training images, so that nothing is
             ranked or measured by those of the network before the round; "running": they follow the training alone.
+        shared: where a job of another criterion may have trained the same network; None where there is no other.
 
     Returns:
         `Study.measure_trained` of the trained network.
     """
+    train = partial(_trained, study, model, seed, number, batch_norm)
+    return shared.trained(model, [seed, number, batch_norm], train) if shared else train()
+
+
+def _trained(study: Study, model: nn.Module, seed: int, number: int, batch_norm: str) -> dict[str, Any]:
     recipe = study.config["retrain"]["finetune"]
     if batch_norm == "reestimate" and recipe["freeze"]:
         # A frozen batch-norm normalises by its running statistics while the head trains. Else each batch's own are used
@@ -130,6 +140,6 @@ class State:
 
 
 def fingerprint_of(study: Study, *depends_on: str) -> str:
-    """Hash of all that a round depends on: the config, the models and Secateur's own sources, and `depends_on`."""
-    common = [json.dumps(study.config, sort_keys=True), study.name, md5(study.models)]
+    """Hash of all that a round depends on: config, models, data and Secateur's own sources, and `depends_on`."""
+    common = [json.dumps(study.config, sort_keys=True), study.name, md5(study.models), study.content]
     return fingerprint([*common, *depends_on], study.config["criteria_path"])

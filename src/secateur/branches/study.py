@@ -1,5 +1,7 @@
 """What both branches need of a study: its images on the device, its model of a seed, and rows of its curves."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +46,7 @@ class Study:
     example: Tensor
     units: Path | None = None
     measured: Path | None = None
+    shared: Path | None = None
 
     @cached_property
     def train_inputs(self) -> Images:
@@ -64,6 +67,17 @@ class Study:
     def test_labels(self) -> Tensor:
         """Their class indices."""
         return inputs.labels(self.dataset.test_labels, self.example.device)
+
+    @cached_property
+    def content(self) -> str:
+        """Hash of what its dataset holds: the images (by their checksums, where they have any), labels and classes."""
+        found = hashlib.sha256(json.dumps(self.dataset.about, sort_keys=True).encode())
+        for split in ("train", "test"):
+            checks = self.dataset.checks.get(split)
+            images = checks.sums if checks is not None else getattr(self.dataset, f"{split}_inputs")
+            for array in (images, getattr(self.dataset, f"{split}_labels")):
+                found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
 
     def model(self, seed: int) -> nn.Module:
         """The unpruned task model of one seed, in eval mode."""
@@ -178,6 +192,7 @@ def open_study(
     models: Path,
     units: Path | None = None,
     measured: Path | None = None,
+    shared: Path | None = None,
 ) -> Study:
     """The study called `name`.
 
@@ -188,9 +203,10 @@ def open_study(
         models: weights of its seeds.
         units: its unit groups, as `secateur units` writes them; they are found anew without it.
         measured: its unpruned networks' measurements, as `secateur unpruned` writes them; measured anew without it.
+        shared: folder in which its jobs tell each other what they measured and trained; see branches/shared.py.
     """
     dataset = store.load(data)
-    return Study(config, name, dataset, models, example_input(config, name, dataset), units, measured)
+    return Study(config, name, dataset, models, example_input(config, name, dataset), units, measured, shared)
 
 
 COLUMNS = [

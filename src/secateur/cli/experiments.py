@@ -16,6 +16,7 @@ from secateur.cli.application import (
     ModelsOption,
     SamplesOption,
     SeedsOption,
+    SharedOption,
     StudyOption,
     UnitsOption,
     app,
@@ -34,7 +35,7 @@ Stage = Callable[..., Path | tuple[Path, ...]]
 
 
 def of_study(stage: Stage) -> Stage:
-    """Make a stage a subcommand: its first parameter is the study, for which the command line takes six options.
+    """Make a stage a subcommand: its first parameter is the study, for which the command line takes seven options.
 
     The stage returns what it wrote, and the user is told.
     """
@@ -46,6 +47,7 @@ def of_study(stage: Stage) -> Stage:
         models: ModelsOption,
         units: UnitsOption = None,
         measured: MeasuredOption = None,
+        shared: SharedOption = None,
         **options: Any,
     ) -> None:
         from secateur.branches.study import open_study
@@ -53,7 +55,7 @@ def of_study(stage: Stage) -> Stage:
         resolved = opened(config)
         with usage.work():
             name = known(resolved, "studies", study)
-            written = stage(open_study(resolved, name, data, models, units, measured), **options)
+            written = stage(open_study(resolved, name, data, models, units, measured, shared), **options)
         said(f"wrote {' and '.join(map(str, written)) if isinstance(written, tuple) else written}")
 
     common = list(inspect.signature(command).parameters.values())[:-1]

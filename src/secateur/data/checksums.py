@@ -67,6 +67,11 @@ class Images:
         self._unseen = np.ones(len(images), bool)
         self._left = len(images)
 
+    @property
+    def sums(self) -> np.ndarray:
+        """N checksums, one an image."""
+        return self._sums
+
     def check(self, rows: slice | np.ndarray) -> None:
         """Raise a SecateurError where one of these images is not what was written."""
         if not self._left:

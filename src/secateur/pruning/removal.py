@@ -7,7 +7,7 @@ exported like any other. Only what stays is copied.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +22,36 @@ from secateur.pruning.units import Producer, Slice, UnitGroup
 Kept = dict[str, list[int]]
 
 
-class Step(NamedTuple):
+class Step:
     """One rate of a sweep: the units that are gone, by their numbers in the groups given to it, and what is left."""
 
-    rate: float
-    selection: Selection
-    model: nn.Module
+    def __init__(self, rate: float, selection: Selection, cutting: "_Cutting") -> None:
+        self.rate, self.selection, self._cutting = rate, selection, cutting
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The network without the units; cut when it is first asked for."""
+        return self._cutting.down_to(self.selection)
+
+
+class _Cutting:
+    """Cuts a network ever smaller, each time from what was left the last time."""
+
+    def __init__(self, model: nn.Module, groups: Sequence[UnitGroup]) -> None:
+        self._model, self._groups = model, list(groups)
+        self._first = {group.name: group.original for group in groups}
+
+    def down_to(self, selection: Selection) -> nn.Module:
+        """The network without the units of a selection, which holds those of all earlier ones."""
+        step: Selection = {}
+        for group in self._groups:
+            going = self._first[group.name][selection[group.name]]
+            step[group.name] = torch.isin(group.original, going).nonzero().flatten().tolist()
+        self._model, self._groups = remove(self._model, self._groups, step), shrink(self._groups, step)
+        for group in self._groups:
+            if group.size + len(selection[group.name]) != len(self._first[group.name]):
+                raise ValueError(f"unit group {group.name}: a sweep's networks are cut in the order of their rates.")
+        return self._model
 
 
 def remove(model: nn.Module, groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) -> nn.Module:
@@ -85,23 +109,17 @@ def sweep(
     """Remove at ever higher rates: yields each step's rate, selection (in the units of `groups`) and network.
 
     `rates` must ascend. Scores are sorted once, the structure is never traced again, and each network is cut from the
-    one before it: do not change the weights of a yielded network before the next is drawn. The arguments are those of
-    `selection.select`; `input_size` is needed for budgets.
+    one before it: ask for networks in the order of their rates (or for some of them), and do not change the weights of
+    one before you have the next. The arguments are those of `selection.select`; `input_size` is needed for budgets.
     """
     if list(rates) != sorted(rates):
         raise SecateurError(f"rates {list(rates)}: a sweep needs them in ascending order.")
     selections = select_many(
         groups, scores, rates, scheme=scheme, min_units=min_units, budget=budget, model=model, input_size=input_size
     )
-    current, left = model, list(groups)
-    first = {group.name: group.original for group in groups}
+    cutting = _Cutting(model, groups)
     for rate, selection in zip(rates, selections, strict=True):
-        step: Selection = {}
-        for group in left:
-            going = first[group.name][selection[group.name]]
-            step[group.name] = torch.isin(group.original, going).nonzero().flatten().tolist()
-        current, left = remove(current, left, step), shrink(left, step)
-        yield Step(rate, selection, current)
+        yield Step(rate, selection, cutting)
 
 
 def all_channels(model: nn.Module) -> Kept:
