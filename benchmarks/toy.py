@@ -53,8 +53,7 @@ def main() -> None:
                     full += networks * one
                     print(f"full, one network: {name} {variant}, {steps} steps: {one:.0f} s")
             print(
-                f"full, {networks} networks of each: {full / 60:.0f} min, "
-                f"on {CORES} cores {full / CORES / 60:.0f} min"
+                f"full, {networks} networks of each: {full / 60:.0f} min, on {CORES} cores {full / CORES / 60:.0f} min"
             )
             missed = missed or full / CORES > FULL_LIMIT
     raise SystemExit(int(missed))
