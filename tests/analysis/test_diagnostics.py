@@ -114,7 +114,8 @@ def test_every_curve_that_falls_and_rises_again_is_named(curves, tmp_path, accur
         assert (row["kind"], row["branch"], row["criterion"], row["seed"]) == ("rebound", "fewshot", "lrp", 0)
         assert (row["value"], row["other"]) == named
         assert len(trace.rows(tmp_path, row["source"])["tables/curves.csv"]) == len(accuracies)
-        assert "Of 18 curves 1 fall by more than 20 points and then rise by more than 5 again (lrp 1)" in said[1]
+        assert "Of 18 curves 1 fall by more than 20 points and then rise by more than 5 again; most of all" in said[1]
+        assert "Without: lrp 1." in said[1] and "With retraining" not in said[1]
 
 
 def lowered(curves: pd.DataFrame, criterion: str, rate: float, to_fewshot: float) -> pd.DataFrame:
@@ -154,3 +155,13 @@ def test_rates_that_the_other_branch_did_not_reach_are_not_judged(curves, tmp_pa
     assert set(found["kind"]) <= {"rebound"}
     alone, said = of(tmp_path / "alone", curves[curves["branch"] == "retrain"])
     assert alone.empty and len(said) == 2
+
+
+def test_curves_that_rise_again_are_counted_by_branch(curves, tmp_path):
+    for branch, samples in (("fewshot", "1"), ("fewshot", "10"), ("retrain", "10")):
+        one = where(curves, branch=branch, samples_per_class=samples, criterion="weight", seed=1, rate=0.5)
+        curves.loc[one, "accuracy"] = 0.1
+        curves.loc[where(curves, branch=branch, samples_per_class=samples, criterion="weight", seed=1, rate=0.6),
+                   "accuracy"] = 0.9  # fmt: skip
+    _, said = of(tmp_path, curves)
+    assert "With retraining: weight 1. " in said[1] and "Without: weight 2. " in said[1]

@@ -45,11 +45,19 @@ def _of_rebounds(found: pd.DataFrame, curves: int) -> str:
     if found.empty:
         return f"No curve falls {fall.format('rises')}."
     most = found.loc[[found["difference"].idxmin()]].iloc[0]
-    return (
-        f"Of {curves} curves {len(found)} fall {fall.format('rise')} ({_named(found)}); most of all "
-        f"{most['criterion']} on {most['study']}, from {100 * most['value']:.1f} to {100 * most['other']:.1f} %. A "
-        "network does not recover by losing more: look at them before trusting their means."
-    )
+    trained = found["branch"] == "retrain"
+    said = [
+        f"Of {curves} curves {len(found)} fall {fall.format('rise')}; most of all {most['criterion']} on "
+        f"{most['study']}, from {100 * most['value']:.1f} to {100 * most['other']:.1f} %."
+    ]
+    if trained.any():
+        said.append(
+            f"With retraining: {_named(found[trained])}. A trained network hardly recovers by losing more; look at how "
+            "these were trained and measured before trusting their means."
+        )
+    if not trained.all():
+        said.append(f"Without: {_named(found[~trained])}. There a network near guessing may rise by chance.")
+    return " ".join(said)
 
 
 def _of_retraining(found: pd.DataFrame, both_branches: bool) -> Iterator[str]:
