@@ -118,8 +118,9 @@ def test_relevance_is_part_of_a_case():
     assert ROOT / "relevance" / "folding.py" in files(of("case"))
 
 
-def test_a_criterion_counts_with_what_it_imports_where_one_is_ranked_by_and_nowhere_else(tmp_path):
-    own = tmp_path / "mine.py"
+def test_a_criterion_counts_with_what_it_imports_where_one_is_ranked_by_and_nowhere_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = Path("mine.py")
     own.write_text("from secateur.relevance import passes\nfrom secateur.review import numbers\n", encoding="utf-8")
     chosen = {"criteria": [Chosen("secateur.criteria.mine", own)]}
     assert {"secateur.criteria.mine", "secateur.review.numbers"} <= of("rank", chosen).keys()

@@ -123,8 +123,9 @@ class _Reached:
     def choose(self, choice: Chosen) -> None:
         """Count what a registry loads, and of a package that is not ours all that it imports of itself."""
         top = choice.module.partition(".")[0]
-        depth = choice.module.count(".") + (choice.path.name == "__init__.py")
-        self.bases.setdefault(top, choice.path.parents[depth])
+        if top not in self.bases:
+            depth = choice.module.count(".") + (choice.path.name == "__init__.py")
+            self.bases[top] = choice.path.resolve().parents[depth]
         self.paths[choice.module] = choice.path
         self.add(choice.module)
 

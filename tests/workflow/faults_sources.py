@@ -33,6 +33,18 @@ def _spoilt(self, target):
 _pathlib.Path.replace = _spoilt
 """
 """An edit that any job feels: whoever has loaded it writes a byte too much to every file."""
+NOTE = """
+import atexit, json, os, sys
+
+def note():
+    names = sorted(name for name in sys.modules if f"{name}.".startswith("secateur."))
+    with open(os.path.join(os.path.dirname(__file__), f"{os.getpid()}.json"), "w") as opened:
+        json.dump({"arguments": sys.argv[1:], "modules": names}, opened)
+
+if sys.argv[0].endswith("secateur"):
+    atexit.register(note)
+"""
+"""A sitecustomize.py, with which every `secateur` command notes what it has loaded."""
 TIMED = ("cost", "latency")
 MADE_OF_TIMES = re.compile(
     r"(cost|latency|logs|usage|state)/|(workflow|provenance|code)\.json|report\.html|tables/(cost|latency)"
@@ -114,9 +126,18 @@ def edited_during_runs(house: House, undisturbed: dict[str, str], rules: list[st
 
 
 def without_the_warm_process(house: House, other: House) -> Result:
-    """The same run in another house, each command importing for itself: every file that holds no times is the same."""
+    """The same run in another house, each command importing for itself: every file that holds no times is the same.
+
+    And no command has loaded a module of ours that its rule does not depend on.
+    """
+    noted = other.folder / "noted"
+    noted.mkdir()
+    (noted / "sitecustomize.py").write_text(NOTE, encoding="utf-8")
+    other.packages = (*other.packages, noted)
     done = other.snakemake(**{VARIABLE: OFF})
     assert done.returncode == 0, done.stdout + done.stderr
+    assert other.run("secateur", "--help").returncode == 0
+    _check_loaded(other, noted)
     ours, theirs = (_hashes(each.folder) for each in (house, other))
     assert ours.keys() == theirs.keys(), ours.keys() ^ theirs.keys()
     different = [name for name in ours if ours[name] != theirs[name]]
@@ -126,6 +147,23 @@ def without_the_warm_process(house: House, other: House) -> Result:
     assert not missing, f"not compared: {missing}"
     seen = f"{len(ours)} files of {len(rules)} rules, all with the same bytes"
     return Result("the whole run without the warm process", 1, seen)
+
+
+def _check_loaded(house: House, noted: Path) -> None:
+    """Of every command of a run: what it has loaded is what it was planned with, but for what they all load."""
+    found = [json.loads(path.read_text()) for path in noted.glob("*.json")]
+    jobs = json.loads((house.folder / RESULTS / "code.json").read_text())["jobs"]
+    always = {name for each in found if each["arguments"] == ["--help"] for name in each["modules"]}
+    assert always
+    seen = set()
+    for each in found:
+        if "--code" in each["arguments"]:
+            job = jobs[each["arguments"][each["arguments"].index("--code") + 1]]
+            counted = {name.partition(":")[0] for name in job["sources"] | job["beside"]}
+            beyond = set(each["modules"]) - counted - always
+            assert not beyond, f"{' '.join(each['arguments'])} has loaded {beyond}, which its rule does not depend on"
+            seen.add(each["arguments"][each["arguments"].index("--code") + 1])
+    assert len(seen) > len(sources.REGISTRIES) and seen <= jobs.keys()
 
 
 def clones_share_data(first: House, second: House, undisturbed: dict[str, str], logs: tuple[Path, Path]) -> Result:
