@@ -153,5 +153,5 @@ def test_a_rule_that_fails_says_what_it_said(network, model, tmp_path):
     criterion = registry.load("broken", [tmp_path])
     assert criterion.needs == ()
     groups = find_unit_groups(model, INPUTS[:1])
-    with pytest.raises(SecateurError, match=r"criterion 'broken': rule .*broken\.smk .*no such filter"):
+    with pytest.raises(SecateurError, match=r"criterion 'broken' \(.*\): rule .*broken\.smk .*no such filter"):
         rank(model, criterion, groups, INPUTS, LABELS, seed=0)

@@ -139,8 +139,9 @@ def spread(values: np.ndarray, codes: np.ndarray) -> Spread:
         both = sum(one.second for one in of_factors) - _moments(rest, pairs).second
         variance = np.maximum(variance, both)
     error, third = np.sqrt(variance), sum(one.third for one in of_factors)
+    cubed = error**3  # 0 where the error is, and where it is too small for its cube
     with np.errstate(divide="ignore", invalid="ignore"):
-        skewness = np.where(error > 0, third / error**3, 0.0)
+        skewness = np.where(cubed > 0, third / cubed, 0.0)
     return Spread(mean, error, skewness, int(codes.max(axis=1).min()))
 
 

@@ -227,7 +227,7 @@ def _rule(source: Source) -> Criterion:
     known: dict[str, Any] = {key: stated[key].strip() for key in ("normalisation", "combine", "paper") if key in stated}
     needs: tuple[str, ...] = ("samples", "labels") if outside.SAMPLES in text else ()
     needs = NEEDS if outside.SIGNALS in text else needs
-    score = functools.partial(outside.score_by_rule, source.name, source.path)
+    score = _run(functools.partial(outside.score_by_rule, source.name, source.path), source.name, source)
     return _checked(Criterion(source.name, score, source.path, needs=needs, kind="rule", **known), source)
 
 
