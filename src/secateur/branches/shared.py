@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from secateur import tablefile, tensorfile
+from secateur import loaded, tablefile, tensorfile
 from secateur.errors import SecateurError
 from secateur.pruning.counting import device_name
 
@@ -68,8 +68,9 @@ class Shared:
                 self._rows.setdefault(found.pop("key", ""), found)
 
     def tell(self) -> None:
-        """Write this job's rows for the others."""
+        """Write this job's rows for the others; an error where not the planned sources ran."""
         if self.folder is not None and self._own:
+            loaded.verify()
             rows = [{"key": key} | row for key, row in self._own.items()]
             tablefile.write(self.folder / f"{self._writer}.parquet", pd.DataFrame(rows), durable=False)
 
@@ -96,6 +97,7 @@ class Shared:
         return row
 
     def _keep(self, folder: Path, key: str, model: nn.Module, row: Row) -> None:
+        loaded.verify()
         state = model.state_dict()
         size = sum(tensor.nbytes for tensor in state.values())
         if 4 * size > NETWORKS_BYTES:
