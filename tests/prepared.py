@@ -30,6 +30,6 @@ def study_of(config: dict[str, Any], seeds: int, folder: Path) -> tuple[Study, P
     models, samples = folder / "models.safetensors", folder / "samples.csv"
     backbones.make(config, "vgg_small", source, state, weights, folder / "backbone.json")
     transfer.transfer(
-        config, "digits_vgg", range(seeds), target, weights, state, models, samples, folder / "history.csv"
+        config, "digits_vgg", range(seeds), target, [weights], state, models, samples, folder / "history.csv"
     )
     return open_study(config, "digits_vgg", target, models), samples

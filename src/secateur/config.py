@@ -149,6 +149,7 @@ def _check(config: Config) -> None:
         if study["backbone"] not in config["backbones"]:
             known = ", ".join(config["backbones"]) or "none"
             raise SecateurError(f"studies.{name}.backbone: unknown backbone '{study['backbone']}'; known are {known}.")
+    _check_varying(config)
     for branch in ("fewshot", "retrain"):
         _check_rising(config[branch]["rates"], f"{branch}.rates")
         for study_name, study in config["studies"].items():
@@ -173,6 +174,25 @@ def _check(config: Config) -> None:
             raise SecateurError(f"toy.criteria: '{name}' is none of this run's criteria: {', '.join(names)}.")
         if is_rule(config, config["criteria"][names.index(name)]):
             raise SecateurError(f"toy.criteria: '{name}' is a Snakemake rule, too slow for thousands of rankings.")
+
+
+def _check_varying(config: Config) -> None:
+    """A backbone that varies must be pretrained here, and a component is drawn anew for seeds that there are."""
+    used = [study["backbone"] for study in config["studies"].values()]
+    for name in dict.fromkeys(used) if "pretraining" in config["vary"] else ():
+        weights = config["backbones"][name]["weights"]
+        if "pretrain" not in weights:
+            given = next(f"{key}: {value}" for key, value in weights.items())
+            raise SecateurError(
+                f"vary: pretraining asked for, but the weights of backbone '{name}' are given ({given}), one for all "
+                f"seeds. Write backbones.{name}.weights: {{pretrain: <dataset>}}, or leave pretraining out of vary."
+            )
+    draws, seeds = config["variance"]["draws"], config["seeds"]
+    if draws > seeds:
+        raise SecateurError(
+            f"variance.draws: {draws} networks with a component drawn anew, each beside a seed's own, but there are "
+            f"{seeds} seeds; allowed are 0 to {seeds}."
+        )
 
 
 def _check_tuning(config: Config, entry: dict[str, Any]) -> None:

@@ -1,25 +1,28 @@
 """Where a run's measurements lie: the files that its branches must have written before they are analysed."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from secateur.config import is_rule, parts
 from secateur.data.references import ALL
 from secateur.repair import NONE
+from secateur.varying import blocks
 
 
 def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
     """Table name → its files, relative to results/<run>/, in a fixed order.
 
     `curves` (both branches) and `profiles` have a file for every study, criterion and part, `curves` also those of the
-    controls that `retrain.controls` and of the remedies that `fewshot.remedies` asks for, and so have `grid` where
+    further networks of `variance.draws`, of the controls that `retrain.controls` and of the remedies that
+    `fewshot.remedies` asks for, and so have `grid` where
     the config has `fewshot.grid` and `tuning` for the criteria that are tuned; `units`, `cost` and `latency` have one
     for every study, `toy` and `toy_stability` one for every 2-D set.
     """
-    jobs = [f"{job}.parquet" for job in _jobs(config)]
+    jobs, varied = ([f"{job}.parquet" for job in _jobs(config, of)] for of in (parts(config), blocks(config)))
     tuned = [item["name"] for item in config["criteria"] if "tune" in item]
     points = config.get("toy", {}).get("datasets", [])
-    curves = [Path("curves", branch, job) for branch in ("fewshot", "retrain") for job in jobs]
+    curves = [Path("curves", branch, job) for branch in ("fewshot", "retrain") for job in [*jobs, *varied]]
     if config["retrain"]["controls"]["unpruned"]:
         curves += [Path("curves", "unpruned", study, f"{part}.parquet") for study in config["studies"]
                    for part in parts(config)]  # fmt: skip
@@ -51,7 +54,7 @@ def prepared(dataset: str, backbone: dict[str, Any]) -> Path:
 
 def rankings(config: dict[str, Any]) -> list[Path]:
     """Score files of every study, criterion and part, relative to results/<run>/."""
-    return [Path("rankings", f"{job}.safetensors") for job in _jobs(config)]
+    return [Path("rankings", f"{job}.safetensors") for job in _jobs(config, parts(config))]
 
 
 def redraws(config: dict[str, Any]) -> list[Path]:
@@ -76,10 +79,6 @@ def galleries(config: dict[str, Any]) -> list[Path]:
     return [Path("gallery", f"{study}.npz") for study in config["studies"]]
 
 
-def _jobs(config: dict[str, Any]) -> list[str]:
-    return [
-        f"{study}/{item['name']}/{part}"
-        for study in config["studies"]
-        for item in config["criteria"]
-        for part in parts(config)
-    ]
+def _jobs(config: dict[str, Any], of: Iterable[str]) -> list[str]:
+    names = [f"{study}/{item['name']}" for study in config["studies"] for item in config["criteria"]]
+    return [f"{name}/{part}" for name in names for part in of]

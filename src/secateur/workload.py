@@ -18,6 +18,7 @@ from secateur.data.references import ALL
 from secateur.files import read_json
 from secateur.ranking.registry import parsed, source_of
 from secateur.repair import NONE
+from secateur.varying import blocks, draws_of
 
 TRAINING = 3
 """Forward passes that a training step on an image is worth."""
@@ -128,22 +129,26 @@ def of_backbone(config: dict[str, Any], backbone: str) -> Work | None:
     if found is None:
         return None
     epochs = config["training"]["pretrain"]["epochs"]
-    return Work("backbone", backbone, 1, found.test, TRAINING * epochs * found.train)
+    jobs = len(draws_of(config, "pretraining")) if source else 1
+    return Work("backbone", backbone, jobs, jobs * found.test, jobs * TRAINING * epochs * found.train)
 
 
 def _stages(
     config: dict[str, Any], study: str, data: Sizes, left: Callable[[float], float]
 ) -> Iterator[tuple[str, int, float, float]]:
     """Stage, jobs, forward passes and passes in training, of one study."""
-    seeds, blocks, entries = config["seeds"], len(parts(config)), config["criteria"]
-    jobs = len(entries) * blocks
+    entries, further = config["criteria"], blocks(config)
+    # Seeds that have everything, and with the further networks of `variance.draws`, which have no grid and no controls.
+    own, seeds = config["seeds"], config["seeds"] + sum(map(len, further.values()))
+    own_parts, all_parts = len(parts(config)), len(parts(config)) + len(further)
+    jobs = len(entries) * all_parts
     held_out = config["training"]["validation"] * data.train
     trained_on = data.train - held_out
 
     recipe = config["studies"][study]["transfer"]
     cost = 1 if recipe["freeze"] else TRAINING
     yield (
-        "transfer", blocks, seeds * recipe["epochs"] * held_out, cost * seeds * recipe["epochs"] * trained_on
+        "transfer", all_parts, seeds * recipe["epochs"] * held_out, cost * seeds * recipe["epochs"] * trained_on
     )  # fmt: skip
 
     references = [data.train if n == ALL else n * data.classes for n in config["fewshot"]["samples_per_class"]]
@@ -151,14 +156,14 @@ def _stages(
     ranked = sum(passes.values())
     yield "rank", jobs, seeds * ranked * sum(references), 0
 
-    own = [entry for entry in entries if not is_rule(config, entry)]
+    in_python = [entry for entry in entries if not is_rule(config, entry)]
     drawn = [n for n, count in zip(references, config["fewshot"]["samples_per_class"], strict=True) if count != ALL]
     if config["agreement"]["draws"] > 1 and drawn:
-        yield "redraw", len(own), config["agreement"]["draws"] * ranked * sum(drawn), 0
+        yield "redraw", len(in_python), config["agreement"]["draws"] * ranked * sum(drawn), 0
 
     # Test images, and at most 256 training images in two modes (branches/study.py).
     measured = data.test + 2 * min(256, trained_on)
-    yield "unpruned", blocks, seeds * measured, 0
+    yield "unpruned", all_parts, seeds * measured, 0
 
     # A data-free criterion gives the same networks for every number of reference samples: they are measured once.
     rates = sum(left(rate) for rate in config["fewshot"]["rates"])
@@ -170,13 +175,13 @@ def _stages(
         # Beside the test images a remedy passes its reference images through half of the network for every layer that
         # lost inputs; how many these are is not known beforehand.
         repaired = data.test * len(references) * rates
-        yield "repair", jobs, seeds * len(entries) * len(remedies) * repaired, 0
+        yield "repair", len(entries) * own_parts, own * len(entries) * len(remedies) * repaired, 0
 
     if "grid" in config["fewshot"]:
         grid = config["fewshot"]["grid"]
         pairs = [(one, two) for one in grid["filter_rates"] for two in grid["neuron_rates"] if (one, two) != (0, 0)]
         # Filters hold nearly all multiply-accumulates; neurons next to none.
-        yield "grid", jobs, seeds * len(entries) * data.test * sum(left(one) for one, _ in pairs), 0
+        yield "grid", len(entries) * own_parts, own * len(entries) * data.test * sum(left(one) for one, _ in pairs), 0
 
     forward = training = 0.0
     settings = config["retrain"]
@@ -192,20 +197,25 @@ def _stages(
     yield "retrain", jobs, seeds * forward, seeds * training
 
     if settings["controls"]["unpruned"]:
-        rounds = len(settings["rates"]) * seeds
+        rounds = len(settings["rates"]) * own
         trained = rounds * TRAINING * settings["finetune"]["epochs"] * trained_on
-        yield "retrain_unpruned", blocks, rounds * (measured + again), trained
+        yield "retrain_unpruned", own_parts, rounds * (measured + again), trained
     if settings["controls"]["scratch"]:
         backbone = config["backbones"][config["studies"][study]["backbone"]]
         source = sizes(config, backbone["weights"]["pretrain"]) if "pretrain" in backbone["weights"] else None
         first = config["training"]["pretrain"]["epochs"] * (source.train if source else 0)
         first += recipe["epochs"] * trained_on
         shapes = [(left(rate), number) for number, rate in enumerate(settings["rates"], 1)]
-        each = len(entries) * len(settings["samples_per_class"]) * seeds
+        each = len(entries) * len(settings["samples_per_class"]) * own
         seen = sum(share * (first + number * settings["finetune"]["epochs"] * trained_on) for share, number in shapes)
-        yield "scratch", jobs, each * (measured + again) * sum(share for share, _ in shapes), each * TRAINING * seen
+        yield (
+            "scratch",
+            len(entries) * own_parts,
+            each * (measured + again) * sum(share for share, _ in shapes),
+            each * TRAINING * seen,
+        )
 
-    timed = sum(passes[entry["name"]] for entry in own) + 3  # beside a forward and a gradient pass
+    timed = sum(passes[entry["name"]] for entry in in_python) + 3  # beside a forward and a gradient pass
     images = min(config["cost"]["samples"], data.train)
     yield "cost", 1, (config["cost"]["repeats"] + 1) * timed * images, 0
 

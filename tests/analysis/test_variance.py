@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 
 import synthetic
+from secateur.analysis import tables, trace
 from secateur.analysis.measures import measure_all
+from secateur.analysis.parts import parts
 from secateur.analysis.statistics import numbered, variances
-from secateur.analysis.variance import INTERACTION, RESIDUAL, SEED, STUDY, components
+from secateur.analysis.variance import INTERACTION, RESIDUAL, SEED, STUDY, components, drawn_anew
 
 
 def simulated(studies: int, seeds: int, criteria: int, sd: dict[str, float], seed: int = 0) -> np.ndarray:
@@ -72,3 +74,57 @@ def test_within_and_between_studies_are_reported_apart():
     assert set(over["studies"]) == {3} and set(over["seeds"]) == {4} and set(over["criteria"]) == {6}
     mean = within.loc[within["component"] == RESIDUAL, "variance"].mean()
     assert over.loc[over["component"] == RESIDUAL, "variance"].iloc[0] == pytest.approx(mean)
+
+
+def drawn(draws: np.ndarray, sd: dict[str, tuple[float, float]], generator: np.random.Generator) -> np.ndarray:
+    """Values (networks, criteria) of networks made from `draws` (networks, components): each draw shifts all criteria
+    alike and each by itself, with the standard deviations of its component."""
+    total = np.zeros((len(draws), 5))
+    for column, (alike, own) in enumerate(sd.values()):
+        effects = {draw: generator.normal(0, alike) + generator.normal(0, own, 5) for draw in set(draws[:, column])}
+        total += np.stack([effects[draw] for draw in draws[:, column]])
+    return total
+
+
+def test_the_parts_of_the_components_that_made_the_data_come_back():
+    sd = {"head": (1.0, 0.5), "references": (0.2, 0.8), "split": (0.6, 0.1)}
+    whole = {RESIDUAL: sum(one[1] ** 2 for one in sd.values()), SEED: sum(one[0] ** 2 for one in sd.values())}
+    seeds = np.repeat(np.arange(400)[:, None], 3, axis=1)
+    for column, (name, (alike, own)) in enumerate(sd.items()):
+        anew = seeds.copy()
+        anew[:, column] += 1  # as `varying.draw_of` draws a component anew: the next seed's
+        rows = []
+        for seed in range(6):
+            both = drawn(np.concatenate([seeds, anew]), sd, np.random.default_rng(seed))
+            rows += drawn_anew(both.reshape(2, 400, -1).transpose(1, 0, 2), name, whole)
+        found = pd.DataFrame(rows).groupby("component")[["variance", "share"]].mean()
+        assert found.loc[RESIDUAL, "variance"] == pytest.approx(own**2, rel=0.1)
+        assert found.loc[SEED, "variance"] == pytest.approx(alike**2, rel=0.15, abs=0.02)
+        assert found.loc[RESIDUAL, "share"] == pytest.approx(own**2 / whole[RESIDUAL], rel=0.1)
+        assert {row["varied"] for row in rows} == {name} and {row["seeds"] for row in rows} == {400}
+
+
+def test_the_table_has_the_parts_of_a_run_from_its_own_pairs_of_networks(tmp_path):
+    own = synthetic.curves(seeds=4, samples=("1",), branches=("fewshot",))
+    heads = synthetic.curves(seeds=4, samples=("1",), branches=("fewshot",), seed=1).assign(varied="head")
+    same = own[own["seed"] < 2].assign(varied="references")
+    folder = synthetic.write(tmp_path, curves=pd.concat([own.assign(varied=""), heads, same]))
+    assert set(tables.read(folder, "curves")["varied"]) == {""}
+    whole = variances(numbered(measure_all(tables.read(folder, "curves", numbered=True))))
+    found = parts(tables.read(folder, "curves", numbered=True, varied=True), whole)
+    assert list(found.columns) == list(whole.columns) and set(found["varied"]) == {"head", "references"}
+    main = found[found["measure"] == "mean_accuracy_over_rate"].set_index(["varied", "component"])
+    assert (main.loc["references", "variance"] == 0).all() and set(main.loc["references", "seeds"]) == {2}
+    assert set(main.loc["head", "seeds"]) == {4}
+    tall = [measure_all(one).query("measure == 'mean_accuracy_over_rate'") for one in (own, heads)]
+    pairs = np.stack([one.pivot(index="seed", columns="criterion", values="value") for one in tall], axis=1)
+    expected = {row["component"]: row["variance"] for row in drawn_anew(pairs, "head", {})}
+    assert main.loc[("head", RESIDUAL), "variance"] == pytest.approx(expected[RESIDUAL]) and expected[RESIDUAL] > 0
+    lines = trace.lines_of(main.loc[("references", RESIDUAL), "source"])[trace.CURVES]
+    written = pd.read_parquet(folder / "curves.parquet").iloc[np.array(lines) - trace.FIRST]
+    assert set(written["varied"]) == {"", "references"} and set(written["seed"]) == {0, 1}
+
+
+def test_a_run_from_before_has_no_parts():
+    curves = synthetic.curves(seeds=4, samples=("1",), branches=("fewshot",)).assign(varied="")
+    assert parts(curves, variances(numbered(measure_all(curves)))).empty

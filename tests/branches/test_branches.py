@@ -59,7 +59,7 @@ def made(tmp_path_factory):
         )  # fmt: skip
     for name, study in config["studies"].items():
         transfer.transfer(
-            config, name, range(2), folder / "digits_target", folder / f"{study['backbone']}.safetensors",
+            config, name, range(2), folder / "digits_target", [folder / f"{study['backbone']}.safetensors"],
             folder / "state", folder / f"{name}.safetensors", folder / f"{name}.csv", folder / "history.csv",
         )  # fmt: skip
     return config, folder

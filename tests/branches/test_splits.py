@@ -39,7 +39,7 @@ def transferred(config, data, folder):
         config, "vgg_small", data["digits_source"], folder / "state", folder / "b.safetensors", folder / "b.json"
     )
     transfer.transfer(
-        config, "digits_vgg", range(2), data["digits_target"], folder / "b.safetensors", folder / "state",
+        config, "digits_vgg", range(2), data["digits_target"], [folder / "b.safetensors"], folder / "state",
         folder / "m.safetensors", folder / "s.csv", folder / "h.csv",
     )  # fmt: skip
 

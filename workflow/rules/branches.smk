@@ -218,7 +218,8 @@ rule scratch:
         models=rules.transfer.output.models,
         unpruned=rules.unpruned.output,
         shapes=rules.retrain.output.shapes,
-        backbone=lambda wildcards: backbone_of(wildcards).replace(
+        # Of several pretrainings, which all take the same steps, any.
+        backbone=lambda wildcards: backbones_of(wildcards)[0].replace(
             ".safetensors", ".json"
         ),
     output:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from secateur import config as configuration
-from secateur import clock, loaded, running, sharing, shipped, sources, warm
+from secateur import clock, loaded, running, sharing, shipped, sources, varying, warm
 from secateur.files import md5, read_json, write_json
 from secateur.models import build
 from secateur.ranking import registry
@@ -30,6 +30,8 @@ SHARED = sharing.Shared("data")
 MAKING_DATA = ("fetch", "dataset", "images")
 DATASETS = configuration.datasets(resolved)
 PARTS = configuration.parts(resolved)
+# Those of the further networks of `variance.draws` too.
+BLOCKS = PARTS | varying.blocks(resolved)
 
 
 def brought(name):
@@ -211,7 +213,12 @@ def backbone_settings(name):
 
 
 def study_settings(study, *keys):
-    """`settings`, with the study's own entry and its backbone's.
+    """`network_settings`, with what its seeds differ in."""
+    return network_settings(study, "vary", *keys)
+
+
+def network_settings(study, *keys):
+    """`settings`, with the study's own entry and its backbone's: all that a network with any weights depends on.
 
     The entry comes without its recipe, on which the rule `transfer` alone depends; the others depend on its models.
     """

@@ -37,7 +37,7 @@ def in_cases(file):
     def found(wildcards):
         return [
             f"{RESULTS}/cases/{wildcards.study}/{seed}-{samples}/{file}"
-            for seed in PARTS[wildcards.part]
+            for seed in BLOCKS[wildcards.part]
             for samples in resolved["fewshot"]["samples_per_class"]
         ]
 

@@ -6,10 +6,10 @@ rule backbone:
     input:
         source_of,
     output:
-        weights=f"{RESULTS}/backbones/{{backbone}}.safetensors",
-        about=f"{RESULTS}/backbones/{{backbone}}.json",
+        weights=f"{RESULTS}/backbones/{{backbone}}{{draw}}.safetensors",
+        about=f"{RESULTS}/backbones/{{backbone}}{{draw}}.json",
     log:
-        f"{RESULTS}/logs/backbone/{{backbone}}.log",
+        f"{RESULTS}/logs/backbone/{{backbone}}{{draw}}.log",
     conda:
         "../../envs/conda.yaml"
     threads: resolved["threads"]
@@ -26,17 +26,20 @@ rule backbone:
             if "pretrain" in resolved["backbones"][wildcards.backbone]["weights"]
             else ""
         ),
+        draw=lambda wildcards: (
+            f"--draw {wildcards.draw[1:]}" if wildcards.draw else ""
+        ),
         state=f"{RESULTS}/state/backbone",
-        usage=f"{RESULTS}/usage/backbone/{{backbone}}.json",
+        usage=f"{RESULTS}/usage/backbone/{{backbone}}{{draw}}.json",
     shell:
         "secateur --usage {params.usage} --code {params.code} backbone --config {params.config} --backbone {wildcards.backbone} "
-        "{params.data} --state {params.state} --output {output.weights} --about {output.about} 2>&1 | tee {log}"
+        "{params.data} {params.draw} --state {params.state} --output {output.weights} --about {output.about} 2>&1 | tee {log}"
 
 
 rule transfer:
     input:
         data=dataset_of,
-        backbone=backbone_of,
+        backbone=backbones_of,
     output:
         models=f"{RESULTS}/models/{{study}}/{{part}}.safetensors",
         samples=f"{RESULTS}/samples/{{study}}/{{part}}.csv",
@@ -62,11 +65,12 @@ rule transfer:
             branch: resolved[branch]["samples_per_class"]
             for branch in ("fewshot", "retrain")
         },
+        backbones=backbone_options,
         state=f"{RESULTS}/state/transfer/{{study}}/{{part}}",
         usage=f"{RESULTS}/usage/transfer/{{study}}-{{part}}.json",
     shell:
         "secateur --usage {params.usage} --code {params.code} transfer --config {params.config} --study {wildcards.study} "
-        "--seeds {wildcards.part} --data {input.data} --backbone {input.backbone} "
+        "--seeds {wildcards.part} --data {input.data} {params.backbones} "
         "--state {params.state} --models {output.models} --samples {output.samples} "
         "--history {output.history} 2>&1 | tee {log}"
 
@@ -87,7 +91,7 @@ rule units:
     params:
         config=CONFIG,
         code=code("units"),
-        settings=lambda wildcards: study_settings(wildcards.study, "scope"),
+        settings=lambda wildcards: network_settings(wildcards.study, "scope"),
         usage=f"{RESULTS}/usage/units/{{study}}.json",
     shell:
         "secateur --usage {params.usage} --code {params.code} units --config {params.config} --study {wildcards.study} "

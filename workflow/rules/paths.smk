@@ -44,9 +44,20 @@ def source_of(wildcards):
     return [local(weights["file"])] if "file" in weights else []
 
 
-def backbone_of(wildcards):
-    """Weights of the study's backbone."""
-    return f"{RESULTS}/backbones/{resolved['studies'][wildcards.study]['backbone']}.safetensors"
+def backbones_of(wildcards):
+    """Weights of the study's backbone: of each seed of the part, where the pretraining varies, else one for all."""
+    name = resolved["studies"][wildcards.study]["backbone"]
+    if "pretraining" not in resolved["vary"]:
+        return [f"{RESULTS}/backbones/{name}.safetensors"]
+    return [
+        f"{RESULTS}/backbones/{name}-{varying.draw_of(resolved, 'pretraining', seed)}.safetensors"
+        for seed in BLOCKS[wildcards.part]
+    ]
+
+
+def backbone_options(wildcards, input):
+    """The command line's options for them."""
+    return " ".join(f"--backbone {quote(str(path))}" for path in input.backbone)
 
 
 def units_of(wildcards):
@@ -56,7 +67,7 @@ def units_of(wildcards):
 
 def part_of(seed):
     """The block of seeds that `seed` is in."""
-    return next(part for part, seeds in PARTS.items() if int(seed) in seeds)
+    return next(part for part, seeds in BLOCKS.items() if int(seed) in seeds)
 
 
 def models_of(wildcards):

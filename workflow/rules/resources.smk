@@ -40,7 +40,7 @@ def minutes_of(stage):
         else:
             backbone = wildcards.backbone
             work = workload.of_backbone(resolved, backbone)
-            passes = work.forward + work.training if work else 0
+            passes = (work.forward + work.training) / work.jobs if work else 0
         pixels = resolved["backbones"][backbone]["size"] ** 2
         expected = passes * pixels * MACS_A_PIXEL / MACS_A_SECOND / 60
         return (SHORTEST_MINUTES + math.ceil(expected)) * 2 ** (attempt - 1)

@@ -18,6 +18,7 @@ from secateur.analysis.forms import of_run
 from secateur.analysis.measures import MEASURES, UNPRUNED, limited, measure_both
 from secateur.analysis.oracle import agreement_with_oracle, oracle_names
 from secateur.analysis.paired import bootstrapped, compare, exact_interval, holm, smallest_p
+from secateur.analysis.parts import parts
 from secateur.analysis.planning import plan
 from secateur.analysis.ranks import rank
 from secateur.analysis.ties import ties
@@ -72,12 +73,14 @@ def run(
     unpruned = tables.read(tables_dir, "curves", numbered=True, control=UNPRUNED)
     every = numbered(measure_both(curves, unpruned))
     measures = every[every["control"] == ""]
+    varied = variances(measures)
+    drawn_anew = parts(tables.read(tables_dir, "curves", numbered=True, varied=True), varied)
     found = {
         "measures": every.drop(columns="line"),
         "intervals": intervals(measures, claims.alpha, seed),
         "tests": pairwise_tests(measures, claims.alpha, seed),
         "ranks": friedman_ranks(measures, claims.alpha),
-        "variance": variances(measures),
+        "variance": pd.concat([varied, drawn_anew]) if len(drawn_anew) else varied,
         "verdicts": verdicts(every, cost, claims),
         "power": plan(measures, claims, PLANNED),
         "diagnostics": diagnose(curves, unpruned, measures),
@@ -226,7 +229,8 @@ def variances(measures: pd.DataFrame) -> pd.DataFrame:
     Seeds that lack a criterion are left out, and over studies every study counts with the same number of seeds.
 
     Returns:
-        One row a component: `scope study branch samples_per_class measure`, `variance.COLUMNS`, `source`.
+        One row a component: `scope study branch samples_per_class measure`, `variance.COLUMNS` (`varied` is ""),
+        `source`.
     """
     rows = []
     for key, table, lines in _block_tables(measures):

@@ -16,7 +16,8 @@ CURVE = ["study", "branch", "samples_per_class", "criterion", "seed"]
 
 COLUMNS = {
     "curves": [
-        "run", "study", "dataset", "backbone", "branch", "criterion", "control", "remedy", "seed", "samples_per_class",
+        "run", "study", "dataset", "backbone", "branch", "criterion", "control", "remedy", "seed", "varied",
+        "samples_per_class",
         "round", "rate", "units_total", "units_removed", "rate_achieved", "params", "params_share", "macs",
         "macs_share", "accuracy", "loss", "worst_class", "worst_class_accuracy", "test_samples",
         "training_accuracy_eval_mode", "training_accuracy_train_mode", "training_samples",
@@ -47,7 +48,8 @@ COLUMNS = {
 }  # fmt: skip
 DEFAULTS: dict[str, dict[str, Any]] = {
     "curves": {
-        "control": "", "remedy": "none", "training_accuracy_eval_mode": np.nan, "training_accuracy_train_mode": np.nan,
+        "control": "", "remedy": "none", "varied": "", "training_accuracy_eval_mode": np.nan,
+        "training_accuracy_train_mode": np.nan,
         "training_samples": np.nan,
     },
     "toy": {"steps": "fitted"},
@@ -59,7 +61,12 @@ SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "wo
 
 
 def read(
-    tables_dir: str | Path, name: str, numbered: bool = False, control: str = "", remedy: str | None = "none"
+    tables_dir: str | Path,
+    name: str,
+    numbered: bool = False,
+    control: str = "",
+    remedy: str | None = "none",
+    varied: bool = False,
 ) -> pd.DataFrame:
     """The table `name` ("curves", "profiles", "grid", "units", "cost", "latency", "toy") of a run.
 
@@ -70,6 +77,7 @@ def read(
         control: of the curves, the rows of this control ("unpruned"); "" gives those of pruned networks, as every
             reader of curves but one who asks for a control wants them.
         remedy: of the curves, the rows of networks repaired by this remedy; None gives those of all.
+        varied: of the curves, also the rows of networks with a component drawn anew (see `secateur.varying`).
 
     Returns:
         One row a measurement, sorted by its columns from left to right; `samples_per_class` is text.
@@ -95,6 +103,8 @@ def read(
         table["line"] = np.arange(FIRST, FIRST + len(table))
     if "control" in table:
         table = table[(table["control"] == control) & ((remedy is None) | (table["remedy"] == remedy))]
+    if "varied" in table and not varied:
+        table = table[table["varied"] == ""]
     return table.sort_values([column for column in COLUMNS[name] if column in _KEYS]).reset_index(drop=True)
 
 
@@ -112,7 +122,7 @@ def _check_curves(table: pd.DataFrame, path: Path) -> None:
                 f"{path}: {column} is {table[column].iloc[row]} in row {row}; shares lie in [0, 1]. "
                 "Run the branch that wrote it again."
             )
-    point = [*CURVE, "control", "remedy", "rate"]
+    point = [*CURVE, "control", "remedy", "varied", "rate"]
     twice = table.duplicated(point)
     if twice.any():
         again = table.loc[twice, point].iloc[0].to_dict()

@@ -1,5 +1,8 @@
 """What varies: between studies, between the seeds of a study, and what neither explains (Bouthillier et al. 2021).
 
+Of a study it also says how much each component of a seed explains (head, reference images, pretraining, split), from
+pairs of networks that differ in one of them alone.
+
 The model of a measure of criterion c on seed r of study s, with criteria fixed and everything else random:
 
     value = mean + criterion[c] + study[s] + interaction[c, s] + seed[s, r] + residual[c, s, r]
@@ -13,7 +16,7 @@ from typing import Any
 import numpy as np
 
 RESIDUAL, SEED, INTERACTION, STUDY = "criterion × seed", "seed within study", "criterion × study", "study"
-COLUMNS = ["component", "variance", "sd", "share", "degrees_of_freedom", "studies", "seeds", "criteria"]
+COLUMNS = ["varied", "component", "variance", "sd", "share", "degrees_of_freedom", "studies", "seeds", "criteria"]
 
 
 def components(values: np.ndarray) -> list[dict[str, Any]]:
@@ -47,7 +50,36 @@ def components(values: np.ndarray) -> list[dict[str, Any]]:
     found = {name: max(0.0, value) for name, value in found.items()}
     total = sum(found.values())
     return [
-        {"component": name, "variance": value, "sd": value**0.5, "share": value / total if total else np.nan,
+        {"varied": "", "component": name, "variance": value, "sd": value**0.5,
+         "share": value / total if total else np.nan,
          "degrees_of_freedom": freedom[name], "studies": studies, "seeds": seeds, "criteria": criteria}
         for name, value in found.items()
+    ]  # fmt: skip
+
+
+def drawn_anew(pairs: np.ndarray, varied: str, whole: dict[str, float]) -> list[dict[str, Any]]:
+    """Variance that one component of a seed explains: half of what a pair differs by that has only it drawn anew.
+
+    That is the component's total effect with all that it does together with others (Jansen, Analysis of variance
+    designs for model output, 1999; Saltelli et al. 2010), so that the parts of several components may sum to more than
+    the whole. Split into what shifts all criteria alike and what does not, as in `components`.
+
+    Args:
+        pairs: shape (pairs, 2, criteria), finite, at least one pair and two criteria: values of two networks each.
+        varied: name of the component; whole: component of the variance → its size where everything varies.
+
+    Returns:
+        Rows with `COLUMNS`: the residual, then the seed. `share` is the part of the whole (NaN where that is 0).
+    """
+    count, _, criteria = pairs.shape
+    differences = pairs[:, 1] - pairs[:, 0]
+    alike = differences.mean(axis=1)
+    rest = float(((differences - alike[:, None]) ** 2).sum()) / (2 * count * (criteria - 1))
+    seed = (criteria * float((alike**2).sum()) / (2 * count) - rest) / criteria
+    found = {RESIDUAL: (rest, count * (criteria - 1)), SEED: (max(0.0, seed), count)}
+    return [
+        {"varied": varied, "component": name, "variance": value, "sd": value**0.5,
+         "share": value / whole[name] if whole.get(name) else np.nan,
+         "degrees_of_freedom": freedom, "studies": 1, "seeds": count, "criteria": criteria}
+        for name, (value, freedom) in found.items()
     ]  # fmt: skip

@@ -32,11 +32,12 @@ def retrain_unpruned(study: Study, seeds: Sequence[int], state: Path, output: Pa
     for seed, number, rate in track(steps, len(steps), f"unpruned {study.name}, trained further"):
         saved = State(state, str(seed), fingerprint)
         if number == 1:
-            current = saved.load(study, seed) or start(study, seed, "")
+            here = study.of(seed)
+            current = saved.load(here, seed) or start(here, seed, "")
         if number > current.number:
             key = {"seed": seed, "samples_per_class": "", "round": number, "rate": rate}
             counted = {"units_total": current.rows[0]["units_total"], "units_removed": 0}
-            found = further_trained(study, current.model, seed, number, settings["batch_norm"], shared)
+            found = further_trained(here, current.model, seed, number, settings["batch_norm"], shared)
             rounds = [*current.rows, key | counted | found]
             current = Round(number, current.model, current.groups, current.kept, rounds)
             saved.save(current)

@@ -35,7 +35,7 @@ def cost(study: Study, seed: int, output: Path) -> None:
         seed: whose task model.
         output: written: one row a criterion and repeat.
     """
-    settings = study.config["cost"]
+    settings, study = study.config["cost"], study.of(seed)
     model = study.model(seed)
     groups = study.groups
     layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))

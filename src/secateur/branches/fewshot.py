@@ -34,11 +34,12 @@ def fewshot(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, 
     shared = Shared(study.shared, f"fewshot-{criterion}", fingerprint_of(study), study.example.device)
     for seed in track(seeds, len(seeds), f"fewshot {study.name} {criterion}"):
         shared.hear()
-        model = study.model(seed)
-        groups = study.groups
+        here = study.of(seed)
+        model = here.model(seed)
+        groups = here.groups
         sizes = {group.name: group.size for group in groups}
         total = sum(sizes.values())
-        unpruned = study.unpruned(seed)
+        unpruned = here.unpruned(seed)
         for samples_per_class in map(str, settings["samples_per_class"]):
             key = {"seed": seed, "samples_per_class": samples_per_class}
             curve_rows.append(key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | unpruned)
@@ -46,7 +47,7 @@ def fewshot(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, 
             for step in sweep(model, groups, scores, settings["rates"], **study.selecting):
                 removed = {name: len(units) for name, units in step.selection.items()}
                 counted = {"round": 1, "rate": step.rate, "units_total": total, "units_removed": sum(removed.values())}
-                curve_rows.append(key | counted | _measured(study, shared, seed, step))
+                curve_rows.append(key | counted | _measured(here, shared, seed, step))
                 profile_rows += [
                     key | {"rate": step.rate, "group": name, "units": size, "removed": removed.get(name, 0)}
                     for name, size in sizes.items()

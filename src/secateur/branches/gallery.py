@@ -54,7 +54,7 @@ def gallery(study: Study, seed: int, samples: Path, rankings: Mapping[str, Path]
             and `predictions` (W names each): the surest mistake of each class in turn, then the next ones, among the
             images that the unpruned network gets right.
     """
-    settings = study.config["gallery"]
+    settings, study = study.config["gallery"], study.of(seed)
     samples_per_class = str(settings.get("samples_per_class", study.config["fewshot"]["samples_per_class"][0]))
     model = study.model(seed)
     arrays: dict[str, Any] = {

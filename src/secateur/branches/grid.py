@@ -75,7 +75,7 @@ def grid(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, out
         shared = Shared(study.shared, f"grid-{criterion}", fingerprint_of(study), study.example.device)
         for seed in track(seeds, len(seeds), f"grid {study.name} {criterion}"):
             shared.hear()
-            rows += _measured(study, by_kind, seed, rankings, shared)
+            rows += _measured(study.of(seed), by_kind, seed, rankings, shared)
             shared.tell()
     about = study.config["studies"][study.name]
     table = pd.DataFrame(rows, columns=list(TYPES)).assign(

@@ -23,6 +23,7 @@ from secateur.pruning.units import UnitGroup
 from secateur.ranking import outside, registry, scorefile, ties
 from secateur.ranking.network import Network
 from secateur.ranking.rank import rank
+from secateur.varying import draw_of
 
 
 def rank_study(
@@ -40,11 +41,11 @@ def rank_study(
     """
     scores: scorefile.Scores = {}
     for seed in track(seeds, len(seeds), f"rank {study.name} {criterion}"):
-        model = study.model(seed)
-        groups = study.groups
+        here = study.of(seed)
+        model, groups = here.model(seed), here.groups
         for samples_per_class in map(str, study.config["fewshot"]["samples_per_class"]):
             found = rank_as_configured(
-                study, criterion, model, groups, samples, ("fewshot", seed, samples_per_class), options_of(tuned, seed)
+                here, criterion, model, groups, samples, ("fewshot", seed, samples_per_class), options_of(tuned, seed)
             )
             ties.check(_case(study, criterion, seed, samples_per_class), found)
             scores[seed, samples_per_class] = found
@@ -56,10 +57,11 @@ def write_case(study: Study, seed: int, samples_per_class: str, samples: Path, o
 
     `signals`: only signals.safetensors, which can be large; else the other files.
     """
-    images, labels = study.references(samples, seed, samples_per_class)
+    images, labels = study.of(seed).references(samples, seed, samples_per_class)
     groups = study.groups
     layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
-    stream = streams.derive(study.config["run_seed"], "case", study.name, seed, samples_per_class)
+    draw = draw_of(study.config, "references", seed)
+    stream = streams.derive(study.config["run_seed"], "case", study.name, draw, samples_per_class)
     network = Network(
         study.model(seed),
         layers,
@@ -110,6 +112,7 @@ def rank_redraws(study: Study, criterion: str, output: Path) -> None:
         output: the score file.
     """
     counts = [str(n) for n in study.config["fewshot"]["samples_per_class"] if n != references.ALL]
+    study = study.of(0)
     model, groups, draws = study.model(0), study.groups, range(study.config["agreement"]["draws"])
     scores: scorefile.Scores = {}
     with TemporaryDirectory() as folder:
@@ -143,17 +146,18 @@ def rank_as_configured(
     (or draw), samples per class and, in the branch with retraining, the round; it names the criterion's own stream.
     `options`: tuned ones, beside the entry's own.
     """
-    entry = entry_of(study, criterion)
+    entry, (branch, seed, *rest) = entry_of(study, criterion), case
+    draw = draw_of(study.config, "references", seed) if branch != "redraw" else seed
     try:
         found = registry.load(entry["criterion"], study.config["criteria_path"])
-        images, labels = study.references(samples, case[1], case[2]) if found.needs else (study.example, None)
+        images, labels = study.references(samples, seed, case[2]) if found.needs else (study.example, None)
         return rank(
             model,
             found,
             groups,
             images,
             labels,
-            seed=streams.derive(study.config["run_seed"], "criterion", study.name, criterion, *case),
+            seed=streams.derive(study.config["run_seed"], "criterion", study.name, criterion, branch, draw, *rest),
             options=entry["options"] | (options or {}),
             combine=entry.get("combine"),
             normalisation=entry.get("normalisation"),

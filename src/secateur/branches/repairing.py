@@ -41,14 +41,15 @@ def repair_study(
     shared = Shared(study.shared, f"repair-{criterion}", fingerprint_of(study), study.example.device)
     for seed in track(seeds, len(seeds), f"repair {study.name} {criterion}"):
         shared.hear()
-        model, groups = study.model(seed), study.groups
+        here = study.of(seed)
+        model, groups = here.model(seed), here.groups
         sizes = {group.name: group.size for group in groups}
         total = sum(sizes.values())
         for samples_per_class in map(str, settings["samples_per_class"]):
-            images, _ = study.references(samples, seed, samples_per_class)
+            images, _ = here.references(samples, seed, samples_per_class)
             whole = Whole(model, images)
             key = {"seed": seed, "samples_per_class": samples_per_class}
-            unpruned = key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | study.unpruned(seed)
+            unpruned = key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | here.unpruned(seed)
             rows += [unpruned | {"remedy": remedy.name} for remedy in remedies]
             scores = scorefile.read(rankings, seed, samples_per_class, sizes)
             for step in sweep(model, groups, scores, settings["rates"], **study.selecting):
@@ -57,7 +58,7 @@ def repair_study(
                 for remedy in remedies:
                     what = [seed, same(step.selection), remedy.name, samples_per_class]
                     try:
-                        found = shared.row(what, partial(_measured, study, remedy, whole, step))
+                        found = shared.row(what, partial(_measured, here, remedy, whole, step))
                     except SecateurError as error:
                         raise SecateurError(f"study '{study.name}', fewshot.remedies: {error}") from error
                     rows.append(key | counted | {"remedy": remedy.name} | found)

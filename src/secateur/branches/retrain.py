@@ -55,9 +55,10 @@ def retrain(
     for seed, samples_per_class, number, rate in track(steps, len(steps), f"retrain {study.name} {criterion}"):
         saved = State(state, f"{seed}-{samples_per_class}", fingerprint)
         if number == 1:
-            current = saved.load(study, seed) or start(study, seed, samples_per_class)
+            here = study.of(seed)
+            current = saved.load(here, seed) or start(here, seed, samples_per_class)
         if number > current.number:
-            current = _step(study, criterion, current, rate, samples, tuned, shared)
+            current = _step(here, criterion, current, rate, samples, tuned, shared)
             saved.save(current)
         if number == last:
             rows += current.rows

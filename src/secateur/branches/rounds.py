@@ -22,6 +22,7 @@ from secateur.models.checkpoint import fingerprint
 from secateur.models.statistics import reestimate
 from secateur.pruning.removal import Kept, all_channels, remove, removed_units, shrink
 from secateur.pruning.units import UnitGroup
+from secateur.varying import draw_of
 
 Rows = list[dict[str, Any]]
 
@@ -75,7 +76,8 @@ def _trained(study: Study, model: nn.Module, seed: int, number: int, batch_norm:
         # A frozen batch-norm normalises by its running statistics while the head trains. Else each batch's own are used
         # in training, and what the running ones were before has no effect: they are begun anew below.
         reestimate(model, study.mixed(seed)[0], recipe["batch_size"])
-    order = streams.derive(study.config["run_seed"], "finetune", study.name, seed, number)
+    draw = draw_of(study.config, "head", seed)
+    order = streams.derive(study.config["run_seed"], "finetune", study.name, draw, number)
     training.train(model, *study.trained_on(seed), recipe, order)
     if batch_norm == "reestimate":
         reestimate(model, study.mixed(seed)[0], recipe["batch_size"])

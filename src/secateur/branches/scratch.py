@@ -25,6 +25,7 @@ from secateur.models.statistics import reestimate
 from secateur.progress import track
 from secateur.pruning.operations import is_layer
 from secateur.pruning.removal import remove
+from secateur.varying import draw_of
 
 CONTROL = "scratch"
 """In the column `control` of the curves."""
@@ -59,18 +60,19 @@ def scratch(
     for shape in track(cases, len(cases), f"scratch {study.name} {criterion}"):
         first = shape.iloc[0]
         seed, samples_per_class, number = int(first["seed"]), str(first["samples_per_class"]), int(first["round"])
-        key = {"seed": seed, "samples_per_class": samples_per_class}
+        here, key = study.of(seed), {"seed": seed, "samples_per_class": samples_per_class}
         if number == 1:
             counted = {"units_total": int(first["units_total"]), "units_removed": 0}
-            rows.append(key | {"round": 0, "rate": 0.0} | counted | study.unpruned(seed))
-        network = _drawn(study, seed, dict(zip(shape["group"], shape["removed"], strict=True)))
-        recipe = _recipe(study, seed, before, number)
-        order = streams.derive(study.config["run_seed"], "scratch order", study.name, seed)
+            rows.append(key | {"round": 0, "rate": 0.0} | counted | here.unpruned(seed))
+        network = _drawn(here, seed, dict(zip(shape["group"], shape["removed"], strict=True)))
+        recipe = _recipe(here, seed, before, number)
+        draw = draw_of(study.config, "head", seed)
+        order = streams.derive(study.config["run_seed"], "scratch order", study.name, draw)
         saved = Checkpoint(state / f"{seed}-{samples_per_class}-{number}.pt", fingerprint)
-        training.train(network, *study.trained_on(seed), recipe, order, checkpoint=saved)
+        training.train(network, *here.trained_on(seed), recipe, order, checkpoint=saved)
         if study.config["retrain"]["batch_norm"] == "reestimate":
-            reestimate(network, study.mixed(seed)[0], recipe["batch_size"])
-        found = study.measure_trained(network, seed)
+            reestimate(network, here.mixed(seed)[0], recipe["batch_size"])
+        found = here.measure_trained(network, seed)
         if found["params"] != first["params"]:
             raise SecateurError(
                 f"{shapes}: seed {seed}, round {number}: a network of this shape has {found['params']} parameters, the "
@@ -115,8 +117,8 @@ def _drawn(study: Study, seed: int, removed: Mapping[str, int]) -> nn.Module:
     scaled by the root of what its inputs have become fewer, so that signals have the variance that the architecture's
     initialisation gives them.
     """
-    draw = streams.derive(study.config["run_seed"], "scratch", study.name, seed)
-    whole = fresh(study.config, study.config["studies"][study.name]["backbone"], study.dataset, draw)
+    stream = streams.derive(study.config["run_seed"], "scratch", study.name, draw_of(study.config, "head", seed))
+    whole = fresh(study.config, study.config["studies"][study.name]["backbone"], study.dataset, stream)
     whole = whole.to(study.example.device)
     network = remove(whole, study.groups, {name: list(range(number)) for name, number in removed.items()})
     layers = dict(whole.named_modules())

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from secateur.models.backbones import fresh
 from secateur.models.evaluation import evaluate
 from secateur.models.inputs import Images
 from secateur.models.statistics import accuracy_in_both_modes
-from secateur.models.transfer import example_input, load_task_model, parts
+from secateur.models.transfer import divided, example_input, load_task_model, parts
 from secateur.pruning import unitfile
 from secateur.pruning.counting import Counter
 from secateur.pruning.units import UnitGroup, find_unit_groups, in_scope
 from secateur.relevance import folding
 from secateur.repair import NONE
+from secateur.varying import draw_of, named
 
 LOOKED_AT = 256
 """Training images, at most, on which accuracy is measured in both modes: the same ones in every round of a seed."""
@@ -47,6 +48,15 @@ class Study:
     units: Path | None = None
     measured: Path | None = None
     shared: Path | None = None
+    given: "Study | None" = None
+    """The study as it was opened, where this one's images are divided anew."""
+
+    def of(self, seed: int) -> "Study":
+        """The study with the training and test images of one seed: itself, unless the config lets the split vary."""
+        whole = self.given or self
+        if "split" not in self.config["vary"]:
+            return whole
+        return replace(whole, dataset=divided(self.config, whole.dataset, seed), given=whole)
 
     @cached_property
     def train_inputs(self) -> Images:
@@ -89,6 +99,8 @@ class Study:
 
         Read from the file of the units stage where the study was opened with one, else found by tracing.
         """
+        if self.given is not None:
+            return self.given.groups
         scope = scope_of(self.config, self.name)
         if self.units is not None:
             return in_scope(unitfile.read(self.units), scope)
@@ -111,7 +123,8 @@ class Study:
     def mixed(self, seed: int) -> tuple[Images, Tensor]:
         """The same in an order that mixes the classes, one for all networks of a seed: what statistics are taken on."""
         images, labels = self.trained_on(seed)
-        stream = streams.derive(self.config["run_seed"], "statistics", self.name, seed)
+        draw = draw_of(self.config, "head", seed)
+        stream = streams.derive(self.config["run_seed"], "statistics", self.name, draw)
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(stream))
         return images.subset(order), labels[order.to(labels.device)]
 
@@ -130,11 +143,15 @@ class Study:
     @cached_property
     def _counter(self) -> Counter:
         """Counts every network that is left of the study's, from one trace of it."""
+        if self.given is not None:
+            return self.given._counter
         return Counter(self._whole, tuple(self.example.shape[1:]))
 
     @cached_property
     def folded(self) -> dict[str, str]:
         """Layer -> its batch-norm, which evaluation folds into it: the same for every network that is left."""
+        if self.given is not None:
+            return self.given.folded
         return folding.pairs(self._whole, self.example)
 
     def measure(self, model: nn.Module) -> dict[str, Any]:
@@ -219,6 +236,7 @@ COLUMNS = [
     "control",
     "remedy",
     "seed",
+    "varied",
     "samples_per_class",
     "round",
     "rate",
@@ -254,6 +272,8 @@ def write_curve(
         rows: measurements; the row with rate 0 of a seed and sample count is what the others are shares of. What was
             not measured on training images is NaN; a row that names no `remedy` had none.
         control: which control the rows are of; "" for pruned networks.
+
+    The column `varied` is "" for the seeds' own networks; see `varying` for the others.
     """
     table = pd.DataFrame(rows).reindex(columns=list(dict.fromkeys([*rows[0], *COLUMNS[-3:]])))
     table[COLUMNS[-3:]] = table[COLUMNS[-3:]].astype("float64")
@@ -267,7 +287,10 @@ def write_curve(
     by_units = table["units_removed"] / table["units_total"]
     table["rate_achieved"] = by_units if budget == "units" else 1 - table[f"{budget}_share"]
     about = study.config["studies"][study.name]
+    names = table["seed"].map(named)
     table = table.assign(
+        seed=names.str[0].astype("int64"),
+        varied=names.str[1],
         run=study.config["run"],
         study=study.name,
         dataset=about["dataset"],

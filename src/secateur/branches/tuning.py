@@ -23,6 +23,7 @@ from secateur.data import references
 from secateur.models.evaluation import evaluate
 from secateur.progress import track
 from secateur.pruning.removal import sweep
+from secateur.varying import draw_of
 
 
 def tune(study: Study, criterion: str, seeds: Sequence[int], samples: Path, output: Path) -> None:
@@ -48,7 +49,7 @@ def search(study: Study, criterion: str, seed: int, samples: Path) -> dict[str, 
 
     A setting that comes up again is not measured again; `trials` counts the different ones.
     """
-    settings = entry_of(study, criterion)["tune"]
+    settings, study = entry_of(study, criterion)["tune"], study.of(seed)
     model, groups = study.model(seed), study.groups
     case = ("fewshot", seed, str(study.config["fewshot"]["samples_per_class"][-1]))
     index = validation_images(study, seed, samples, settings["images_per_class"])
@@ -67,7 +68,8 @@ def search(study: Study, criterion: str, seed: int, samples: Path) -> dict[str, 
         return measured[key]
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    stream = streams.derive(study.config["run_seed"], "tune", study.name, criterion, seed)
+    draw = draw_of(study.config, "references", seed)
+    stream = streams.derive(study.config["run_seed"], "tune", study.name, criterion, draw)
     sampler = optuna.samplers.TPESampler(seed=stream % 2**32)
     optuna.create_study(direction="maximize", sampler=sampler).optimize(accuracy, n_trials=settings["trials"])
     best = max(measured, key=lambda key: measured[key])
@@ -89,10 +91,9 @@ def validation_images(study: Study, seed: int, samples: Path, images_per_class: 
     taken = drawn.loc[drawn["seed"] == seed, "index"].to_numpy()
     labels = np.array(study.dataset.train_labels)
     free = np.setdiff1d(np.arange(len(labels)), taken)
-    draw = references.draw(
-        labels[free], images_per_class, streams.derive(study.config["run_seed"], "tuning", study.name, seed)
-    )
-    return free[draw["index"].to_numpy()]
+    draw = draw_of(study.config, "references", seed)
+    stream = streams.derive(study.config["run_seed"], "tuning", study.name, draw)
+    return free[references.chosen(labels[free], images_per_class, stream)]
 
 
 def _suggested(trial: optuna.Trial, choices: dict[str, list[Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def unpruned(study: Study, seeds: Sequence[int], output: Path) -> None:
         output: written: one row a seed, the measured columns of the curves.
     """
     found = [
-        {"seed": seed} | study.measure_trained(study.model(seed), seed)
+        {"seed": seed} | study.of(seed).measure_trained(study.model(seed), seed)
         for seed in track(seeds, len(seeds), f"unpruned {study.name}")
     ]
     tablefile.write(output, pd.DataFrame(found))

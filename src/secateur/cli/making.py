@@ -27,13 +27,14 @@ def backbone(
     output: Annotated[Path, typer.Option(help="Weights to write (safetensors).")],
     about: Annotated[Path, typer.Option(help="Where they came from, to write (JSON).")],
     data: Annotated[Path | None, typer.Option(help="Folder of the dataset to pretrain on, if it is.")] = None,
+    draw: Annotated[int | None, typer.Option(help="Which of several pretrainings, where the config varies it.")] = None,
 ) -> None:
     """Fetch, read or pretrain a backbone's weights."""
     from secateur.models import backbones as stage
 
     resolved = opened(config)
     with usage.work():
-        line = stage.make(resolved, known(resolved, "backbones", backbone), data, state, output, about)
+        line = stage.make(resolved, known(resolved, "backbones", backbone), data, state, output, about, draw)
     said(f"{line}; wrote {output}")
 
 
@@ -43,7 +44,9 @@ def transfer(
     study: StudyOption,
     seeds: SeedsOption,
     data: DataOption,
-    backbone: Annotated[Path, typer.Option(help="Weights of the backbone, as `secateur backbone` writes them.")],
+    backbone: Annotated[
+        list[Path], typer.Option(help="Weights, as `secateur backbone` writes them: for all seeds, or one for each.")
+    ],
     state: Annotated[Path, typer.Option(help="Folder for unfinished training, from which a killed job goes on.")],
     models: Annotated[Path, typer.Option(help="Weights of the task models to write (safetensors).")],
     samples: Annotated[Path, typer.Option(help="Reference samples to write (CSV).")],

@@ -30,13 +30,13 @@ class Dataset:
 
     name: str
     classes: list[str]
-    train_inputs: np.ndarray
+    train_inputs: Any  # np.ndarray, or redivision.Pooled
     train_labels: np.ndarray
-    test_inputs: np.ndarray
+    test_inputs: Any
     test_labels: np.ndarray
     about: dict[str, Any]
     """All of dataset.json; prepared images have their `transform` there, with mean and deviation."""
-    checks: dict[str, checksums.Images] = field(default_factory=dict)
+    checks: dict[str, Any] = field(default_factory=dict)
     """Split → checksums of its images, where they are prepared."""
 
 

@@ -14,7 +14,15 @@ from secateur.models import build, evaluation, hub, inputs, memory_format, train
 from secateur.models.checkpoint import Checkpoint, fingerprint, of_data
 
 
-def make(config: dict[str, Any], name: str, data: Path | None, state: Path, output: Path, about: Path) -> str:
+def make(
+    config: dict[str, Any],
+    name: str,
+    data: Path | None,
+    state: Path,
+    output: Path,
+    about: Path,
+    draw: int | None = None,
+) -> str:
     """Write the weights of the backbone called `name` to `output`, and where they came from to `about`.
 
     Args:
@@ -23,6 +31,7 @@ def make(config: dict[str, Any], name: str, data: Path | None, state: Path, outp
         data: dataset to pretrain on, prepared for it, where its weights are `{pretrain: ...}`.
         state: folder for the state of an unfinished pretraining, from which a killed job goes on.
         output: written: safetensors, seed 0, float32, with the head of the source task.
+        draw: which of several pretrainings of this backbone, where the config lets it vary from seed to seed.
         about: written: JSON with `source` (hub, file or pretrain) and what pins it: `sha256`, `repository` and
             `revision`; `dataset`, `accuracy` and the `steps` of the training.
 
@@ -33,8 +42,10 @@ def make(config: dict[str, Any], name: str, data: Path | None, state: Path, outp
     if "pretrain" in backbone["weights"]:
         if data is None:
             raise SecateurError(f"backbone '{name}' is pretrained: give the folder of its dataset as --data.")
-        tensors, found = pretrain(config, name, data, state)
+        tensors, found = pretrain(config, name, data, state, draw)
         line = f"{name} on {found['dataset']}: test accuracy {found['accuracy']:.3f} (n = {found['test_samples']})"
+    elif draw is not None:
+        raise SecateurError(f"--draw: the weights of backbone '{name}' are given, so there is one draw of them.")
     else:
         key = f"backbones.{name}.weights"
         tensors, found = published(backbone["architecture"], backbone["arguments"], backbone["weights"], key)
@@ -43,28 +54,32 @@ def make(config: dict[str, Any], name: str, data: Path | None, state: Path, outp
             line += f"; to pin what the hub holds today write weights: hub@{found['revision']}"
     weights.save(output, {0: tensors})
     write_json(about, found | {"backbone": name, "architecture": backbone["architecture"]})
-    _state(state, name).unlink(missing_ok=True)
+    _state(state, name, draw).unlink(missing_ok=True)
     return line
 
 
-def _state(folder: Path, name: str) -> Path:
-    return folder / f"{name}.pt"
+def _state(folder: Path, name: str, draw: int | None) -> Path:
+    return folder / f"{name}{'' if draw is None else f'-{draw}'}.pt"
 
 
-def pretrain(config: dict[str, Any], name: str, data: Path, state: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def pretrain(
+    config: dict[str, Any], name: str, data: Path, state: Path, draw: int | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Train a backbone from scratch on its source dataset, prepared in `data`; its weights, and how good they are.
 
     The accuracy on the source's test split is told to the reader; nothing is decided by it.
     """
     on = inputs.device(config["device"])
     dataset = store.load(data)
-    network = fresh(config, name, dataset).to(on)
+    numbers = () if draw is None else (draw,)
+    own = None if draw is None else streams.derive(config["run_seed"], "initialisation", name, draw)
+    network = fresh(config, name, dataset, own).to(on)
     images = inputs.images(dataset, "train", on)
     labels = inputs.labels(dataset.train_labels, on)
-    seed = streams.derive(config["run_seed"], "pretrain", name)
+    seed = streams.derive(config["run_seed"], "pretrain", name, *numbers)
     recipe = config["training"]["pretrain"]
     whole = json.dumps([config["backbones"][name], recipe, seed, str(on)], sort_keys=True)
-    checkpoint = Checkpoint(_state(state, name), fingerprint([whole, of_data(data)]))
+    checkpoint = Checkpoint(_state(state, name, draw), fingerprint([whole, of_data(data)]))
     training.train(network, images, labels, recipe, seed, checkpoint=checkpoint)
     found = evaluation.evaluate(
         network,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from secateur.data import checksums
+from secateur.data.redivision import Checks, Pooled
 from secateur.data.store import Dataset
 from secateur.errors import SecateurError
 
@@ -47,11 +48,11 @@ class Images:
 
     def __init__(
         self,
-        pixels: np.ndarray | Tensor,
+        pixels: np.ndarray | Tensor | Pooled,
         mean: Sequence[float],
         std: Sequence[float],
         on: torch.device,
-        checks: checksums.Images | None = None,
+        checks: checksums.Images | Checks | None = None,
     ):
         """
         Args:
@@ -62,12 +63,12 @@ class Images:
         """
         self.device = on
         self._checks = checks
-        self._pixels = torch.as_tensor(pixels)
+        self._pixels: Tensor | Pooled = pixels if isinstance(pixels, Pooled) else torch.as_tensor(pixels)
         if on.type != "cpu" and self._pixels.nbytes <= SHARE_OF_MEMORY * _free_bytes(on):
             if self._checks is not None:
                 self._checks.check(slice(None))
                 self._checks = None
-            self._pixels = self._pixels.to(on)
+            self._pixels = torch.as_tensor(self._pixels[:]).to(on)
         self._mean, self._std = (torch.tensor(values, device=on).view(1, -1, 1, 1) for values in (mean, std))
         self._rows: Tensor | None = None
 
@@ -90,12 +91,12 @@ class Images:
     @property
     def home(self) -> torch.device:
         """Where the bytes lie; indices that lie there too are used without waiting."""
-        return self._pixels.device
+        return self._pixels.device if isinstance(self._pixels, Tensor) else torch.device("cpu")
 
     @property
     def resident(self) -> bool:
         """Whether the bytes lie where the batches go."""
-        return self._pixels.device.type == self.device.type
+        return self.home.type == self.device.type
 
     def subset(self, index: Index) -> "Images":
         """A view of some of the images: no byte is copied."""
@@ -113,8 +114,12 @@ class Images:
         if self._rows is not None:
             chosen = self._rows[chosen]
         if self._checks is not None:
-            self._checks.check(chosen.numpy() if isinstance(chosen, Tensor) else chosen)
-        found = self._pixels[chosen].to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+            self._checks.check(_rows(chosen))
+        if isinstance(self._pixels, Tensor):
+            taken = self._pixels[chosen]
+        else:
+            taken = torch.from_numpy(self._pixels[_rows(chosen)])
+        found = taken.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
         return found.to(torch.float32).div_(255).sub_(self._mean).div_(self._std)
 
     def split(self, size: int) -> Iterator[Tensor]:
@@ -134,6 +139,10 @@ def equal_batches(count: int, size: int) -> list[tuple[int, int]]:
 
 def _index(index: Index) -> slice | Tensor:
     return index if isinstance(index, slice) else torch.as_tensor(index, dtype=torch.long)
+
+
+def _rows(index: slice | Tensor) -> slice | np.ndarray:
+    return index.numpy() if isinstance(index, Tensor) else index
 
 
 def _free_bytes(on: torch.device) -> int:

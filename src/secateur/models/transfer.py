@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from secateur import seeds as streams
 from secateur.data import references, store, validation
+from secateur.data.redivision import redivide
+from secateur.errors import SecateurError
 from secateur.files import md5, replacing
 from secateur.models import build, inputs, training, weights
 from secateur.models.backbones import fresh, take_over
 from secateur.models.checkpoint import Checkpoint, fingerprint, of_data
 from secateur.progress import track
+from secateur.varying import COMPONENTS, draw_of
 
 
 def transfer(
@@ -25,7 +28,7 @@ def transfer(
     study: str,
     seeds: Sequence[int],
     data: Path,
-    backbone: Path,
+    backbones: Sequence[Path],
     state: Path,
     models: Path,
     samples: Path,
@@ -33,45 +36,51 @@ def transfer(
 ) -> None:
     """Fine-tune the backbone to the study's task once a seed, and draw each seed's reference samples.
 
-    A seed varies the head's initialisation, the validation part, the order of the training samples, their augmentation
-    and the draw of reference samples. The validation part chooses the epoch; the test split is not read.
+    A seed varies what the config's `vary` lists: of "head" the head's initialisation, the validation part, the order of
+    the training samples and their augmentation, of "references" the draw of reference samples, and where they are there
+    the backbone and the split. The validation part chooses the epoch; the test split is not read.
 
     Args:
         config: the run's resolved config.
         study: name of the study.
         seeds: the seeds of this job.
         data: folder of the target dataset, prepared for the backbone.
-        backbone: weights, as `backbones.make` writes them.
+        backbones: weights, as `backbones.make` writes them: one file for all seeds, or one for each.
         state: folder for the states of unfinished training, from which a killed job goes on; emptied at the end.
         models: written: the weights of every seed.
         samples: written: the reference samples of every seed, as CSV.
         history: written: CSV of every seed's epochs, as `training.Epoch` has them, and whether each was `chosen`.
     """
     on = inputs.device(config["device"])
-    dataset = store.load(data)
-    images, labels = inputs.images(dataset, "train", on), inputs.labels(dataset.train_labels, on)
+    if len(backbones) not in (1, len(seeds)):
+        raise SecateurError(f"--backbone: {len(backbones)} files for {len(seeds)} seeds; give one, or one for each.")
+    of_seed = dict(zip(seeds, backbones if len(backbones) > 1 else [*backbones] * len(seeds), strict=True))
+    given = store.load(data)
     recipe = config["studies"][study]["transfer"]
     most = references.largest(config["fewshot"]["samples_per_class"] + config["retrain"]["samples_per_class"])
     settings = [config["backbones"][config["studies"][study]["backbone"]], recipe, config["training"]["validation"]]
-    whole = fingerprint([json.dumps(settings, sort_keys=True), md5(backbone), of_data(data), str(on)])
+    common = [json.dumps(settings, sort_keys=True), of_data(data), str(on)]
     states: dict[int, dict[str, Tensor]] = {}
     draws, rows = {}, []
     for seed in track(seeds, len(seeds), f"transfer {study}"):
-        network = _begun(config, study, dataset, backbone, seed).to(on)
+        dataset, head, backbone = divided(config, given, seed), draw_of(config, "head", seed), of_seed[seed]
+        images, labels = inputs.images(dataset, "train", on), inputs.labels(dataset.train_labels, on)
+        network = _begun(config, study, dataset, backbone, head).to(on)
         trained_on, held_out = parts(config, study, dataset.train_labels, seed)
         epochs, chosen = training.train(
             network,
             images.subset(trained_on),
             labels[torch.from_numpy(trained_on)],
             recipe,
-            streams.derive(config["run_seed"], "transfer", study, seed),
+            streams.derive(config["run_seed"], "transfer", study, head),
             validation=(images.subset(held_out), labels[torch.from_numpy(held_out)]) if len(held_out) else None,
-            checkpoint=Checkpoint(state / f"{seed}.pt", f"{whole} {config['run_seed']} {seed}"),
+            checkpoint=Checkpoint(state / f"{seed}.pt", _begins(config, [*common, md5(backbone)], seed)),
         )
         states[seed] = {name: value.cpu() for name, value in network.state_dict().items()}
         rows += [{"seed": seed, **asdict(epoch), "chosen": epoch.epoch == chosen} for epoch in epochs]
+        drawn = draw_of(config, "references", seed)
         draws[seed] = references.draw(
-            dataset.train_labels, most, streams.derive(config["run_seed"], "reference", study, seed)
+            dataset.train_labels, most, streams.derive(config["run_seed"], "reference", study, drawn)
         )
     weights.save(models, states)
     references.write(samples, draws)
@@ -82,11 +91,24 @@ def transfer(
         path.unlink()
 
 
-def _begun(config: dict[str, Any], study: str, dataset: store.Dataset, backbone: Path, seed: int) -> nn.Module:
-    """The network before its first step: the backbone's weights, and the seed's own head."""
+def _begins(config: dict[str, Any], common: list[str], seed: int) -> str:
+    """What a seed's training depends on, to tell whether an unfinished one can go on."""
+    draws = [draw_of(config, component, seed) for component in COMPONENTS]
+    return f"{fingerprint(common)} {config['run_seed']} {draws}"
+
+
+def divided(config: dict[str, Any], dataset: store.Dataset, seed: int) -> store.Dataset:
+    """The dataset with the training and test images of one seed: as it was given, unless the split varies."""
+    if "split" not in config["vary"]:
+        return dataset
+    return redivide(dataset, streams.derive(config["run_seed"], "split", dataset.name, draw_of(config, "split", seed)))
+
+
+def _begun(config: dict[str, Any], study: str, dataset: store.Dataset, backbone: Path, draw: int) -> nn.Module:
+    """The network before its first step: the backbone's weights, and a head of its own."""
     network = fresh(config, config["studies"][study]["backbone"], dataset)
     take_over(network, backbone)
-    build.reset_head(network, len(dataset.classes), streams.derive(config["run_seed"], "head", study, seed))
+    build.reset_head(network, len(dataset.classes), streams.derive(config["run_seed"], "head", study, draw))
     return network
 
 
@@ -95,8 +117,8 @@ def parts(config: dict[str, Any], study: str, labels: np.ndarray, seed: int) -> 
 
     Both in the transfer and when a pruned network is fine-tuned: it sees no image that the unpruned one did not.
     """
-    draw = streams.derive(config["run_seed"], "validation", study, seed)
-    return validation.divide(labels, config["training"]["validation"], draw)
+    stream = streams.derive(config["run_seed"], "validation", study, draw_of(config, "head", seed))
+    return validation.divide(labels, config["training"]["validation"], stream)
 
 
 def load_task_model(config: dict[str, Any], study: str, dataset: store.Dataset, models: Path, seed: int) -> nn.Module:

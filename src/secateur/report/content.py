@@ -1,6 +1,7 @@
 """What the page says beside its answer: sentences, and the numbers of the protocol."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -56,6 +57,33 @@ def _leader(intervals: pd.DataFrame, measure: str) -> str:
     best = [str(name) for name in shown[shown == shown.max()].index]
     beside = f", against {shown['random']:.1f} % at random" if "random" in shown and "random" not in best else ""
     return f"{' and '.join(best)} ({shown.max():.1f} %{beside})"
+
+
+VARIED = {
+    "head": ("the start of the classification head, the validation part and the order of the training images",
+             "one trained head"),
+    "references": ("the draw of the reference images", "one draw of reference images"),
+    "pretraining": ("the pretrained backbone", "one pretrained backbone"),
+    "split": ("the division into training and test images", "one division into training and test images"),
+}  # fmt: skip
+"""Component of a seed (`secateur.varying`) → what varies, and what all seeds share where it does not, in words."""
+
+
+def conditional(vary: Sequence[str]) -> str:
+    """What a seed varies, and what the intervals and verdicts of a study are therefore conditional on."""
+    varied = [words[0] for name, words in VARIED.items() if name in vary]
+    shared = [words[1] for name, words in VARIED.items() if name not in vary]
+    text = f"A seed varies {_listed(varied)}."
+    if not shared:
+        return f"{text} All seeds of a study share its images and its architecture, and nothing else."
+    return (
+        f"{text} All seeds of a study share {_listed(shared)}: its intervals and verdicts are conditional on that, and "
+        "say nothing about what another would give."
+    )
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def facts(curves: pd.DataFrame) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def read_arrays(path: Path, what: str) -> dict[str, np.ndarray]:
 
 
 TEXTS = (
-    "scope", "study", "where", "branch", "samples_per_class", "criterion", "control", "component", "note", "sentence",
-    "alike", "reason", "against", "ordering", "pair", "source", "verdict_macs", "verdict_params",
+    "scope", "study", "where", "branch", "samples_per_class", "criterion", "control", "varied", "component", "note",
+    "sentence", "alike", "reason", "against", "ordering", "pair", "source", "verdict_macs", "verdict_params",
     "verdict_worst_class", "verdict_holm",
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from secateur import shipped
+from secateur import shipped, varying
 from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.analysis.forms import of_run
@@ -130,6 +130,7 @@ def run(
         "provenance": _provenance(provenance), "missing": [str(item) for item in missing],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
         "retraining": protocol.retraining(config), "differences": protocol.differences(config),
+        "conditional": content.conditional(config.get("vary") or varying.DEFAULT),
         "deviations": [str(item) for item in config.get("deviations") or []],
         "command": command or f"snakemake --cores all --configfile results/{run_name}/config.json",
         "css": _asset(assets, "page.css"), "scripts": scripts, "library": library,

@@ -212,15 +212,18 @@ def variance_table(variance: pd.DataFrame) -> Table:
     """What the main measure varies by: within each study, and between them."""
     frame = variance[variance["measure"] == MAIN].copy()
     frame["study"] = frame["study"].where(frame["scope"] == "study", "all studies")
+    frame["varied"] = frame["varied"].replace("", "all")
     return build(
         "variance-table", "What varies",
         "Variance components of the mean accuracy over rates, as standard deviations. A seed shifts all criteria "
         "alike; paired differences within a study contain “criterion × seed” alone, over studies “criterion × study” "
-        "too. Seeds of one study are never counted as studies.",
+        "too. Seeds of one study are never counted as studies. “varied”: what was drawn anew in a pair of "
+        "networks that share all else, and its part of what varies where all of them are; parts overlap.",
         frame, {
             "study": ("study", str), "branch": ("retraining", branch_words),
-            "samples_per_class": ("images per class", str), "component": ("between", str), "sd": ("sd", percent),
-            "share": ("share of variance", percent), "degrees_of_freedom": ("degrees of freedom", plain),
+            "samples_per_class": ("images per class", str), "varied": ("varied", str), "component": ("between", str),
+            "sd": ("sd", percent), "share": ("share of variance", percent),
+            "degrees_of_freedom": ("degrees of freedom", plain),
             "source": ("from", str),
         }, "statistics/variance.csv",
     )  # fmt: skip
