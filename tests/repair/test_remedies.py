@@ -13,9 +13,10 @@ from torch.nn import functional
 from secateur.errors import SecateurError
 from secateur.pruning.removal import remove
 from secateur.pruning.units import UnitGroup, find_unit_groups
+from secateur.relevance.reading import rows_of
 from secateur.remedies import bias, least_squares
 from secateur.repair import registry
-from secateur.repair.fitting import rows_of, sums
+from secateur.repair.fitting import sums
 from secateur.repair.view import Repair, Whole
 
 STRUCTURES: dict[str, Callable[[], nn.Module]] = {

@@ -1,6 +1,7 @@
 """A network whose signals are computed once and then looked at many times, for any subset of the samples."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from secateur.errors import SecateurError
 
 if TYPE_CHECKING:
+    from secateur.ranking.consumers import Consumers, Handle
     from secateur.ranking.network import Network
 
 
@@ -129,6 +131,20 @@ class CachedNetwork:
         """As `Network.removal_losses`; not kept."""
         return self._alone().removal_losses()
 
+    def consumers(self) -> "Consumers":
+        """As `Network.consumers`, of this view's own samples; what layers read is computed once for all subsets."""
+        return self._network.consumers().over(self.read_rows, self.samples)
+
+    def read_rows(self, layers: Sequence[str], handle: "Handle") -> None:
+        """As `Network.read_rows`, each layer's in one part."""
+        for layer in layers:
+            taken = self._taken(self._remember(("rows", layer), partial(self._rows, layer)))
+            handle(layer, taken.flatten(0, 1), len(taken))
+
+    def scores_of(self, of_units: dict[str, Tensor]) -> dict[str, Tensor]:
+        """As `Network.scores_of`."""
+        return self._network.scores_of(of_units)
+
     def classes(self) -> "Iterator[tuple[int, CachedNetwork]]":
         """As `Network.classes`, all drawing on this memory."""
         for label, places in self._alone().class_places():
@@ -138,6 +154,12 @@ class CachedNetwork:
         """As `Network.scaled`, with a memory of its own for each factor."""
         network, passes = self._remember(("scaled", factor), lambda: (self._network.scaled(factor), {}))
         return CachedNetwork(network, passes, self._indices, self.generator)
+
+    def _rows(self, layer: str) -> Tensor:
+        """All rows that a layer reads, samples × positions × columns."""
+        parts: list[Tensor] = []
+        self._network.read_rows([layer], lambda _, rows, samples: parts.append(rows.unflatten(0, (samples, -1))))
+        return torch.cat(parts)
 
     def _alone(self) -> "Network":
         """The network over this view's samples, without memory."""

@@ -13,6 +13,7 @@ from secateur.models.inputs import Images
 from secateur.pruning.units import UnitGroup
 from secateur.ranking import passes
 from secateur.ranking.cached import CachedNetwork
+from secateur.ranking.consumers import NO_GROUPS, Consumers, Handle, consumers_of, read_rows, scores_of
 from secateur.relevance.activations import activations_pass
 from secateur.relevance.differences import differences_pass
 from secateur.relevance.folding import folded
@@ -70,6 +71,7 @@ class Network:
         self.layers: list[str] = list(layers)
         self.groups: list[UnitGroup] = list(groups)
         self._shapes: dict[str, tuple[int, ...]] = {}
+        self._consumers: Consumers | None = None
         self._factor = 1.0
         first = next(iter(model.parameters()), inputs)
         self._device, self._dtype, self._format = first.device, first.dtype, memory_format.of(model)
@@ -108,10 +110,12 @@ class Network:
 
     def weight(self, layer: str, fold: bool = True) -> Tensor:
         """Weight of a layer: out channels × everything else. `fold`: with its batch-norm folded in."""
+        self._call(layer)
         return self._folded(layer, fold)[0].clone()
 
     def bias(self, layer: str) -> Tensor:
         """Bias of a layer with its batch-norm folded in, one number per output channel; zeros where it has none."""
+        self._call(layer)
         weight, bias = self._folded(layer)
         return weight.new_zeros(weight.shape[0]) if bias is None else bias.clone()
 
@@ -265,18 +269,43 @@ class Network:
         if not self.groups:
             raise SecateurError("Removing units one by one needs the network's units: give `groups` to Network.")
         batches = [self._labelled(start) for start in range(0, self.samples, self._batch_size)]
-        losses = self.zeros()
         changes = passes.removal_losses(self._model, self.groups, batches)
-        for group, change in zip(self.groups, changes, strict=True):
-            for layer, channels in group.producers:
-                if layer in losses:
-                    losses[layer][channels] = change.to(self._device).unsqueeze(1)
-        return losses
+        return self.scores_of({group.name: change for group, change in zip(self.groups, changes, strict=True)})
+
+    def consumers(self) -> Consumers:
+        """The layers that read the units, with their weights' input slices and statistics of what they read.
+
+        One object for this view, so that what it has computed once is kept. Raises SecateurError without `groups`.
+        """
+        if not self.groups:
+            raise SecateurError(NO_GROUPS)
+        if self._consumers is None:
+            self._consumers = Consumers(
+                consumers_of(self._model, self.groups),
+                {group.name: group.size for group in self.groups},
+                lambda layer, fold: self._folded(layer, fold)[0],
+                self.read_rows,
+                self.samples,
+            )
+        return self._consumers
+
+    def read_rows(self, layers: Sequence[str], handle: Handle) -> None:
+        """One pass: tell `handle` of all rows that some layers read, layer by layer, batch by batch or in parts."""
+        batches = (self._batch(start, self._batch_size)[0] for start in range(0, self.samples, self._batch_size))
+        read_rows(self._model, layers, batches, handle)
+
+    def scores_of(self, of_units: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Group -> one number a unit, as layer -> one number a channel: the answer of a criterion that scores units.
+
+        Such a criterion says `COMBINE = "first"`. Channels that are in no unit have 0.
+        """
+        return scores_of(self.groups, self.zeros(), of_units)
 
     def subset(self, indices: Sequence[int] | Tensor) -> "Network":
         """The same view over the samples `indices` (places among those of this view)."""
         chosen = torch.as_tensor(indices, dtype=torch.long).reshape(-1)
         view = copy.copy(self)
+        view._consumers = None
         whole = self._inputs
         view._inputs = whole.subset(chosen) if isinstance(whole, Images) else whole[chosen.to(whole.device)]
         view._labels = None if self._labels is None else self._labels[chosen.to(self._labels.device)]
@@ -297,6 +326,7 @@ class Network:
     def scaled(self, factor: float) -> "Network":
         """The same view with every input multiplied by `factor`: a point on the way from zero to the input."""
         view = copy.copy(self)
+        view._consumers = None
         view._factor = self._factor * factor
         return view
 
@@ -305,7 +335,7 @@ class Network:
         return CachedNetwork(self)
 
     def _folded(self, layer: str, fold: bool = True) -> tuple[Tensor, Tensor | None]:
-        call = self._call(layer)
+        call = self._plan.calls[self._plan.of_layer(layer)[0]]
         assert call.weight is not None
         weight, bias = folded(call.operator, call.weight, call.bias, call.norm if fold else None)
         return call.operator.rows(weight), bias

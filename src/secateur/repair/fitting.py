@@ -6,12 +6,11 @@ of one filter, only Gram matrices are kept; else the rows themselves, which are 
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from secateur.relevance.reading import double, rows_of
 from secateur.repair.view import Response
 
 
@@ -102,51 +101,10 @@ def sums(responses: Iterable[Response], batches: int) -> list[Sums]:
     return found
 
 
-def rows_of(arguments: dict[str, Any]) -> list[Tensor]:
-    """What each convolution group's filters multiply: rows × inputs of a filter, float64 (patches; vectors if linear).
-
-    A row's inputs are in the order of the weight's, flattened behind its first axis; rows are in the order of samples,
-    then positions.
-    """
-    values = _double(arguments["input"])
-    if "stride" not in arguments:
-        return [values.reshape(-1, values.shape[-1])]
-    spans = arguments["weight"].shape[2:]
-    steps = [_per_axis(arguments[name], len(spans)) for name in ("stride", "dilation")]
-    values = functional.pad(values, _padding(arguments["padding"], spans, steps[1]))
-    for axis, (span, stride, dilation) in enumerate(zip(spans, *steps, strict=True)):
-        values = values.unfold(2 + axis, dilation * (span - 1) + 1, stride)[..., ::dilation]
-    samples, groups = values.shape[0], arguments["groups"]
-    values = values.reshape(samples, groups, -1, *values.shape[2:])
-    axes = range(3, 3 + len(spans))
-    values = values.permute(1, 0, *axes, 2, *(axis + len(spans) for axis in axes))
-    inputs = values.shape[2 + len(spans) :].numel()
-    return list(values.reshape(groups, -1, inputs))
-
-
 def by_group(response: Response) -> list[Tensor]:
     """Wanted − found of each convolution group, rows × outputs, float64; rows as of `rows_of`."""
-    missing = _double(response.wanted) - _double(response.found)
+    missing = double(response.wanted) - double(response.found)
     if "stride" not in response.arguments:
         return [missing.reshape(-1, missing.shape[-1])]
     missing = missing.flatten(2).transpose(1, 2).reshape(-1, missing.shape[1])
     return list(missing.chunk(response.arguments["groups"], dim=1))
-
-
-def _double(values: Tensor) -> Tensor:
-    return (values.cpu() if values.device.type == "mps" else values).double()  # MPS has no double precision
-
-
-def _per_axis(value: int | tuple[int, ...], axes: int) -> tuple[int, ...]:
-    return (value,) * axes if isinstance(value, int) else tuple(value)
-
-
-def _padding(padding: Any, spans: torch.Size, dilations: tuple[int, ...]) -> list[int]:
-    """What `functional.pad` takes: the last axis first, before and after."""
-    if padding == "same":
-        totals = [dilation * (span - 1) for span, dilation in zip(spans, dilations, strict=True)]
-        sides = [(total // 2, total - total // 2) for total in totals]
-    else:
-        width = 0 if padding == "valid" else padding
-        sides = [(side, side) for side in _per_axis(width, len(spans))]
-    return [side for pair in reversed(sides) for side in pair]

@@ -8,14 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from secateur.errors import SecateurError
 from secateur.models.inputs import Images
 from secateur.pruning.operations import is_layer
 from secateur.pruning.units import UnitGroup
+from secateur.relevance.reading import Watch
 from secateur.relevance.tracing import Call, trace
-from secateur.relevance.vocabulary import AFFINE, arguments_of, plain_name
 
 MOST_BYTES = 1 << 30
 """Of a whole network's answers that are kept; what goes beyond is computed anew each time."""
@@ -190,38 +189,23 @@ class Repair:
                 module.bias = nn.Parameter(change.clone(), requires_grad=module.weight.requires_grad)
 
 
-class _Watch(TorchFunctionMode):
-    """Keeps the affine calls that use one weight."""
-
-    def __init__(self, weight: Tensor, count: int) -> None:
-        super().__init__()
-        self.weight, self.count = weight, count
-        self.calls: list[tuple[dict[str, Any], Tensor]] = []
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        del types
-        result = func(*args, **(kwargs or {}))
-        name, _ = plain_name(func)
-        if AFFINE.get(name) in ("convolution", "linear"):
-            arguments = arguments_of(func, name, args, kwargs or {})
-            if arguments["weight"] is self.weight:
-                # The network may go on to change its own tensors in place (as `relu_` and `x += y` do).
-                self.calls.append((arguments | {"input": arguments["input"].clone()}, result.clone()))
-                if len(self.calls) == self.count:
-                    raise _Reached
-        return result
-
-
 @torch.no_grad()
 def _calls(network: nn.Module, layer: str, batch: Tensor, count: int) -> list[tuple[dict[str, Any], Tensor]]:
     """The `count` calls of a layer in one forward pass, which ends with the last of them."""
     module: Any = network.get_submodule(layer)
-    watch = _Watch(module.weight, count)
+    found: list[tuple[dict[str, Any], Tensor]] = []
+
+    def seen(_: Tensor, arguments: dict[str, Any], result: Tensor) -> None:
+        # The network may go on to change its own tensors in place (as `relu_` and `x += y` do).
+        found.append((arguments | {"input": arguments["input"].clone()}, result.clone()))
+        if len(found) == count:
+            raise _Reached
+
     try:
-        with watch:
+        with Watch([module.weight], seen):
             network(batch.to(module.weight.dtype))
     except _Reached:
-        return watch.calls
+        return found
     kind = type(module).__name__ if is_layer(module) else "no layer"
     raise SecateurError(
         f"layer '{layer}' ({kind}) does not apply its weight as it is (a standardised or computed weight, say), so its "
