@@ -58,7 +58,7 @@ def complete(house: House, undisturbed: dict[str, str]) -> None:
 
 def is_temporary(path: Path) -> bool:
     """Whether a hidden file is one that something was about to be written to."""
-    return path.name not in (".snakemake_timestamp", ".checksums.json")
+    return path.name not in (".snakemake_timestamp", ".checksums.json", ".locks")
 
 
 def ended(run: subprocess.Popen[bytes], seconds: float) -> int | None:

@@ -59,7 +59,7 @@ class House:
         self, *options: str, config: str = TINY, cores: int = 2, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the DAG of `config`; `variables` as of `run`."""
-        return self.run("snakemake", "--cores", str(cores), *options, "--configfile", config, **variables)
+        return self.run("snakemake", "--configfile", config, "--cores", str(cores), *options, **variables)
 
     def planned(self, config: str = TINY) -> dict[str, int]:
         """Rule → number of jobs that a run would do."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from secateur import usage
+from secateur import clock, usage
 from secateur.cli.supervision import watched
 from secateur.errors import SecateurError
 
@@ -51,7 +51,7 @@ def options(
     ] = None,
 ) -> None:
     """Options of every subcommand; they stand before it."""
-    from secateur import clock, loaded
+    from secateur import loaded
 
     if code is not None:
         loaded.expect(code)
