@@ -8,7 +8,7 @@ DEVICE ?= cpu
 export UV_COMPILE_BYTECODE = 1
 export NAME REMOTE
 
-.PHONY: help demo publish test test-all lint bench cluster slurm-test storage-test lock clean faults
+.PHONY: help demo named publish test test-all lint bench cluster slurm-test storage-test lock clean faults
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -29,8 +29,10 @@ $(ENVIRONMENT): envs/requirements.txt pyproject.toml
 demo: $(ENVIRONMENT) ## run config/demo.yaml end to end: results/demo/report.html
 	$(RUN) snakemake --cores all
 
-publish: $(ENVIRONMENT) ## track a run's artifacts with DVC, and push them: [NAME=demo] [REMOTE=folder or URL]
+named:
 	@case "$$NAME" in ''|*[!a-z0-9_-]*) echo "error: NAME=$$NAME: no run's name, of small letters, digits, _ and -" >&2; exit 2;; esac
+
+publish: named $(ENVIRONMENT) ## track a run's artifacts with DVC, and push them: [NAME=demo] [REMOTE=folder or URL]
 	$(RUN) snakemake --cores all --configfile config/$(NAME).yaml
 	$(RUN) secateur publish results/$(NAME) published/$(NAME)
 	$(RUN) dvc add --quiet published/$(NAME)

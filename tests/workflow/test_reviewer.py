@@ -51,6 +51,7 @@ def published(house: House, tmp_path_factory: pytest.TempPathFactory) -> House:
     done(house, "git", "init", "--quiet", "--initial-branch=main")
     commit(house, "The code")
     remote = tmp_path_factory.mktemp("remote")
+    (house.folder / "Makefile").touch()  # newer than what the environment, for which it stands here, is made from
     said = done(house, "make", "publish", "NAME=tiny", f"REMOTE={remote}", "ENVIRONMENT=Makefile", "RUN=")
     assert "git add published/tiny.dvc" in said and any(remote.rglob("*"))
     commit(house, "The run")
