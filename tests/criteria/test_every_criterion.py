@@ -21,11 +21,17 @@ WITHOUT_EPSILON = {"lrp_epsilon": {"epsilon": 1e-12}, "lrp_class": {"rule": SMAL
 LETTERS = {"s": "samples", "l": "labels", "g": "gradients"}
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| .* \| (?P<needs>[–slg]+) \| (?P<norm>\w+) \| (?P<source>[^|]+) \|$", re.M)
 # What a filter's score is multiplied by when its weights and bias are multiplied by c and what reads it by 1/c, so that
-# the network computes the same. (GraSP follows the gradient in the space of weights, FPGM compares with neighbours.)
+# the network computes the same. (GraSP follows the gradient in the space of weights; FPGM, CHIP, LAMP and the group
+# norm compare with neighbours; OBS has a damping on the scale of all that a layer reads.)
 POWERS = {
     "weight": 1, "weight_l2": 1, "activation_mean": 1, "gradient": -1, "batch_norm": 0, "synflow": 0, "apoz": 0,
     "hrank": 0, "taylor": 0, "taylor_gate": 0, "snip": 0, "fisher": 0, "lrp": 0, "lrp_epsilon": 0, "lrp_class": 0,
-    "integrated_gradients": 0, "deeplift": 0, "oracle": 0,
+    "integrated_gradients": 0, "deeplift": 0, "oracle": 0, "variance": 2, "group_fisher": 0, "wanda": 0, "flap": 0,
+    "reconstruction": 0,
+}  # fmt: skip
+BY_READERS = {"wanda", "flap", "reconstruction"}  # scores that depend on the weights that read a filter
+OF_UNITS = {
+    "oracle", "random", "wanda", "flap", "group_norm", "lamp", "obs", "group_fisher", "reconstruction",
 }  # fmt: skip
 
 
@@ -47,7 +53,7 @@ def test_the_page_says_of_every_criterion_what_its_file_says():
         assert all(author in criterion.paper and year in criterion.paper for author, year in cited), name
         assert bool(cited) == bool(criterion.paper), name
     first = {name for name in NAMES if registry.load(name).combine == "first"}
-    assert first == {"oracle", "random"}  # the unit's own number; all others add up its channels'
+    assert first == OF_UNITS  # the unit's own number; all others add up its channels'
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,6 +109,8 @@ def test_where_a_network_keeps_its_scale_matters_to_no_score_of_what_it_computes
     assert torch.allclose(scaled(samples()), model(samples()))
     found = scored(name, scaled, **options)
     expected["two"][channel] *= factor**power
-    for layer in ("one", "two") if power == 1 else LAYERS:  # what reads it has other weights
+    # What reads it has other weights, and so is what it reads read by others.
+    layers = ("one", "two") if power == 1 else ("two", "dense") if name in BY_READERS else LAYERS
+    for layer in layers:
         size = float(expected[layer].abs().max())
         assert torch.allclose(found[layer], expected[layer], rtol=1e-4, atol=1e-6 * size)

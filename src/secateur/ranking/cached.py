@@ -10,6 +10,7 @@ from torch import Tensor
 from secateur.errors import SecateurError
 
 if TYPE_CHECKING:
+    from secateur.pruning.units import UnitGroup
     from secateur.ranking.consumers import Consumers, Handle
     from secateur.ranking.network import Network
 
@@ -140,6 +141,15 @@ class CachedNetwork:
         for layer in layers:
             taken = self._taken(self._remember(("rows", layer), partial(self._rows, layer)))
             handle(layer, taken.flatten(0, 1), len(taken))
+
+    def unit_weights(self, group: "UnitGroup") -> list[Tensor]:
+        """As `Network.unit_weights`."""
+        return self._network.unit_weights(group)
+
+    def gate_gradients(self) -> Iterator[dict[str, Tensor]]:
+        """As `Network.gate_gradients`, in one batch."""
+        whole = self._remember("gate_gradients", lambda: _joined(self._network.gate_gradients()))
+        yield {group: self._taken(slopes) for group, slopes in whole.items()}
 
     def scores_of(self, of_units: dict[str, Tensor]) -> dict[str, Tensor]:
         """As `Network.scores_of`."""

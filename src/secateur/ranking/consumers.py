@@ -63,6 +63,32 @@ def consumers_of(model: nn.Module, groups: Sequence[UnitGroup]) -> list[Consumer
     return found
 
 
+def weights_of(model: nn.Module, group: UnitGroup) -> list[Tensor]:
+    """All weights that go with the units of a group: for each place where they have channels, units × weights, float64.
+
+    Filters that make them, factors of batch-norms, parameters joined with them and weights that read them; no biases,
+    no shifts. Each weight counts once: those by which a layer reads a unit that it also makes are part of its filters.
+    """
+    outputs = {part.owner: part.index for part in group.slices if part.role == "out"}
+    found = []
+    for part in group.slices:
+        if part.role == "parameter":
+            found.append(model.get_parameter(part.owner).detach().flatten()[part.index])
+            continue
+        module: Any = model.get_submodule(part.owner)
+        if module.weight is None or (part.role == "in" and getattr(module, "groups", 1) > 1):
+            continue
+        weight = module.weight.detach()
+        if part.role == "in":
+            going = outputs.get(part.owner, part.index[:, :0])
+            chosen = weight.movedim(1, 0)[part.index]  # units × inputs a unit × outputs × ...
+            chosen[torch.arange(group.size).unsqueeze(1), :, going] = 0
+            found.append(chosen)
+        else:
+            found.append(weight[part.index])
+    return [values.flatten(1).double() for values in found]
+
+
 class Consumers:
     """The consumers of a network's units, with their weights and statistics of what they read.
 

@@ -13,7 +13,7 @@ from secateur.models.inputs import Images
 from secateur.pruning.units import UnitGroup
 from secateur.ranking import passes
 from secateur.ranking.cached import CachedNetwork
-from secateur.ranking.consumers import NO_GROUPS, Consumers, Handle, consumers_of, read_rows, scores_of
+from secateur.ranking.consumers import NO_GROUPS, Consumers, Handle, consumers_of, read_rows, scores_of, weights_of
 from secateur.relevance.activations import activations_pass
 from secateur.relevance.differences import differences_pass
 from secateur.relevance.folding import folded
@@ -293,6 +293,23 @@ class Network:
         """One pass: tell `handle` of all rows that some layers read, layer by layer, batch by batch or in parts."""
         batches = (self._batch(start, self._batch_size)[0] for start in range(0, self.samples, self._batch_size))
         read_rows(self._model, layers, batches, handle)
+
+    def unit_weights(self, group: UnitGroup) -> list[Tensor]:
+        """All weights that go with a group's units: for each place where they have channels, units × weights, float64.
+
+        Filters, factors of batch-norms and weights that read the units; no biases and shifts.
+        """
+        return weights_of(self._model, group)
+
+    def gate_gradients(self) -> Iterator[dict[str, Tensor]]:
+        """Batch by batch: group -> gradient of each sample's cross-entropy by its gates, samples × units.
+
+        A unit's gate is a factor, 1, of all inputs of all layers that read the unit.
+        """
+        every = self.consumers().every
+        for start in range(0, self.samples, self._batch_size):
+            inputs, labels = self._labelled(start)
+            yield passes.gate_gradients(self._model, self.groups, every, inputs, labels)
 
     def scores_of(self, of_units: dict[str, Tensor]) -> dict[str, Tensor]:
         """Group -> one number a unit, as layer -> one number a channel: the answer of a criterion that scores units.

@@ -1,6 +1,7 @@
 """Passes beside those of relevance: gradients of weights, Hessian product, synaptic flow, removal unit by unit."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 from secateur.errors import SecateurError
 from secateur.pruning.masking import masked
 from secateur.pruning.units import UnitGroup
+from secateur.ranking.consumers import Consumer
 from secateur.relevance.execution import Execution
 from secateur.relevance.passes import TARGETS, choose
 from secateur.relevance.tracing import Plan
@@ -104,6 +106,39 @@ def removal_losses(model: nn.Module, groups: Sequence[UnitGroup], batches: list[
                     losses.append(_mean_loss(model, batches))
             changes.append(torch.tensor(losses, dtype=torch.float64) - whole)
     return changes
+
+
+def gate_gradients(
+    model: nn.Module, groups: Sequence[UnitGroup], consumers: Sequence[Consumer], inputs: Tensor, labels: Tensor
+) -> dict[str, Tensor]:
+    """Group -> gradient of each sample's cross-entropy by the gates of its units, samples × units.
+
+    A gate is a factor, 1, that multiplies a unit wherever a consumer reads it.
+    """
+    hooks = []
+    with undisturbed(model), torch.inference_mode(False), torch.enable_grad():
+        try:
+            gates = {group.name: inputs.new_ones(len(inputs), group.size, requires_grad=True) for group in groups}
+            for consumer in consumers:
+                hook = partial(_gated, consumer.inputs, gates[consumer.group])
+                hooks.append(model.get_submodule(consumer.layer).register_forward_pre_hook(hook))
+            loss = F.cross_entropy(model(inputs), labels, reduction="sum")
+            slopes = torch.autograd.grad(loss, list(gates.values()), materialize_grads=True)
+        finally:
+            for handle in hooks:
+                handle.remove()
+    return dict(zip(gates, slopes, strict=True))
+
+
+def _gated(channels: Tensor, gates: Tensor, module: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What a module is given, with some input channels (units × channels a unit) times gates (samples × units)."""
+    values = given[0]
+    axis = values.ndim - 1 if isinstance(module, nn.Linear) else 1
+    places = channels.flatten().to(values.device)
+    factors = gates.repeat_interleave(channels.shape[1], 1)
+    every = gates.new_ones(len(values), values.shape[axis]).index_copy(1, places, factors)
+    shape = [len(values), *(size if place == axis else 1 for place, size in enumerate(values.shape) if place)]
+    return (values.clone() * every.reshape(shape), *given[1:])  # a clone: the network may go on to change its own
 
 
 def _mean_loss(model: nn.Module, batches: list[tuple[Tensor, Tensor]]) -> float:
