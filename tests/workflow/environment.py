@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from house import House
-from secateur.shipped import ROOT
 
 LIBRARY = ("torch", "timm", "numpy", "safetensors", "torch-pruning")
 """All that the library needs, with what these need themselves."""
@@ -105,4 +104,4 @@ def entries(names: Iterable[str]) -> set[Path]:
         for file in distribution.files or []:
             if not file.parts[0].startswith("..") and file.parts[0] != "__pycache__":
                 result.add(Path(str(distribution.locate_file(file.parts[0]))))
-    return {path for path in result if path.exists() and ROOT not in path.parents}
+    return {path for path in result if path.exists()}
