@@ -1,4 +1,4 @@
-"""The one error that Secateur shows to its users."""
+"""The errors that Secateur shows to its users."""
 
 
 class SecateurError(Exception):
@@ -6,3 +6,7 @@ class SecateurError(Exception):
 
     The command line prints its message without a traceback and exits with code 2.
     """
+
+
+class InputError(SecateurError, ValueError):
+    """An argument that a function of the library cannot use; a ValueError too, as scikit-learn's are."""

@@ -1,5 +1,6 @@
 """Progress of long work: a bar with the time left on a terminal, a line every ten seconds in a log."""
 
+import importlib.util
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -9,9 +10,17 @@ Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 10.0
 
 
-def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-    """Yield `items`, showing on standard error how many of `total` are done and when the rest will be."""
-    if sys.stderr.isatty():
+def track(items: Iterable[Item], total: int | None, what: str) -> Iterator[Item]:
+    """Yield `items`, showing how many of `total` are done and when the rest will be: in a notebook, else on stderr.
+
+    `total` may be unknown (None).
+    """
+    if "ipykernel" in sys.modules and importlib.util.find_spec("tqdm"):
+        from tqdm.auto import tqdm
+
+        yield from tqdm(items, desc=what, total=total, leave=False)
+        return
+    if sys.stderr.isatty() and importlib.util.find_spec("rich"):
         from rich.console import Console
         from rich.progress import track as bar
 
@@ -22,8 +31,8 @@ def track(items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
         now = time.monotonic()
         if done and now - said >= SECONDS_BETWEEN_LINES:
             said = now
-            left = (now - began) / done * (total - done)
-            print(f"{what}: {done} of {total}, about {left:.0f} s left", file=sys.stderr, flush=True)
+            left = "" if total is None else f" of {total}, about {(now - began) / done * (total - done):.0f} s left"
+            print(f"{what}: {done}{left}", file=sys.stderr, flush=True)
         yield item
 
 

@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from secateur import loaded
@@ -246,15 +247,23 @@ def _said(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _command() -> Callable[[], None]:
+    """The command line, where its packages are; the library does without them."""
+    try:
+        from secateur.cli import main as run
+    except ModuleNotFoundError as error:
+        print(f"error: the command line needs {error.name}, which is not here: pip install secateur", file=sys.stderr)
+        sys.exit(2)
+    return run
+
+
 def main() -> None:
     """The `secateur` command: let a warm server do the work where there is one."""
     loaded.watch()
     try:
         code = ask(sys.argv[1:])
         if code is None:
-            from secateur.cli import main as run
-
-            run()
+            _command()()
         else:
             sys.exit(code)
     except KeyboardInterrupt:  # while it waits, or imports; a job in the server ends with its connection

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from secateur.branches.own_images import batch, preparation, splits
 from secateur.branches.own_network import load_weights, prune_own_network
+from secateur.branches.own_request import Request
 from secateur.errors import SecateurError
 from secateur.pruning.saved import build_unpruned, load
 
@@ -65,7 +66,7 @@ def settings(work: Path, output: Path, **changed: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("criterion", ["weight", "lrp"])
 def test_one_call_prunes_and_tells(work: Path, tmp_path: Path, criterion: str) -> None:
-    summary = prune_own_network(**settings(work, tmp_path / "out", criterion=criterion))
+    summary = prune_own_network(Request(**settings(work, tmp_path / "out", criterion=criterion)))
     sizes = [units["at_first"] for units in summary.units.values()]
     removed = sum(units["removed"] for units in summary.units.values())
     assert removed == int(0.3 * sum(sizes) + 0.5)
@@ -81,12 +82,12 @@ def test_one_call_prunes_and_tells(work: Path, tmp_path: Path, criterion: str) -
     assert written["before"]["latency"][0]["batch"] == 1
     page = (tmp_path / "out" / "summary.md").read_text()
     assert f"Removed: {removed} of {sum(sizes)} units" in page and "fc: an output of the network" in page
-    again = prune_own_network(**settings(work, tmp_path / "again", criterion=criterion))
+    again = prune_own_network(Request(**settings(work, tmp_path / "again", criterion=criterion)))
     assert again.units == summary.units and again.after.test == summary.after.test
 
 
 def test_the_accuracy_told_is_that_of_the_written_network(work: Path, tmp_path: Path) -> None:
-    summary = prune_own_network(**settings(work, tmp_path, rate=0.6))
+    summary = prune_own_network(Request(**settings(work, tmp_path, rate=0.6)))
     network = load(tmp_path).model
     _, test = splits(work / "images", 0)
     prepare, _ = preparation(network, 3, 32)
@@ -96,7 +97,7 @@ def test_the_accuracy_told_is_that_of_the_written_network(work: Path, tmp_path: 
 
 
 def test_inner_scope_and_budget(work: Path, tmp_path: Path) -> None:
-    summary = prune_own_network(**settings(work, tmp_path, scope="inner", budget="macs", rate=0.2))
+    summary = prune_own_network(Request(**settings(work, tmp_path, scope="inner", budget="macs", rate=0.2)))
     assert summary.after.counts.macs <= 0.8 * summary.before.counts.macs
     assert summary.left_out["layer1.0.conv2"] == "in a residual stream, outside the chosen scope"
 
@@ -179,16 +180,16 @@ def test_bad_folders_and_settings_are_one_clear_error_and_write_nothing(work: Pa
         ({"scope": "outer"}, "scope 'outer'"),
     ]:
         with pytest.raises(SecateurError, match=message):
-            prune_own_network(**settings(work, output, **changed))
+            prune_own_network(Request(**settings(work, output, **changed)))
     (images / "test" / "red" / "0.png").write_bytes(b"not an image")
     with pytest.raises(SecateurError, match=r"0\.png cannot be read as an image"):
-        prune_own_network(**settings(work, output, data=images))
+        prune_own_network(Request(**settings(work, output, data=images)))
     shutil.rmtree(images / "test" / "blue")
     with pytest.raises(SecateurError, match="differ in the classes blue"):
-        prune_own_network(**settings(work, output, data=images))
+        prune_own_network(Request(**settings(work, output, data=images)))
     (images / "test" / "blue").mkdir()
     with pytest.raises(SecateurError, match="blue holds no image"):
-        prune_own_network(**settings(work, output, data=images))
+        prune_own_network(Request(**settings(work, output, data=images)))
     assert not output.exists()
 
 
@@ -198,16 +199,17 @@ def test_what_is_in_the_folder_is_not_overwritten_unasked(work: Path, tmp_path: 
     (output / "notes.txt").write_text("mine")
     (output / "summary.md").write_text("of another network")
     with pytest.raises(SecateurError, match=r"out: is not empty.*--overwrite"):
-        prune_own_network(**settings(work, output))
+        prune_own_network(Request(**settings(work, output)))
     assert (output / "summary.md").read_text() == "of another network"
-    prune_own_network(**settings(work, output), overwrite=True)
+    prune_own_network(Request(**settings(work, output), overwrite=True))
     assert sorted(path.name for path in output.iterdir()) == [
-        "network.json", "notes.txt", "summary.json", "summary.md", "weights.safetensors",
+        "README.md", "load.py", "network.json", "notes.txt", "report.json", "summary.json", "summary.md", "timm.txt",
+        "weights.safetensors",
     ]  # fmt: skip
     assert (output / "summary.md").read_text().startswith("# resnet18, pruned by weight")
     for name in ("weights.safetensors", "weights.safetensors/inside"):
         with pytest.raises(SecateurError, match="is a file"):
-            prune_own_network(**settings(work, output / name))
+            prune_own_network(Request(**settings(work, output / name)))
 
 
 @pytest.mark.parametrize("where", ["class", "image"])
@@ -218,7 +220,7 @@ def test_a_name_that_is_no_text_is_refused_before_anything_is_written(work: Path
         old = images / split / "red" if where == "class" else images / split / "red" / "0.png"
         os.rename(os.fsencode(old), os.fsencode(old.parent) + b"/caf\xe9.png")  # noqa: PTH104
     with pytest.raises(SecateurError, match=r"caf\\xe9.png' is not UTF-8"):
-        prune_own_network(**settings(work, tmp_path / "out", data=images))
+        prune_own_network(Request(**settings(work, tmp_path / "out", data=images)))
     assert not (tmp_path / "out").exists()
 
 
@@ -237,19 +239,19 @@ def test_scores_that_are_alike_where_the_cut_falls_are_told(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = {"criterion": "alike", "criteria": [constant(tmp_path / "criteria", "layer")], "combine": "first"}
-    summary = prune_own_network(**settings(work, tmp_path / "out", rate=0.3, **given))
+    summary = prune_own_network(Request(**settings(work, tmp_path / "out", rate=0.3, **given)))
     gone = sum(units["removed"] for units in summary.units.values())
     alike = sum(units["at_first"] for name, units in summary.units.items() if name.startswith("layer"))
     assert summary.undecided == {"removed": gone, "units": alike} and 0 < gone < alike
     assert f"warning: criterion 'alike' gives {alike} of" in capsys.readouterr().err
     page = (tmp_path / "out" / "summary.md").read_text()
     assert f"**{alike} units have the score at which the cut fell, and {gone} of them were removed**" in page
-    decided = prune_own_network(**settings(work, tmp_path / "weight", rate=0.3))
+    decided = prune_own_network(Request(**settings(work, tmp_path / "weight", rate=0.3)))
     assert decided.undecided == {"removed": 0, "units": 0}
     assert "at which the cut fell" not in (tmp_path / "weight" / "summary.md").read_text()
     nothing = {"criterion": "alike", "criteria": [constant(tmp_path / "all", "")]}
     with pytest.raises(SecateurError, match=r"'alike' gives all \d+ units one and the same score \(0\).*ranks nothing"):
-        prune_own_network(**settings(work, tmp_path / "nothing", **nothing))
+        prune_own_network(Request(**settings(work, tmp_path / "nothing", **nothing)))
 
 
 @pytest.mark.slow
@@ -262,15 +264,17 @@ def test_real_images_and_weights(tmp_path: Path) -> None:
     state["fc.weight"], state["fc.bias"] = state["fc.weight"][:15].clone(), state["fc.bias"][:15].clone()
     save_file(state, tmp_path / "weights.safetensors")
     summary = prune_own_network(
-        architecture="resnet18",
-        weights=tmp_path / "weights.safetensors",
-        data=tmp_path / "scene15" / "train",
-        criterion="lrp",
-        samples_per_class=2,
-        rate=0.3,
-        output=tmp_path / "out",
-        size=64,
-        scope="inner",
+        Request(
+            architecture="resnet18",
+            weights=tmp_path / "weights.safetensors",
+            data=tmp_path / "scene15" / "train",
+            criterion="lrp",
+            samples_per_class=2,
+            rate=0.3,
+            output=tmp_path / "out",
+            size=64,
+            scope="inner",
+        )
     )
     assert summary.difference_from_mask < 1e-5
     assert len(summary.classes) == 15

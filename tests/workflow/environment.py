@@ -13,6 +13,11 @@ from house import House
 
 LIBRARY = ("torch", "timm", "numpy", "safetensors", "torch-pruning")
 """All that the library needs, with what these need themselves."""
+NOT_THE_LIBRARYS = (
+    "snakemake", "dvc", "seaborn", "altair", "matplotlib", "scipy", "pandas", "pyarrow", "sklearn", "scikit_posthocs",
+    "optuna", "typer", "rich", "jsonschema", "requests", "vl_convert",
+)  # fmt: skip
+"""What the pipeline needs and the library does without."""
 
 
 class Environment:

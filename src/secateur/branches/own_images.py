@@ -15,6 +15,7 @@ from secateur.models.inputs import Images
 
 WHAT = "--data"
 Preparation = Callable[[Path], Tensor]
+FromPicture = Callable[[Image.Image], Tensor]
 
 
 def splits(folder: Path, seed: int) -> tuple[Files, Files]:
@@ -26,7 +27,21 @@ def splits(folder: Path, seed: int) -> tuple[Files, Files]:
 
 
 def preparation(model: nn.Module, channels: int, size: int | None) -> tuple[Preparation, tuple[int, ...]]:
-    """How a file becomes an input (channels × height × width, float32), and that size.
+    """How a file becomes an input (channels × height × width, float32), and that size; see `from_picture`."""
+    convert, input_size = from_picture(model, channels, size)
+
+    def prepare(path: Path) -> Tensor:
+        try:
+            with Image.open(path) as image:
+                return convert(image)
+        except preparing.UNREADABLE as error:
+            raise SecateurError(f"{WHAT}: {path} cannot be read as an image ({error}). Remove or repair it.") from None
+
+    return prepare, input_size
+
+
+def from_picture(model: nn.Module, channels: int, size: int | None) -> tuple[FromPicture, tuple[int, ...]]:
+    """How a picture becomes an input (channels × height × width, float32), and that size.
 
     As for the workflow's networks (data/preparation.py). `size` replaces the side of the architecture's square input;
     one channel means grey images.
@@ -37,13 +52,8 @@ def preparation(model: nn.Module, channels: int, size: int | None) -> tuple[Prep
     transform = preparing.transform_for(getattr(model, "pretrained_cfg", None), size, colours[channels])
     convert = preparing.pixels(transform)
 
-    def prepare(path: Path) -> Tensor:
-        try:
-            with Image.open(path) as image:
-                pixels = convert(image)
-        except preparing.UNREADABLE as error:
-            raise SecateurError(f"{WHAT}: {path} cannot be read as an image ({error}). Remove or repair it.") from None
-        return Images(pixels[None], transform.mean, transform.std, torch.device("cpu"))[:][0]
+    def prepare(picture: Image.Image) -> Tensor:
+        return Images(convert(picture)[None], transform.mean, transform.std, torch.device("cpu"))[:][0]
 
     return prepare, (channels, *transform.size)
 

@@ -1,12 +1,72 @@
 """What is asked for when a user's own network is pruned: refused in one line before anything is read or computed."""
 
 import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from secateur.errors import SecateurError
 from secateur.models.inputs import LARGEST_SIDE, SMALLEST_SIDE
+from secateur.portability import exporting
 from secateur.pruning.selection import BUDGETS
 from secateur.pruning.units import SCOPES
+from secateur.repair import NONE
+from secateur.repair import registry as remedies
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `secateur prune` is asked for."""
+
+    architecture: str
+    """timm's name (or "torchvision/<name>"); `arguments` go to the function that builds it."""
+    weights: str | Path
+    """Its weights: a file (safetensors, or torch.save of tensors only), "hub" or "hub@<revision>"."""
+    data: Path
+    """Folder with train/ and test/ of one subfolder a class, or such a folder undivided (a fifth of each class, drawn
+    by `seed`, is then the test split). Classes are numbered in the order of their names."""
+    criterion: str
+    """Name of the criterion; `criteria` are folders searched for it besides the built-in one, `options` its own."""
+    samples_per_class: int
+    """Training images of each class that the criterion may look at."""
+    rate: float
+    """Share of the units (or of the `budget` "params" or "macs") to remove, at least 0 and below 1."""
+    output: Path
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    size: int | None = None
+    """Side of the square input in pixels; without it, the architecture's own."""
+    budget: str = "units"
+    scheme: str = "global"
+    scope: str = "signal"
+    min_units: int = 1
+    """`budget`, `scheme`, `min_units`: as in `pruning.selection.select`; `scope`: as in `pruning.units.SCOPES`."""
+    remedy: str = NONE
+    """What to do after the removal, on the same images: see docs/remedies.md."""
+    combine: str | None = None
+    normalisation: str | None = None
+    """`combine`, `normalisation`: as in `pruning.scores.unit_scores`; where not given, the criterion's own."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    criteria: Iterable[str | Path] = ()
+    seed: int = 0
+    """Of the draw of reference images, of the split and of random criteria."""
+    device: str = "auto"
+    batch_size: int = 64
+    overwrite: bool = False
+    """Write to `output` even if it holds something; other files in it stay."""
+    export: Iterable[str] = ()
+    """Further forms of the network: see `sharing.exporting.FORMS`."""
+    licence: str | None = None
+    """Of the weights, for the model card; of published ones the card knows it."""
+
+
+def check(request: Request) -> None:
+    """Raise a SecateurError for what can be seen to be wrong before anything is read."""
+    check_numbers(request.samples_per_class, request.rate, request.size, request.seed)
+    check_words(request.budget, request.scope)
+    check_output(Path(request.output), request.overwrite)
+    remedies.check(request.remedy)
+    exporting.check(request.export)
 
 
 def check_numbers(samples_per_class: int, rate: float, size: int | None, seed: int) -> None:

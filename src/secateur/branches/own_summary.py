@@ -7,6 +7,7 @@ from typing import Any
 from secateur.files import write_json, write_text
 from secateur.models.evaluation import Evaluation
 from secateur.pruning.counting import Counts, Latency
+from secateur.repair import NONE
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Summary:
     samples_per_class: int
     rate: float
     budget: str
+    remedy: str
+    """What was done after the removal, without any training: "none", or a remedy's name."""
     seed: int
     input_size: tuple[int, ...]
     classes: list[str]
@@ -70,7 +73,7 @@ def text(summary: Summary) -> str:
         "",
         f"Asked for: {goal}. Removed: {gone} of {total} units ({gone / total:.1%}), ranked on "
         f"{summary.samples_per_class} training images of each of {len(summary.classes)} classes (seed {summary.seed}), "
-        "without any training afterwards.",
+        f"without any training afterwards{'' if summary.remedy == NONE else f', repaired by {summary.remedy}'}.",
         f"Measured on {before.test.samples} test images at {' × '.join(map(str, summary.input_size))}; times are "
         f"medians of up to {before.latency[0].runs} runs on {before.latency[0].device}.",
         "",

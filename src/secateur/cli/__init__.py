@@ -8,6 +8,7 @@ import sys
 from secateur.cli import (  # noqa: F401 (each registers its subcommands)
     datasets,
     experiments,
+    handing_on,
     making,
     planning,
     reporting,

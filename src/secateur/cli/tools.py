@@ -105,10 +105,15 @@ def prune(
     scope: Annotated[
         str, typer.Option(help="signal: all units but neurons inside gates; inner: and residual streams; or all.")
     ] = "signal",
+    remedy: Annotated[
+        str, typer.Option(help="Repair on the same images, without training: none, batch_norm, bias, least_squares.")
+    ] = "none",
     seed: Annotated[int, typer.Option(help="Of the draw of images and of random criteria.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:<number> or mps.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write to --out even if it holds something.")] = False,
     criteria_path: Annotated[list[Path] | None, typer.Option(help="Folder with criterion files of your own.")] = None,
+    export: Annotated[list[str] | None, typer.Option(help="Write it as onnx or torch (torch.export) too.")] = None,
+    licence: Annotated[str | None, typer.Option(help="Of the weights, for the model card, e.g. apache-2.0.")] = None,
 ) -> None:
     """Prune a network of your own on a folder of images: one command, no training, no Snakemake.
 
@@ -116,22 +121,28 @@ def prune(
     network with a summary of what went, what it costs in accuracy and what it saves.
     """
     from secateur.branches.own_network import prune_own_network
+    from secateur.branches.own_request import Request
 
     prune_own_network(
-        architecture=arch,
-        weights=weights,
-        data=data,
-        criterion=criterion,
-        samples_per_class=samples_per_class,
-        rate=rate,
-        output=out,
-        size=size,
-        budget=budget,
-        scope=scope,
-        criteria=criteria_path or [],
-        seed=seed,
-        device=device,
-        overwrite=overwrite,
+        Request(
+            architecture=arch,
+            weights=weights,
+            data=data,
+            criterion=criterion,
+            samples_per_class=samples_per_class,
+            rate=rate,
+            output=out,
+            size=size,
+            budget=budget,
+            scope=scope,
+            remedy=remedy,
+            criteria=criteria_path or [],
+            seed=seed,
+            device=device,
+            overwrite=overwrite,
+            export=export or [],
+            licence=licence,
+        )
     )
     print((out / "summary.md").read_text(encoding="utf-8"))
     said(f"wrote {out}")

@@ -39,13 +39,14 @@ def evaluate(
     pairs: Mapping[str, str] | None = None,
     batch_size: int | None = None,
 ) -> Evaluation:
-    """Evaluate `network` in eval mode on N images or a tensor N × C × H × W, with N labels; every class needs one.
+    """Evaluate `network` in eval mode on N images or a tensor N × C × H × W, with N labels.
 
-    `pairs` and `batch_size` as of `logits`.
+    The worst class is one of those that have a sample. `pairs` and `batch_size` as of `logits`.
     """
     found, truth = logits(network, inputs, pairs=pairs, batch_size=batch_size), labels.cpu()
     right = (found.argmax(1) == truth).to(torch.float64)
-    per_class = torch.stack([right[truth == label].mean() for label in range(classes)])
+    own = [right[truth == label] for label in range(classes)]
+    per_class = torch.stack([each.mean() if len(each) else torch.tensor(torch.inf) for each in own])
     return Evaluation(
         accuracy=float(right.mean()),
         loss=float(functional.cross_entropy(found, truth)),

@@ -38,13 +38,20 @@ class Saved(NamedTuple):
 
 
 def save(
-    model: nn.Module, folder: str | Path, *, architecture: str, arguments: Mapping[str, Any], kept: Mapping[str, Any]
+    model: nn.Module,
+    folder: str | Path,
+    *,
+    architecture: str,
+    arguments: Mapping[str, Any],
+    kept: Mapping[str, Any],
+    attributes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write `model` to `folder` (made if needed) as `weights.safetensors` and `network.json`, each whole or not at all.
 
     `architecture` and `arguments` are what `timm.create_model(architecture, **arguments)` built the unpruned network
     from (or "torchvision/<name>" and that function's arguments); `kept` is the record of `removal.all_channels` and
-    `removal.remaining`. Weights keep their precision.
+    `removal.remaining`. `attributes` are numbers that modules state of themselves and that the unpruned network's do
+    not: module → name → value (see `sharing.portable`). Weights keep their precision.
 
     Raises SecateurError when `kept` does not fit the network or the arguments cannot be written as JSON.
     """
@@ -60,6 +67,7 @@ def save(
     with replacing(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary)
     description = {"format": FORMAT, "architecture": architecture, "arguments": settings, "kept": record}
+    description["attributes"] = {name: dict(stated) for name, stated in (attributes or {}).items()}
     write_json(folder / DESCRIPTION, description | {"weights_md5": md5(folder / WEIGHTS)})
 
 
@@ -76,7 +84,7 @@ def load(folder: str | Path, *, build: Builder | None = None) -> Saved:
     for name in (DESCRIPTION, WEIGHTS):
         if not (folder / name).is_file():
             raise SecateurError(f"{folder}: holds no {name}. A pruned network is {DESCRIPTION} and {WEIGHTS} together.")
-    architecture, arguments, kept = _description(folder)
+    architecture, arguments, kept, attributes = _description(folder)
     try:
         # Cloned, since tensors that start at odd addresses of the file are summed in another order by the processor.
         tensors = {name: tensor.clone() for name, tensor in load_file(folder / WEIGHTS).items()}
@@ -85,12 +93,14 @@ def load(folder: str | Path, *, build: Builder | None = None) -> Saved:
     with torch.random.fork_rng():
         model = (build or build_unpruned)(architecture, arguments)
     where = str(folder)
+    _gain(model, tensors)
     _check_names(model, tensors, architecture, where)
     before = head_inputs(model)
     _shrink_to(model, tensors, where)
     _check_record(model, kept, where)
     model.load_state_dict(tensors, assign=True)
     restate_head(model, before)
+    _state(model, attributes, where)
     return Saved(model.eval(), architecture, arguments, kept)
 
 
@@ -127,8 +137,28 @@ def build_unpruned(architecture: str, arguments: Mapping[str, Any]) -> nn.Module
         ) from None
 
 
-def _description(folder: Path) -> tuple[str, dict[str, Any], Kept]:
-    """Architecture, arguments and record of kept channels of a folder, checked for form and against the weights."""
+def plain(value: Any) -> bool:
+    """Whether a value is a number, a text, or a tuple of whole numbers: what modules state of themselves."""
+    if isinstance(value, tuple):
+        return all(type(item) is int for item in value)
+    return isinstance(value, (bool, int, float, str))
+
+
+def _state(model: nn.Module, attributes: Mapping[str, Any], where: str) -> None:
+    """Set what modules state of themselves to what the description records."""
+    modules = dict(model.named_modules())
+    for owner, stated in attributes.items():
+        module = modules.get(owner)
+        for name, value in stated.items() if isinstance(stated, dict) else [("", None)]:
+            new = tuple(value) if isinstance(value, list) else value
+            old = vars(module).get(name) if module is not None and not name.startswith("_") else None
+            if old is None or not plain(old) or not plain(new) or isinstance(old, tuple) is not isinstance(new, tuple):
+                raise SecateurError(f"{where}: the description states {owner}.{name} = {value!r}, which there is not.")
+            setattr(module, name, new)
+
+
+def _description(folder: Path) -> tuple[str, dict[str, Any], Kept, dict[str, Any]]:
+    """Architecture, arguments, record of kept channels and attributes, checked for form and against the weights."""
     path = folder / DESCRIPTION
     found = read_json(path)
     expected = {"architecture": str, "arguments": dict, "kept": dict, "weights_md5": str}
@@ -141,7 +171,17 @@ def _description(folder: Path) -> tuple[str, dict[str, Any], Kept]:
         raise SecateurError(
             f"{folder}: {WEIGHTS} is truncated or not the one that {DESCRIPTION} describes. Save again."
         )
-    return found["architecture"], found["arguments"], found["kept"]
+    attributes = found.get("attributes", {})  # networks saved earlier have none
+    if not isinstance(attributes, dict):
+        raise SecateurError(f"{path}: entry 'attributes' is of the wrong kind. Save the network again.")
+    return found["architecture"], found["arguments"], found["kept"], attributes
+
+
+def _gain(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give a bias to layers that have none and whose file has one: a remedy may have added it."""
+    for name, module in model.named_modules():
+        if is_layer(module) and module.bias is None and f"{name}.bias" in tensors:
+            module.bias = nn.Parameter(torch.zeros(layer_size(module, "out")))
 
 
 def _check_names(model: nn.Module, tensors: Mapping[str, Tensor], architecture: str, where: str) -> None:

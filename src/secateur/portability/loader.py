@@ -1,0 +1,59 @@
+"""Load the pruned network of this folder. Needs torch and timm alone.
+
+    from load import load
+    model = load()  # in evaluation mode, on the CPU
+
+The unpruned network is built and given the tensors of weights.safetensors; what its modules state of their sizes, heads
+and scales is set to what network.json records. Nothing is unpickled and nothing is fetched.
+"""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+HERE = Path(__file__).resolve().parent
+
+
+def load(folder: str | Path = HERE) -> torch.nn.Module:
+    """The network whose weights.safetensors and network.json lie in `folder`."""
+    about = json.loads((Path(folder) / "network.json").read_text(encoding="utf-8"))
+    with torch.random.fork_rng():
+        model = build(about["architecture"], about["arguments"], Path(folder) / "architecture.py")
+    for name, tensor in load_file(Path(folder) / "weights.safetensors").items():
+        owner, _, leaf = name.rpartition(".")
+        module = model.get_submodule(owner)
+        old, new = getattr(module, leaf), tensor.clone()  # cloned: tensors in a file may start at odd addresses
+        gradient = old is None or old.requires_grad  # none: a bias that the pruned network has gained
+        setattr(module, leaf, torch.nn.Parameter(new, gradient) if leaf in module._parameters else new)
+    for owner, stated in about["attributes"].items():
+        for name, value in stated.items():
+            setattr(model.get_submodule(owner), name, tuple(value) if isinstance(value, list) else value)
+    return model.eval()
+
+
+def build(architecture: str, arguments: dict[str, Any], own: Path) -> torch.nn.Module:
+    """The unpruned network; `own` is the file of an architecture that timm does not have."""
+    given: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()
+    }
+    if architecture.startswith("torchvision/"):
+        import torchvision
+
+        return torchvision.models.get_model(architecture.removeprefix("torchvision/"), weights=None, **given)
+    import timm
+
+    if own.exists() and not timm.is_model(architecture):
+        specification = importlib.util.spec_from_file_location("pruned_architecture", own)
+        assert specification is not None and specification.loader is not None
+        sys.modules["pruned_architecture"] = module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+    return timm.create_model(architecture, pretrained=False, **given)
+
+
+if __name__ == "__main__":
+    print(load())
