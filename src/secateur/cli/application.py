@@ -40,6 +40,15 @@ SharedOption = Annotated[
 SamplesOption = Annotated[Path, typer.Option(help="Reference samples (CSV), as `secateur transfer` writes them.")]
 
 
+def _version(asked: bool) -> None:
+    """Print the version, and end."""
+    if asked:
+        from secateur import __version__
+
+        print(f"secateur {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     context: typer.Context,
@@ -49,8 +58,12 @@ def options(
     code: Annotated[
         str | None, typer.Option(help="Hash of the sources that the workflow planned this command with; for its jobs.")
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version, and end.")
+    ] = False,
 ) -> None:
     """Options of every subcommand; they stand before it."""
+    del version  # its callback has done it
     from secateur import loaded
 
     if code is not None:
