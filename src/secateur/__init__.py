@@ -7,22 +7,13 @@
     again = secateur.load("pruned")
 
 Nothing is imported until it is asked for: `import secateur` takes no time, and the functions need torch, timm, numpy,
-safetensors and torch-pruning alone.
+safetensors and torch-pruning alone. The types are in __init__.pyi.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.2.0"
-
-if TYPE_CHECKING:
-    from secateur.branches.one_report import Report
-    from secateur.errors import InputError, SecateurError
-    from secateur.library.asking import PruneSettings, RankSettings
-    from secateur.library.attribution import relevance
-    from secateur.library.folder import load, save
-    from secateur.library.pruning import prune, rank, units
-    from secateur.library.results import Ranking, Units
 
 _ROOMS = {
     "secateur.branches.one_report": ("Report",),
@@ -33,6 +24,7 @@ _ROOMS = {
     "secateur.library.results": ("Ranking", "Units"),
 }
 _PLACES = {name: room for room, names in _ROOMS.items() for name in names}
+_RELEVANCE = "secateur.library.attribution"
 
 __all__ = [
     "InputError",
@@ -55,6 +47,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "relevance":  # a package of this name that can be called: see secateur/relevance/__init__.py
         return importlib.import_module("secateur.relevance")
+    if name == "_relevance":
+        return importlib.import_module(_RELEVANCE).relevance
     if name not in _PLACES:
         raise AttributeError(f"module 'secateur' has no attribute {name!r}")
     return getattr(importlib.import_module(_PLACES[name]), name)

@@ -10,13 +10,11 @@ from typing import Any
 
 
 class _Callable(ModuleType):
-    """A module that passes a call on to the library's function of its name."""
+    """A module that passes a call on to the library's function of its name, by the package, which knows the library."""
 
     def __call__(self, model: Any, images: Any, labels: Any = None, rule: Any = "zplus", **settings: Any) -> Any:
         """Relevance of images for a class: see `secateur.library.attribution.relevance`."""
-        from secateur.library.attribution import relevance
-
-        return relevance(model, images, labels, rule, **settings)
+        return sys.modules["secateur"]._relevance(model, images, labels, rule, **settings)
 
 
 sys.modules[__name__].__class__ = _Callable
