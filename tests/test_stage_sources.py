@@ -159,7 +159,7 @@ def test_an_architecture_counts_where_networks_are_built_and_only_the_one_in_use
 
 
 def test_only_registries_load_what_no_import_names():
-    """Else a dependency would go unseen. No stage asks the package's own file for the library, which it loads by name."""
+    """Else a dependency would go unseen. The package loads the library by name, for which no stage asks it."""
     dynamic = re.compile(r"import_module\(|spec_from_file_location\(|__import__\(|run_path\(|\bexec\(")
     found = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py") if dynamic.search(path.read_text())}
     stages = {name for command in STAGES.values() for name in of(command)}
