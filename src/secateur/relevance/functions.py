@@ -15,6 +15,10 @@ from secateur.relevance.operators import Operator
 from secateur.relevance.rules import Rule, hand_down, input_relevance
 
 Collect = Callable[[Tensor], None]
+KEPT = 2**18
+"""Numbers of a folded weight up to which it is kept for the way back."""
+RELU = "ReluBackward0"
+"""Autograd's name of a tensor's maker that leaves nothing negative in it; an in-place change gives it another maker."""
 
 
 class Affine(torch.autograd.Function):
@@ -22,7 +26,8 @@ class Affine(torch.autograd.Function):
 
     `anchor` is a scalar that requires a gradient: it makes the backward pass reach the first layer although the
     network's input requires none, so that the transposed convolution down to the input is never computed.
-    `parameters()` gives weight and bias: made anew on the way back, so that folded weights do not pile up in memory.
+    `parameters()` gives weight and bias; large ones are made anew on the way back, so that folded weights do not pile
+    up in memory.
     `collect(signal)`, if any, gets the relevance (or, without a rule, the gradient) at the outputs on the way back.
     """
 
@@ -38,9 +43,11 @@ class Affine(torch.autograd.Function):
         collect_input: Collect | None,
     ) -> Tensor:
         del anchor
-        outputs = operator.apply(inputs, *parameters())
+        weight, bias = parameters()
+        outputs = operator.apply(inputs, weight, bias)
         ctx.operator, ctx.rule, ctx.collect, ctx.collect_input = operator, rule, collect, collect_input
-        ctx.parameters = parameters
+        ctx.parameters = (lambda: (weight, bias)) if weight.numel() <= KEPT else parameters
+        ctx.signed = False if inputs.grad_fn is not None and inputs.grad_fn.name() == RELU else None
         ctx.save_for_backward(inputs, outputs)
         return outputs
 
@@ -58,7 +65,7 @@ class Affine(torch.autograd.Function):
             elif ctx.collect_input is not None:
                 ctx.collect_input(input_relevance(ctx.rule, ctx.operator, inputs, weight, outputs, bias, signal))
             else:
-                down = hand_down(ctx.rule, ctx.operator, inputs, weight, bias, outputs, signal)
+                down = hand_down(ctx.rule, ctx.operator, inputs, weight, bias, outputs, signal, ctx.signed)
         return (down, *[None] * 6)
 
 
@@ -68,16 +75,17 @@ class Activation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
         ctx.function = function
-        ctx.save_for_backward(inputs)
-        return function(inputs)
+        outputs = function(inputs)
+        ctx.save_for_backward(inputs, outputs)
+        return outputs
 
     @staticmethod
     def backward(ctx: Any, multiplier: Tensor) -> tuple[Tensor, None]:
-        (inputs,) = ctx.saved_tensors
-        # At 0 the factor is its limit, the slope, taken here a little beside 0.
-        nearest = torch.finfo(inputs.dtype).eps
-        inputs = torch.where(inputs.abs() < nearest, nearest, inputs)
-        return ctx.function(inputs).div_(inputs).mul_(multiplier), None
+        inputs, outputs = ctx.saved_tensors
+        # At 0, where 0/0 gives NaN, the factor is its limit, the slope, taken here a little beside 0.
+        beside = torch.tensor(torch.finfo(inputs.dtype).eps, dtype=inputs.dtype)
+        slope = float(ctx.function(beside) / beside)
+        return torch.div(outputs, inputs).nan_to_num_(nan=slope).mul_(multiplier), None
 
 
 class Addition(torch.autograd.Function):

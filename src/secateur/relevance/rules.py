@@ -120,11 +120,13 @@ def hand_down(
     bias: Tensor | None,
     outputs: Tensor,
     relevance: Tensor,
+    signed: bool | None = None,
 ) -> Tensor:
     """The multiplier R/x at the map's inputs, from the relevance at its outputs, in the shape of the inputs.
 
-    `outputs` = operator.apply(inputs, weight, bias). Counting the forward pass, non-negative inputs cost two
-    convolutions for epsilon, three for zplus, four for alphabeta and gamma; signed inputs five for zplus.
+    `outputs` = operator.apply(inputs, weight, bias). `signed`: whether any input is negative; looked up where it
+    is None. Counting the forward pass, non-negative inputs cost two convolutions for epsilon, three for zplus, four for
+    alphabeta and gamma; signed inputs five for zplus.
     """
     block = _LINEAR_BLOCK if isinstance(operator, Linear) else _CONVOLUTION_BLOCK
     if rule.name != "epsilon" and weight.numel() > 2 * block and weight.shape[0] > 1 and _by_outputs(operator):
@@ -136,7 +138,8 @@ def hand_down(
             size = min(rows, weight.shape[0] - part)
             own_bias = None if bias is None else bias[part : part + size]
             own_outputs, own_relevance = (signal.narrow(channels, part, size) for signal in (outputs, relevance))
-            total += hand_down(rule, operator, inputs, weight[part : part + size], own_bias, own_outputs, own_relevance)
+            own_weight = weight[part : part + size]
+            total += hand_down(rule, operator, inputs, own_weight, own_bias, own_outputs, own_relevance, signed)
         return total
     kept_bias = bias if rule.bias == "absorb" else None
     copied = bias is not None and kept_bias is None and rule.name != "zplus"
@@ -145,7 +148,8 @@ def hand_down(
     if rule.name == "epsilon":
         denominator = stabilise(outputs, rule.epsilon)
         return operator.transpose(torch.div(relevance, denominator, out=denominator), weight, inputs)
-    signed = inputs.numel() > 0 and bool(inputs.amin() < 0)
+    if signed is None:
+        signed = inputs.numel() > 0 and bool(inputs.amin() < 0)
     up = weight.clamp(min=0)
     # zplus needs the negative weights for negative inputs only.
     down = weight.clamp(max=0) if signed or rule.name != "zplus" else up
