@@ -57,6 +57,12 @@ def test_every_stage_counted_by_hand(elsewhere):
     assert found["retrain_unpruned"].forward == pytest.approx(2 * rounds * 2)
 
 
+def test_other_choices_of_units_are_counted_by_hand(elsewhere):
+    (found,) = (work for work in workload.of_study(small(decompose={"shuffles": 4}), "one") if work.stage == "decompose")
+    # Five networks of each criterion and sample count (one count of the data-free) and four that all criteria share.
+    assert (found.jobs, found.forward) == (6, 2 * 2985 * (5 * (1 + 2 + 2) + 4) * 0.25)
+
+
 def test_shapes_from_scratch_are_trained_for_all_that_their_networks_have_seen(elsewhere):
     settings = {"samples_per_class": [10], "rates": [0.5, 0.75], "finetune": {"epochs": 4}}
     found = small(retrain=settings | {"controls": {"scratch": True}})

@@ -51,6 +51,9 @@ def resolve(config: Any) -> Config:
     filled = schema.filled(_with_recipes(copy.deepcopy(config)), rules, rules)
     schema.check(filled, rules)
     filled["criteria"] = [_criterion(item) for item in filled["criteria"]]
+    if "decompose" in filled:
+        whole = {key: filled["fewshot"][key] for key in ("rates", "samples_per_class")}
+        filled["decompose"] = copy.deepcopy(whole) | filled["decompose"]
     for backbone in filled["backbones"].values():
         backbone["weights"] = weights_source(backbone["weights"])
     try:
@@ -165,6 +168,8 @@ def _check(config: Config) -> None:
         check_remedy(name, "fewshot.remedies")
     if "grid" in config["fewshot"]:
         _check_grid(config["fewshot"]["grid"], config["fewshot"]["samples_per_class"])
+    if "decompose" in config:
+        _check_decomposition(config)
     if "samples_per_class" in config["gallery"]:
         _check_ranked(config["gallery"]["samples_per_class"], "gallery", config["fewshot"]["samples_per_class"])
     for name in config.get("toy", {}).get("datasets", []):
@@ -222,6 +227,30 @@ def _check_grid(grid: dict[str, Any], ranked: list[int | str]) -> None:
     for name in ("filter_rates", "neuron_rates"):
         _check_rising(grid[name], f"fewshot.grid.{name}")
     _check_ranked(grid["samples_per_class"], "fewshot.grid", ranked)
+
+
+def _check_decomposition(config: Config) -> None:
+    """Its rates and rankings are those of the few-shot branch, and layers must be free to lose different shares."""
+    _check_rising(config["decompose"]["rates"], "decompose.rates")
+    measured = config["fewshot"]["rates"]
+    for rate in config["decompose"]["rates"]:
+        if rate not in measured:
+            raise SecateurError(
+                f"decompose.rates: {rate} is not among fewshot.rates, where the criteria's own choice is measured; "
+                f"allowed are {', '.join(map(str, measured))}."
+            )
+    for samples in config["decompose"]["samples_per_class"]:
+        _check_ranked(samples, "decompose", config["fewshot"]["samples_per_class"])
+    if config["scheme"] == "per-layer":
+        raise SecateurError(
+            "decompose: with the scheme per-layer every layer loses the same share, whatever the criterion, so there "
+            "is nothing to tell apart. Write scheme: global, or leave decompose out."
+        )
+    if config["budget"] != "units":
+        raise SecateurError(
+            f"decompose: the same share of every layer is a share of its units, but budget is {config['budget']}. "
+            "Write budget: units, or leave decompose out."
+        )
 
 
 def _check_ranked(samples: int | str, key: str, ranked: list[int | str]) -> None:

@@ -15,7 +15,7 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
 
     `curves` (both branches) and `profiles` have a file for every study, criterion and part, `curves` also those of the
     further networks of `variance.draws`, of the controls that `retrain.controls` and of the remedies that
-    `fewshot.remedies` asks for, and so have `grid` where
+    `fewshot.remedies` asks for and of the other choices of `decompose`, and so have `grid` where
     the config has `fewshot.grid` and `tuning` for the criteria that are tuned; `units`, `cost` and `latency` have one
     for every study, `toy` and `toy_stability` one for every 2-D set.
     """
@@ -28,6 +28,8 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
                    for part in parts(config)]  # fmt: skip
     if any(name != NONE for name in config["fewshot"]["remedies"]):
         curves += [Path("curves", "repaired", job) for job in jobs]
+    if "decompose" in config:
+        curves += [Path("curves", "decomposed", job) for job in jobs]
     if config["retrain"]["controls"]["scratch"]:
         curves += [Path("curves", "scratch", job) for job in jobs]
     return {

@@ -177,6 +177,15 @@ def _stages(
         repaired = data.test * len(references) * rates
         yield "repair", len(entries) * own_parts, own * len(entries) * len(remedies) * repaired, 0
 
+    if "decompose" in config:
+        settings = config["decompose"]
+        # Each criterion's numbers by every shuffle, and its own order in layers that lose the same share; that share at
+        # random is measured once for all criteria. A data-free criterion's networks are measured once.
+        each = sum(len(settings["samples_per_class"]) if passes[entry["name"]] else 1 for entry in entries)
+        networks = each * (settings["shuffles"] + 1) + settings["shuffles"]
+        visited = data.test * sum(left(rate) for rate in settings["rates"])
+        yield "decompose", len(entries) * own_parts, own * networks * visited, 0
+
     if "grid" in config["fewshot"]:
         grid = config["fewshot"]["grid"]
         pairs = [(one, two) for one in grid["filter_rates"] for two in grid["neuron_rates"] if (one, two) != (0, 0)]

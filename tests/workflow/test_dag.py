@@ -20,6 +20,7 @@ OF_A_CRITERION = {
     "redraw": 1,
     "fewshot": 1,
     "repair": 1,
+    "decompose": 1,
     "grid": 1,
     "retrain": 1,
     "cost": 1,
@@ -38,18 +39,26 @@ def hashes(house: House) -> dict[str, str]:
 
 def test_the_tables_hold_every_measurement_once(house):
     curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")
-    keys = ["branch", "study", "criterion", "remedy", "seed", "samples_per_class", "rate"]
+    keys = ["branch", "study", "criterion", "remedy", "choice", "shuffle", "seed", "samples_per_class", "rate"]
     assert not curves.duplicated(keys).any()
     control = curves[curves["control"] == "unpruned"]
     assert len(control) == 2 * 3 and set(control["branch"]) == {"retrain"} and (control["units_removed"] == 0).all()
     curves = curves[curves["control"] == ""]
+    decomposed = curves[curves["choice"] != "own"]
+    assert decomposed.groupby(["choice", "shuffle"]).size().to_dict() == {
+        (choice, shuffle): 3 * 2 * 2 * 3
+        for choice, shuffles in {"equal": [0], "shuffled": [1, 2], "equal_shuffled": [1, 2]}.items()
+        for shuffle in shuffles
+    }
+    whole = curves[(curves["choice"] != "equal") & (curves["choice"] != "equal_shuffled") & (curves["rate"] > 0)]
+    assert (abs(whole["rate_achieved"] - whole["rate"]) <= 0.5 / whole["units_total"]).all()
+    curves = curves[curves["choice"] == "own"]
     assert curves.groupby(["branch", "remedy"]).size().to_dict() == {
         ("fewshot", "none"): 3 * 2 * 2 * 3, ("fewshot", "bias"): 3 * 2 * 2 * 3,
         ("fewshot", "least_squares"): 3 * 2 * 2 * 3, ("retrain", "none"): 3 * 2 * 1 * 3,
     }  # fmt: skip
     assert set(curves["criterion"]) == {"weight", "lrp", "random"}
     pruned = curves[curves["rate"] > 0]
-    assert (abs(pruned["rate_achieved"] - pruned["rate"]) <= 0.5 / pruned["units_total"]).all()
     assert (pruned["params_share"] < 1).all() and (pruned["macs_share"] < 1).all()
     assert curves["accuracy"].between(0, 1).all() and (curves["worst_class_accuracy"] <= curves["accuracy"]).all()
 
@@ -59,7 +68,7 @@ def test_the_design_is_paired(house):
     curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")
     start = curves[curves["rate"] == 0].groupby(["study", "seed"])
     assert (start["accuracy"].nunique() == 1).all() and (start["loss"].nunique() == 1).all()
-    weight = curves.query("criterion == 'weight' and branch == 'fewshot' and remedy == 'none'")
+    weight = curves.query("criterion == 'weight' and branch == 'fewshot' and remedy == 'none' and choice == 'own'")
     assert (weight.groupby(["seed", "rate"])["loss"].nunique() == 1).all()
 
 
@@ -85,6 +94,17 @@ def test_remedies_are_jobs_of_their_own(house):
     config["fewshot"]["remedies"] = ["none"]
     (house.folder / "without.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     assert house.planned("without.yaml") == AFTER_A_CURVE
+
+
+def test_other_choices_of_units_are_jobs_of_their_own(house):
+    """Without them, or with other ones, no network is measured again that the criteria chose."""
+    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
+    config["decompose"]["shuffles"] = 3
+    (house.folder / "shuffled.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert house.planned("shuffled.yaml") == {"decompose": 3} | AFTER_A_CURVE
+    del config["decompose"]
+    (house.folder / "whole.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert house.planned("whole.yaml") == AFTER_A_CURVE
 
 
 def test_shapes_from_scratch_are_trained_where_the_config_asks(house):
@@ -133,6 +153,7 @@ def test_the_plan_says_that_the_run_is_done_and_the_report_draws_it(house):
     assert "The workflow of this run" in page and "wall time" in page
     for section in ("maps", "wrong"):  # the gallery's pictures reach the page
         assert f'id="{section}_digits-vgg"' in page
+    assert 'id="choice"' in page and "ahead of random filters in layers that lose the same share" in page
 
 
 def test_snakemakes_own_report_has_the_captions(house):

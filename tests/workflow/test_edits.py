@@ -48,7 +48,7 @@ AFTER_RANKING = {"fewshot", "grid", "gallery", "latency", *PAGE}
 )
 def test_an_edit_plans_what_depends_on_it_and_nothing_else(house, name, first, then):
     planned = planned_after(house, name)
-    assert first <= planned <= first | then | {"repair", "retrain_unpruned"}
+    assert first <= planned <= first | then | {"repair", "decompose", "retrain_unpruned"}
 
 
 def test_an_architecture_and_a_criterion_of_ones_own_that_are_not_used_rerun_nothing(house):

@@ -104,6 +104,40 @@ rule repair:
         "--output {output} 2>&1 | tee {log}"
 
 
+rule decompose:
+    input:
+        data=dataset_of,
+        units=units_of,
+        models=rules.transfer.output.models,
+        unpruned=rules.unpruned.output,
+        rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
+    output:
+        f"{RESULTS}/curves/decomposed/{{study}}/{{criterion}}/{{part}}.parquet",
+    log:
+        f"{RESULTS}/logs/decompose/{{study}}/{{criterion}}/{{part}}.log",
+    group:
+        "prune"
+    conda:
+        "../../envs/conda.yaml"
+    threads: resolved["threads"]
+    resources:
+        gpu=GPU,
+        mem_mb=memory_of,
+        runtime=minutes_of("decompose"),
+    params:
+        config=CONFIG,
+        code=code("decompose"),
+        settings=lambda wildcards: criterion_settings(
+            wildcards.study, wildcards.criterion, "run", "decompose"
+        ),
+        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
+        usage=f"{RESULTS}/usage/decompose/{{study}}-{{criterion}}-{{part}}.json",
+    shell:
+        "secateur --usage {params.usage} --code {params.code} decompose --config {params.config} --study {wildcards.study} "
+        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} --unpruned {input.unpruned} "
+        "--models {input.models} --rankings {input.rankings} --output {output} 2>&1 | tee {log}"
+
+
 rule grid:
     input:
         data=dataset_of,

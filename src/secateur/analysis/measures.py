@@ -146,8 +146,8 @@ def _axis(piece: pd.DataFrame, axis: str) -> np.ndarray:
     return values.to_numpy(dtype=float)
 
 
-def _points(piece: pd.DataFrame, axis: str, column: str) -> tuple[np.ndarray, np.ndarray]:
-    """A curve with strictly increasing x; points at the same x are averaged."""
+def points(piece: pd.DataFrame, axis: str, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """A curve with strictly increasing x, what is gone of "rate", "macs" or "params"; points at the same x averaged."""
     x, place, count = np.unique(_axis(piece, axis).round(12), return_inverse=True, return_counts=True)
     return x, np.bincount(place, weights=piece[column].to_numpy(dtype=float)) / count
 
@@ -161,13 +161,13 @@ def _of_curve(piece: pd.DataFrame, until: dict[str, float], rates: list[float]) 
     ):  # fmt: skip
         for axis in ("rate", "macs", "params"):
             if f"{name}_over_{axis}" in MEASURES and until[axis] > 0:
-                yield row(f"{name}_over_{axis}", averaged(*_points(piece, axis, column), until[axis]), until[axis])
-    x, accuracy = _points(piece, "rate", "accuracy")
-    _, worst = _points(piece, "rate", "worst_class_accuracy")
-    _, loss = _points(piece, "rate", "loss")
+                yield row(f"{name}_over_{axis}", averaged(*points(piece, axis, column), until[axis]), until[axis])
+    x, accuracy = points(piece, "rate", "accuracy")
+    _, worst = points(piece, "rate", "worst_class_accuracy")
+    _, loss = points(piece, "rate", "loss")
     yield row("unpruned_accuracy", float(accuracy[0]), 0.0)
     yield row("collapse_rate", first_below(x, worst, COLLAPSE * worst[0], until["rate"]), until["rate"])
-    removed, by_macs = _points(piece, "macs", "accuracy")
+    removed, by_macs = points(piece, "macs", "accuracy")
     for share in KEPT:
         percent = round(100 * share)
         kept = first_below(x, accuracy, share * accuracy[0], until["rate"])
@@ -179,9 +179,9 @@ def _of_curve(piece: pd.DataFrame, until: dict[str, float], rates: list[float]) 
         yield row("worst_class_at_rate", float(np.interp(rate, x, worst)), until["rate"], rate)
         yield row("loss_at_rate", float(np.interp(rate, x, loss)), until["rate"], rate)
     for axis in ("macs", "params"):
-        points = _points(piece, axis, "accuracy")
+        along = points(piece, axis, "accuracy")
         for at in np.arange(STEP, until[axis] + 1e-9, STEP).round(6):
-            yield row(f"accuracy_at_{axis}_removed", float(np.interp(at, *points)), until[axis], float(at))
+            yield row(f"accuracy_at_{axis}_removed", float(np.interp(at, *along)), until[axis], float(at))
 
 
 def limited(measures: pd.DataFrame) -> int:

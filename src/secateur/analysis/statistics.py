@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from secateur.analysis import claims as claim_files
-from secateur.analysis import overall, remedies, sentences, tables, toy, trace
+from secateur.analysis import decomposition, overall, remedies, sentences, tables, toy, trace
 from secateur.analysis.agreement import agreement
 from secateur.analysis.choices import compare_choices, variants
 from secateur.analysis.diagnostics import diagnose
@@ -91,6 +91,9 @@ def run(
         repaired = remedies.measured(tables_dir)
         found["remedies"] = remedies.worth(repaired, claims.alpha, seed)
         found["remedies_order"] = remedies.order(repaired, claims.alpha)
+    if "decompose" in config:
+        accuracies = decomposition.measured(tables_dir)
+        found["decomposition"] = decomposition.decomposition(accuracies, claims.alpha, seed)
     if rankings:
         found["agreement"], found["agreement_layers"] = agreement(rankings, redraws)
         found["ties"] = ties(rankings)

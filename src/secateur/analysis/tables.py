@@ -9,15 +9,17 @@ import pandas as pd
 
 from secateur import tablefile
 from secateur.analysis.trace import FIRST
+from secateur.choosing import OWN
 from secateur.errors import SecateurError
+from secateur.repair import NONE
 
 CURVE = ["study", "branch", "samples_per_class", "criterion", "seed"]
 """The columns that name one curve."""
 
 COLUMNS = {
     "curves": [
-        "run", "study", "dataset", "backbone", "branch", "criterion", "control", "remedy", "seed", "varied",
-        "samples_per_class",
+        "run", "study", "dataset", "backbone", "branch", "criterion", "control", "remedy", "choice", "shuffle",
+        "seed", "varied", "samples_per_class",
         "round", "rate", "units_total", "units_removed", "rate_achieved", "params", "params_share", "macs",
         "macs_share", "accuracy", "loss", "worst_class", "worst_class_accuracy", "test_samples",
         "training_accuracy_eval_mode", "training_accuracy_train_mode", "training_samples",
@@ -48,7 +50,7 @@ COLUMNS = {
 }  # fmt: skip
 DEFAULTS: dict[str, dict[str, Any]] = {
     "curves": {
-        "control": "", "remedy": "none", "varied": "", "training_accuracy_eval_mode": np.nan,
+        "control": "", "remedy": NONE, "choice": OWN, "shuffle": 0, "varied": "", "training_accuracy_eval_mode": np.nan,
         "training_accuracy_train_mode": np.nan,
         "training_samples": np.nan,
     },
@@ -65,7 +67,8 @@ def read(
     name: str,
     numbered: bool = False,
     control: str = "",
-    remedy: str | None = "none",
+    remedy: str | None = NONE,
+    choice: str | None = OWN,
     varied: bool = False,
 ) -> pd.DataFrame:
     """The table `name` ("curves", "profiles", "grid", "units", "cost", "latency", "toy") of a run.
@@ -77,6 +80,7 @@ def read(
         control: of the curves, the rows of this control ("unpruned"); "" gives those of pruned networks, as every
             reader of curves but one who asks for a control wants them.
         remedy: of the curves, the rows of networks repaired by this remedy; None gives those of all.
+        choice: of the curves, the rows of networks whose units were chosen so (`secateur.choosing`); None gives all.
         varied: of the curves, also the rows of networks with a component drawn anew (see `secateur.varying`).
 
     Returns:
@@ -102,14 +106,17 @@ def read(
     if numbered:
         table["line"] = np.arange(FIRST, FIRST + len(table))
     if "control" in table:
-        table = table[(table["control"] == control) & ((remedy is None) | (table["remedy"] == remedy))]
+        table = table[table["control"] == control]
+        for column, wanted in (("remedy", remedy), ("choice", choice)):
+            table = table[(wanted is None) | (table[column] == wanted)]
     if "varied" in table and not varied:
         table = table[table["varied"] == ""]
     return table.sort_values([column for column in COLUMNS[name] if column in _KEYS]).reset_index(drop=True)
 
 
-_KEYS = {*CURVE, "remedy", "rate", "filter_rate", "neuron_rate", "round", "group", "repeat", "dataset", "variant",
-         "references", "steps", "model_seed", "repetition", "evaluated_on", "noise_sigma"}  # fmt: skip
+_KEYS = {*CURVE, "remedy", "choice", "shuffle", "rate", "filter_rate", "neuron_rate", "round", "group", "repeat",
+         "dataset", "variant", "references", "steps", "model_seed", "repetition", "evaluated_on",
+         "noise_sigma"}  # fmt: skip
 
 
 def _check_curves(table: pd.DataFrame, path: Path) -> None:
@@ -122,7 +129,7 @@ def _check_curves(table: pd.DataFrame, path: Path) -> None:
                 f"{path}: {column} is {table[column].iloc[row]} in row {row}; shares lie in [0, 1]. "
                 "Run the branch that wrote it again."
             )
-    point = [*CURVE, "control", "remedy", "varied", "rate"]
+    point = [*CURVE, "control", "remedy", "choice", "shuffle", "varied", "rate"]
     twice = table.duplicated(point)
     if twice.any():
         again = table.loc[twice, point].iloc[0].to_dict()

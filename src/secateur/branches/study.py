@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from secateur import seeds as streams
 from secateur import tablefile
+from secateur.choosing import OWN
 from secateur.data import references, store
 from secateur.errors import SecateurError
 from secateur.models import inputs
@@ -235,6 +236,8 @@ COLUMNS = [
     "criterion",
     "control",
     "remedy",
+    "choice",
+    "shuffle",
     "seed",
     "varied",
     "samples_per_class",
@@ -270,14 +273,17 @@ def write_curve(
         branch: "fewshot" or "retrain".
         criterion: the criterion's name in the config; "" of a control that has none.
         rows: measurements; the row with rate 0 of a seed and sample count is what the others are shares of. What was
-            not measured on training images is NaN; a row that names no `remedy` had none.
+            not measured on training images is NaN; a row that names no `remedy` had none, and one that names no
+            `choice` is the criterion's own.
         control: which control the rows are of; "" for pruned networks.
 
     The column `varied` is "" for the seeds' own networks; see `varying` for the others.
     """
     table = pd.DataFrame(rows).reindex(columns=list(dict.fromkeys([*rows[0], *COLUMNS[-3:]])))
     table[COLUMNS[-3:]] = table[COLUMNS[-3:]].astype("float64")
-    table["remedy"] = table["remedy"].astype(object) if "remedy" in table else NONE
+    for column, default in (("remedy", NONE), ("choice", OWN)):
+        table[column] = table[column].astype(object) if column in table else default
+    table["shuffle"] = table["shuffle"].astype("int64") if "shuffle" in table else 0
     curve = ["seed", "samples_per_class"]
     start = table[table["rate"] == 0].groupby(curve)[["params", "macs"]].first()
     whole = table[curve].join(start, on=curve)

@@ -27,8 +27,8 @@ app.info.help = (
     "Which filters can this network lose? A benchmark of pruning criteria. "
     "The whole benchmark runs with `snakemake --cores all`; each stage can also be run by hand. "
     "Stages in order: data fetch, data make, data prepare, backbone, units, transfer, rank (or case and gather), "
-    "redraw, unpruned, fewshot, repair, grid, retrain, retrain-unpruned, scratch, toy, cost, latency, collect, "
-    "statistics, figures, report."
+    "redraw, unpruned, fewshot, repair, decompose, grid, retrain, retrain-unpruned, scratch, toy, cost, latency, "
+    "collect, statistics, figures, report."
 )
 
 _ROOM = "Make room and run again: nothing half-written is left under a final name."

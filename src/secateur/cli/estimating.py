@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STAGES = [
-    "transfer", "rank", "redraw", "unpruned", "fewshot", "repair", "grid", "retrain", "retrain_unpruned", "scratch",
-    "cost", "latency",
+    "transfer", "rank", "redraw", "unpruned", "fewshot", "repair", "decompose", "grid", "retrain", "retrain_unpruned",
+    "scratch", "cost", "latency",
 ]  # fmt: skip
 
 

@@ -202,6 +202,21 @@ def repair(
 
 
 @of_study
+def decompose(
+    study: "Study",
+    criterion: CriterionOption,
+    seeds: SeedsOption,
+    rankings: Annotated[Path, typer.Option(help="Score file, as `secateur rank` writes it.")],
+    output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
+) -> Path:
+    """Evaluate networks of which the criterion chose the layers alone, the filters within them alone, or neither."""
+    from secateur.branches.decomposition import decompose as stage
+
+    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), rankings, output)
+    return output
+
+
+@of_study
 def grid(
     study: "Study",
     criterion: CriterionOption,

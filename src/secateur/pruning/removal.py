@@ -117,6 +117,13 @@ def sweep(
     selections = select_many(
         groups, scores, rates, scheme=scheme, min_units=min_units, budget=budget, model=model, input_size=input_size
     )
+    yield from steps(model, groups, rates, selections)
+
+
+def steps(
+    model: nn.Module, groups: Sequence[UnitGroup], rates: Sequence[float], selections: Sequence[Selection]
+) -> Iterator[Step]:
+    """`sweep` with the units of each rate given: each selection must hold those of all lower rates."""
     cutting = _Cutting(model, groups)
     for rate, selection in zip(rates, selections, strict=True):
         yield Step(rate, selection, cutting)

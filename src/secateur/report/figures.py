@@ -12,7 +12,7 @@ from secateur.analysis.measures import wide
 from secateur.analysis.overall import SHARED
 from secateur.analysis.statistics import ROPE
 from secateur.files import write_json, write_text
-from secateur.report import explorer, gallery, grid, plots, style, toy, toy_figures, workflow
+from secateur.report import decomposition, explorer, gallery, grid, plots, style, toy, toy_figures, workflow
 from secateur.report.drawing import AXES, BRANCHES, Drawing, read_statistics, samples_title
 
 MAIN = "mean_accuracy_over_rate"
@@ -63,6 +63,7 @@ def run(
         lambda: _curves(curves, look),
         lambda: gallery.drawings(gallery_dir, look),
         lambda: _comparisons(Path(statistics_dir), curves, claims, look),
+        lambda: _decomposition(Path(statistics_dir), look),
         lambda: _profiles(others["profiles"], look),
         lambda: grid.drawings(others["grid"], look),
         lambda: _agreement(Path(statistics_dir), look),
@@ -177,6 +178,11 @@ def _comparisons(
             plots.critical_differences(blocks_table.dropna(axis=1, how="all"), claims.alpha, look, title=name),
             study, branch, samples, panel,
         )  # fmt: skip
+
+
+def _decomposition(statistics: Path, look: style.Style) -> Iterator[Drawing]:
+    if (statistics / "decomposition.csv").exists():
+        yield from decomposition.drawings(read_statistics(statistics, "decomposition"), look)
 
 
 def _profiles(profiles: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:

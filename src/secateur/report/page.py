@@ -20,6 +20,7 @@ from secateur.report import (
     checks,
     content,
     criteria_tables,
+    decomposition,
     explorer,
     inline,
     latex,
@@ -35,8 +36,8 @@ from secateur.report.drawing import read_statistics
 from secateur.report.figures import EXPLORER
 
 SECTIONS = (
-    "curve", "macs", "params", "worst", "maps", "wrong", "ranks", "effects", "pairs", "profile", "grid", "agreement",
-    "cost", "boundary", "toy", "workflow",
+    "curve", "macs", "params", "worst", "maps", "wrong", "ranks", "effects", "pairs", "decomposition", "profile",
+    "grid", "agreement", "cost", "boundary", "toy", "workflow",
 )  # fmt: skip
 
 SHOWN_VERSIONS = 10
@@ -108,6 +109,11 @@ def run(
         worth, order = (read_statistics(Path(statistics_dir), name) for name in ("remedies", "remedies_order"))
         shown += [remedy_tables.worth_table(worth), remedy_tables.order_table(order)]
         repaired = remedy_tables.sentences(worth, order)
+    chosen = []
+    if (Path(statistics_dir) / "decomposition.csv").exists():
+        parts = read_statistics(Path(statistics_dir), "decomposition")
+        shown.append(decomposition.table(parts))
+        chosen = decomposition.sentences(parts, config.get("criteria", []))
     shown.append(criteria_tables.tuning_table(tables.optional(tables_dir, "tuning")))
     trusted = checks.sentences(found["diagnostics"], curves, unpruned)
     if (Path(statistics_dir) / "ties.csv").exists():
@@ -121,7 +127,7 @@ def run(
         "headline": answer.headline(found["verdicts"], claims),
         "pictures": _pictures(toy_dir), "toy": published.toy_sentences(Path(statistics_dir)),
         "sensitivity": content.sensitivity(found["power"]),
-        "repaired": repaired,
+        "repaired": repaired, "chosen": chosen,
         "leaders": content.leaders(found["intervals"]),
         "checks": trusted,
         "facts": facts, "described": described, "look": look,

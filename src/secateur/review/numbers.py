@@ -42,8 +42,9 @@ class Layout:
 
 _QUALITY = ["accuracy", "loss", "worst_class_accuracy", "params_share", "macs_share"]
 LAYOUTS = {
-    "curves": Layout(["study", "branch", "control", "remedy", "varied", "samples_per_class", "criterion", "rate"],
-                     "seed", _QUALITY, ["dataset", "backbone", "units_total", "test_samples"], curve=True),
+    "curves": Layout(["study", "branch", "control", "remedy", "choice", "varied", "samples_per_class", "criterion",
+                      "rate"], "seed", _QUALITY, ["dataset", "backbone", "units_total", "test_samples"], ["shuffle"],
+                     curve=True),
     "grid": Layout(["study", "samples_per_class", "criterion", "filter_rate", "neuron_rate"], "seed", _QUALITY,
                    ["dataset", "backbone", "filters_total", "neurons_total", "test_samples"]),
     "profiles": Layout(["study", "samples_per_class", "criterion", "rate", "group"], "seed", ["removed"], ["units"]),

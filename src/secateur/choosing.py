@@ -1,0 +1,10 @@
+"""Who chose the units that a network has lost: the names in the column `choice` of the curves."""
+
+OWN = "own"
+"""The criterion: how many units each group loses, and which."""
+SHUFFLED = "shuffled"
+"""How many is the criterion's choice, which is drawn at random."""
+EQUAL = "equal"
+"""Every group loses the same fraction; which units is the criterion's choice."""
+EQUAL_SHUFFLED = "equal_shuffled"
+"""Every group loses the same fraction, drawn at random."""
