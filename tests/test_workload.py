@@ -58,7 +58,7 @@ def test_every_stage_counted_by_hand(elsewhere):
 
 
 def test_other_choices_of_units_are_counted_by_hand(elsewhere):
-    (found,) = (work for work in workload.of_study(small(decompose={"shuffles": 4}), "one") if work.stage == "decompose")
+    found = {work.stage: work for work in workload.of_study(small(decompose={"shuffles": 4}), "one")}["decompose"]
     # Five networks of each criterion and sample count (one count of the data-free) and four that all criteria share.
     assert (found.jobs, found.forward) == (6, 2 * 2985 * (5 * (1 + 2 + 2) + 4) * 0.25)
 
