@@ -2,7 +2,8 @@
 
 A pass through a network makes and frees hundreds of tensors of some hundred kilobytes to some megabytes. The C library
 (glibc) returns such pieces to the system at once, and the system hands them out anew page by page, each cleared: up to
-a third of a small network's evaluation. What is computed does not change; a job's peak of memory grew by 1 % where it was measured.
+a third of a small network's evaluation. What is computed does not change; the peak of memory grew by 1 % where it was
+measured.
 """
 
 import ctypes

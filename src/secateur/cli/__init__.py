@@ -5,6 +5,7 @@ import os
 import re
 import sys
 
+from secateur import heap
 from secateur.cli import (  # noqa: F401 (each registers its subcommands)
     datasets,
     experiments,
@@ -63,6 +64,7 @@ def main() -> None:
 
 
 def _run() -> None:
+    heap.keep_freed()
     try:
         app(prog_name="secateur")
     except SecateurError as error:

@@ -86,11 +86,9 @@ def opened(config: Path) -> dict[str, Any]:
     """The resolved config, with PyTorch held to its thread count and to deterministic algorithms."""
     import torch
 
-    from secateur import heap
     from secateur.config import read
 
     resolved = read(config)
-    heap.keep_freed()
     # What PyTorch asks for to be deterministic on CUDA; it counts only if it is there before the first use of the card.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(resolved["threads"])
