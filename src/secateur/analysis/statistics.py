@@ -21,6 +21,7 @@ from secateur.analysis.paired import bootstrapped, compare, exact_interval, holm
 from secateur.analysis.parts import parts
 from secateur.analysis.planning import plan
 from secateur.analysis.ranks import rank
+from secateur.analysis.recommended import recommend
 from secateur.analysis.ties import ties
 from secateur.analysis.variance import COLUMNS, components
 from secateur.analysis.verdicts import verdicts
@@ -53,7 +54,7 @@ def run(
     Args:
         tables_dir: folder with curves.parquet and, if made, cost.parquet.
         output_dir: gets measures.csv, intervals.csv, tests.csv, ranks.csv, variance.csv, verdicts.csv, power.csv,
-            diagnostics.csv and metrics.json.
+            diagnostics.csv, recommended.csv and metrics.json.
         config: the run's config: `run_seed` (default 0) starts the bootstrap's streams; `criteria` says which entries
             are variants of a criterion (choices.csv) and which is the oracle (oracle.csv).
         claims_path: the claims to judge.
@@ -84,6 +85,7 @@ def run(
         "verdicts": verdicts(every, cost, claims),
         "power": plan(measures, claims, PLANNED),
         "diagnostics": diagnose(curves, unpruned, measures),
+        "recommended": recommend(tables_dir, claims.alpha),
     }
     if variants(entries):
         found["choices"] = compare_choices(measures, entries, claims.alpha, seed)

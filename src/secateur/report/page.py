@@ -20,6 +20,7 @@ from secateur.report import (
     checks,
     content,
     criteria_tables,
+    decision,
     decomposition,
     explorer,
     inline,
@@ -80,7 +81,7 @@ def run(
     curves = tables.read(tables_dir, "curves")
     unpruned = tables.read(tables_dir, "curves", control="unpruned")
     cost = tables.optional(tables_dir, "cost")
-    names = ("intervals", "tests", "variance", "verdicts", "power", "diagnostics")
+    names = ("intervals", "tests", "variance", "verdicts", "power", "diagnostics", "recommended")
     found = {name: read_statistics(Path(statistics_dir), name) for name in names}
     described = {str(key): str(value) for key, value in (provenance.get("criteria") or {}).items()}
     look = style.read(Path(assets) / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
@@ -129,6 +130,8 @@ def run(
         "sensitivity": content.sensitivity(found["power"]),
         "repaired": repaired, "chosen": chosen,
         "leaders": content.leaders(found["intervals"]),
+        "decision": decision.rows(found["recommended"], cost),
+        "scope": decision.scope(facts, _sizes(config), facts["seeds"]),
         "checks": trusted,
         "facts": facts, "described": described, "look": look,
         "figures": _figures(Path(figures_dir), look),
@@ -160,6 +163,12 @@ def _explorer(path: Path) -> dict[str, Any] | None:
         "samples": [(n, n) for n in tables.in_order(pd.Series(every))],
         **{key: list(found[key].items()) for key in ("branches", "axes", "measures")},
     }
+
+
+def _sizes(config: dict[str, Any]) -> dict[str, int]:
+    """Backbone → side of its input in pixels, where the config says it."""
+    backbones = (config.get("backbones") or {}).items()
+    return {name: int(entry["size"]) for name, entry in backbones if isinstance(entry, dict) and entry.get("size")}
 
 
 def _asset(assets: str | Path, name: str) -> str:
