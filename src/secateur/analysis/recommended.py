@@ -68,8 +68,8 @@ def candidates(values: np.ndarray, alpha: float) -> tuple[np.ndarray, bool]:
     if count < 2:
         return np.ones(count, dtype=bool), False
     differences = values.T[None, :, :] - values.T[:, None, :]  # [i, j]: how far j is ahead of i
-    behind = sign_p(differences, "greater") * (count - 1) <= alpha
-    return ~np.asarray(behind).any(axis=1), 0.5**seeds * (count - 1) > alpha
+    behind = np.asarray(sign_p(differences, "greater")) * (count - 1) <= alpha
+    return np.logical_not(behind.any(axis=1)), bool(0.5**seeds * (count - 1) > alpha)
 
 
 def _settings(curves: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
@@ -99,7 +99,7 @@ def _best_remedy(curves: pd.DataFrame) -> pd.DataFrame:
 
 def _pieces(curves: pd.DataFrame) -> dict[tuple[str, int], pd.DataFrame]:
     """(Criterion, seed) → its curve in rising order; those of a single point say nothing."""
-    groups = curves.sort_values("rate").groupby(["criterion", "seed"], sort=True)
+    groups: Any = curves.sort_values("rate").groupby(["criterion", "seed"], sort=True)
     return {(str(name), int(seed)): piece for (name, seed), piece in groups if len(piece) > 1}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from secateur.analysis import tables
 from secateur.report.page_tables import percent
 
 WORDS = {
@@ -26,7 +27,7 @@ def rows(recommended: pd.DataFrame, cost: pd.DataFrame) -> list[dict[str, Any]]:
     ratios = cost.groupby(["study", "criterion"])["ratio_to_gradient"].median() if len(cost) else pd.Series(dtype=float)
     found = []
     for treatment, words in WORDS.items():
-        for row in recommended[recommended["treatment"] == treatment].to_dict("records"):
+        for row in tables.records(recommended[recommended["treatment"] == treatment]):
             ratio = ratios.get((row["study"], row["criterion"]), math.nan)
             found.append({
                 "treatment": words, "remedy": row["remedy"] if treatment == "repaired" else "", "study": row["study"],
