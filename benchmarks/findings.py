@@ -166,7 +166,8 @@ def _choices_note(run: Path) -> str:
     return (
         f"The variant minus the criterion as it is, in points of mean accuracy over the rates; "
         f"{tables.blocks(run, 'choices')}. Bold: Wilcoxon's signed-rank test, corrected by Holm for the choices of the "
-        f"column, is below {tables.LEVEL:g}. {tables.made(run)}"
+        f"column, is below {tables.LEVEL:g}. In the last rows, the accuracies that these lie between, in per cent. "
+        f"{tables.made(run)}"
     )
 
 

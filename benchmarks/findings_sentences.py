@@ -92,8 +92,9 @@ def of_choices(table: Table) -> Iterator[str]:
     """The largest gain and loss of each branch, and the choices that the corrected test finds everywhere or nowhere."""
     for branch in BRANCHES.values():
         found = {
-            (row, name): number(cells[row])
-            for name, cells in table.columns.items() if name.endswith(f": {branch}") for row in cells
+            (row, name): found
+            for name, cells in table.columns.items() if name.endswith(f": {branch}")
+            for row, found in _criteria(cells).items()
         }  # fmt: skip
         if found:
             gain, loss = max(found, key=lambda key: found[key]), min(found, key=lambda key: found[key])
@@ -104,7 +105,7 @@ def of_choices(table: Table) -> Iterator[str]:
             )
     every, none, both = "in every column", "in no column", "upwards in one column and downwards in another"
     told: dict[str, list[str]] = {every: [], none: [], both: []}
-    for row in table.rows:
+    for row in (row for row in table.rows if not row.startswith("_")):
         cells = [cells[row] for cells in table.columns.values() if row in cells]
         bold = [cell for cell in cells if cell.startswith("**")]
         if len(bold) == len(cells):

@@ -93,13 +93,18 @@ def verdicts(run: Path) -> Table:
 
 
 def choices(run: Path) -> Table:
-    """A row a choice: what it changes in each study and branch; bold where the corrected test says so."""
+    """A row a choice: what it changes in each study and branch; bold where the corrected test says so.
+
+    Below them the accuracies that the numbers lie between, as in `means`.
+    """
     found = _of_most_images(run, "choices")
     found["what"] = found["criterion"] + ", " + found["choice"]
     columns: dict[str, dict[str, str]] = {}
     for (study, branch), rows in found.groupby(["study", "branch"], sort=False):
         columns[f"{study}: {BRANCHES[branch]}"] = {row.what: _difference(row) for row in rows.itertuples()}
-    return Table("criterion, choice", list(dict.fromkeys(found["what"])), columns)
+    _add_ends(run, intervals(run), columns)
+    ends = [name for name in (UNPRUNED, AS_LONG, CHANCE) if any(name in cells for cells in columns.values())]
+    return Table("criterion, choice", [*dict.fromkeys(found["what"]), *ends], columns)
 
 
 def factors(table: Table, entries: list[dict[str, Any]]) -> Table:
@@ -193,7 +198,9 @@ def _add_ends(run: Path, found: pd.DataFrame, columns: dict[str, dict[str, str]]
     control = measures.loc[measures.get("control", pd.Series("", index=measures.index)).eq("unpruned")]
     control = control[control["measure"] == "accuracy_at_rate"].groupby("study")["value"].mean()
     for study, branch in start.index:
-        cells = columns[f"{study}: {BRANCHES[branch]}"]
+        cells = columns.get(f"{study}: {BRANCHES[branch]}")
+        if cells is None:
+            continue
         cells[UNPRUNED] = f"{100 * start[study, branch]:.1f}"
         if branch == "retrain" and study in control.index:
             cells[AS_LONG] = f"{100 * control[study]:.1f}"

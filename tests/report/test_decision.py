@@ -37,17 +37,17 @@ def test_each_row_names_the_highest_mean_of_its_table(tmp_path):
 def test_a_tie_has_no_winner_and_names_who_is_level(tmp_path):
     _, (row,) = rows(tmp_path, criteria={"lrp": 0.1, "taylor": 0.1, "weight": -0.1}, seeds=8, branches=("fewshot",))
     other = {"lrp": "taylor", "taylor": "lrp"}[row["criterion"]]
-    assert not row["clear"] and row["verdict"] == f"no clear winner: level with {other}"
+    assert not row["won"] and row["verdict"] == f"no clear winner: level with {other}"
 
 
 def test_a_winner_is_clear_only_where_its_lead_is_above_zero(tmp_path):
     _, (row,) = rows(tmp_path, criteria={"lrp": 0.2, "weight": 0.0}, seeds=8, branches=("fewshot",))
-    assert row["clear"] and row["verdict"] == "clear winner" and row["lead"]["interval"].startswith("+")
+    assert row["won"] and row["verdict"] == "clear winner" and row["lead"]["interval"].startswith("+")
 
 
 def test_with_too_few_seeds_nothing_is_clear(tmp_path):
     _, (row,) = rows(tmp_path, criteria={"lrp": 0.3, "weight": 0.0}, seeds=3, branches=("fewshot",))
-    assert not row["clear"] and row["verdict"] == "no clear winner: 3 seeds cannot tell"
+    assert not row["won"] and row["verdict"] == "no clear winner: 3 seeds cannot tell"
     assert row["filters"]["interval"] == ""
 
 

@@ -31,7 +31,7 @@ def rows(recommended: pd.DataFrame, cost: pd.DataFrame) -> list[dict[str, Any]]:
             ratio = ratios.get((row["study"], row["criterion"]), math.nan)
             found.append({
                 "treatment": words, "remedy": row["remedy"] if treatment == "repaired" else "", "study": row["study"],
-                "criterion": row["criterion"], "clear": row["candidates"] == 1, "verdict": verdict(row),
+                "criterion": row["criterion"], "won": row["candidates"] == 1, "verdict": verdict(row),
                 "filters": share(row, "rate"), "macs": share(row, "macs"), "params": share(row, "params"),
                 "bound": row["at_limit"], "lead": lead(row), "runner_up": _text(row["runner_up"]),
                 "cost": "–" if math.isnan(ratio) else f"{ratio:.1f}", "images": row["samples_per_class"], "n": row["n"],
@@ -70,7 +70,7 @@ def lead(row: dict[str, Any]) -> dict[str, str]:
 
 def _interval(row: dict[str, Any], name: str, write: Any) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return "" if math.isnan(low) else f"{write(low)} to {write(high)}"
+    return "" if math.isnan(low) else f"{write(low).removesuffix(' %')} to {write(high)}"
 
 
 def _text(value: Any) -> str:
