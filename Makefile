@@ -8,7 +8,7 @@ DEVICE ?= cpu
 export UV_COMPILE_BYTECODE = 1
 export NAME REMOTE
 
-.PHONY: help demo named publish test test-all lint bench cluster slurm-test storage-test lock clean faults
+.PHONY: help demo named publish test test-all property lint bench cluster slurm-test storage-test lock clean faults
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -47,6 +47,9 @@ test: $(ENVIRONMENT) ## the fast tests
 
 test-all: $(ENVIRONMENT) lint ## every test, the real DAG included
 	$(RUN) pytest -q -n auto --dist loadfile
+
+property: $(ENVIRONMENT) ## 10,000 generated configs, command lines, score files and criteria: no traceback
+	$(RUN) SECATEUR_EXAMPLES=10000 pytest -q -n auto tests/test_hostile_configs.py tests/test_hostile_commands.py
 
 lint: $(ENVIRONMENT) ## formatting, types and the workflow's own lint
 	$(RUN) ruff check . && ruff format --check . && mypy

@@ -18,7 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from secateur.pruning.counting import count, device_name
+from secateur.models import devices
+from secateur.pruning.counting import count
 
 WAYS = (
     ("float32", torch.float32, False, False),
@@ -127,7 +128,8 @@ def main() -> None:
     on = torch.device(given.device)
     found = measure(given.architecture, given.size, given.batch, given.matrix, on, given.repeats, not given.no_compile)
     print(table(list(found)))
-    print(f"\n{given.architecture}, {given.size} px, batch {given.batch}, {device_name(on)}, torch {torch.__version__}")
+    where = f"{devices.of(on).name()}, torch {torch.__version__}"
+    print(f"\n{given.architecture}, {given.size} px, batch {given.batch}, {where}")
 
 
 if __name__ == "__main__":

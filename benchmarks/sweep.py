@@ -16,7 +16,8 @@ import timm
 import torch
 from torch import nn
 
-from secateur.pruning.counting import Counter, device_name
+from secateur.models import devices
+from secateur.pruning.counting import Counter
 from secateur.pruning.removal import remove, sweep
 from secateur.pruning.selection import select
 from secateur.pruning.units import find_unit_groups
@@ -86,7 +87,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     found = measure(chosen.architecture, chosen.side, chosen.images)
-    print(f"{chosen.architecture}, {chosen.side} px, {chosen.images} images, {device_name(torch.device('cpu'))}")
+    print(f"{chosen.architecture}, {chosen.side} px, {chosen.images} images, {devices.of(torch.device('cpu')).name()}")
     print(f"finding the units, once:   {found.tracing:.3f} s")
     print(f"one removal at rate 0.3:   {found.removal:.3f} s (limit {REMOVAL_LIMIT} s)")
     print(f"20 rates, everything:      {found.total:.2f} s, of which forward passes {found.forward:.2f} s")

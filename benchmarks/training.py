@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from secateur.models import build, inputs, training
+from secateur.models import build, devices, inputs, training
 
 RECIPE = {
     "epochs": 1,
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--augment", action="store_true")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    on = inputs.device(chosen.device)
+    on = devices.chosen(chosen.device)
     found = measure(chosen.architecture, chosen.size, chosen.images, chosen.batch, chosen.repeats, on, chosen.augment)
     print(f"{chosen.architecture}, {chosen.images} images of {chosen.size} px, batch {chosen.batch}, {on}")
     print(

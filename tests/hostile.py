@@ -6,6 +6,7 @@ any exception but SystemExit is a test failure.
 
 import contextlib
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,16 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from secateur import cli
+
+EXAMPLES = int(os.environ.get("SECATEUR_EXAMPLES", "500"))
+"""How many configs, command lines, score files and criteria are made in all; make property makes 10,000."""
+
+
+def share(hundredths: int) -> settings:
+    """A test of so many hundredths of EXAMPLES."""
+    count = max(1, EXAMPLES * hundredths // 100)
+    return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
 
 many = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 few = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
@@ -31,7 +42,7 @@ odd = st.one_of(
 
 
 def run(*arguments: str | Path) -> str:
-    """Run the command line in this process; what it says. It ends by itself or with an exit code, and says one line."""
+    """Run the command line in this process; what it says. It succeeds, or fails with one line of error, the last."""
     said = io.StringIO()
     before = sys.argv
     sys.argv = ["secateur", *map(str, arguments)]
@@ -39,11 +50,14 @@ def run(*arguments: str | Path) -> str:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
             cli.main()
     except SystemExit as ended:
-        if ended.code:
-            lines = said.getvalue().strip().splitlines()
-            assert lines and lines[-1].startswith("error: "), said.getvalue()
+        failed = bool(ended.code)
+    else:
+        failed = False
     finally:
         sys.argv = before
+    lines = said.getvalue().strip().splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert errors == lines[-1:] if failed else not errors, said.getvalue()
     assert "Traceback" not in said.getvalue()
     return said.getvalue()
 

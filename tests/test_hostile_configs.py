@@ -6,12 +6,21 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.hostile import damaged, many, odd, run
+from tests.hostile import damaged, odd, run, share
 
 from secateur.config import REPOSITORY, resolve
 from secateur.errors import SecateurError
 
 TINY = (REPOSITORY / "tests/workflow/tiny.yaml").read_text(encoding="utf-8")
+
+
+OF_CONFIGS = st.one_of(
+    odd,
+    st.sampled_from([2.0, 0, -1, 1e-320, 1e308, float("nan"), float("inf"), -float("inf"), 10**400]),
+    st.sampled_from(["~nouser/x", "2.0", "auto", "all", "cuda:7", "mps", "meta", "lrp", "digits_vgg", "vgg_small", ""]),
+    st.sampled_from([[float("nan")], [0.5, 0.5], [[]], {}, [None], {1: 2}, {None: None}, [1, "1"], [0, 1.0]]),
+    st.dates(),
+)
 
 
 @st.composite
@@ -30,23 +39,23 @@ def changed_config(draw: st.DrawFn) -> dict:
                 continue
             what = draw(st.sampled_from(["replace", "replace", "remove", "add"]))
             if what == "replace":
-                place[key] = draw(odd)
+                place[key] = draw(OF_CONFIGS)
             elif what == "remove":
                 del place[key]
             elif isinstance(place, dict):
-                place[draw(st.text(max_size=5))] = draw(odd)
+                place[draw(st.one_of(st.text(max_size=5), st.integers(), st.none()))] = draw(OF_CONFIGS)
             break
     return config
 
 
-@many
+@share(30)
 @given(config=changed_config())
 def test_a_config_with_odd_values(inside, config):
     (inside / "c.yaml").write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
     run("collect", "--config", "c.yaml", "--output", "out")
 
 
-@many
+@share(10)
 @given(content=damaged(TINY.encode()))
 def test_a_config_of_odd_bytes(inside, content):
     (inside / "c.yaml").write_bytes(content)

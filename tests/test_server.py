@@ -52,7 +52,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def wait_until(condition, seconds: float = 20.0) -> bool:
+def wait_until(condition, seconds: float = 300.0) -> bool:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         if condition():
@@ -81,7 +81,7 @@ def test_without_an_answer_the_command_works_by_itself_and_says_so(tmp_path):
 def test_it_can_be_switched_off(monkeypatch):
     monkeypatch.setenv(server.VARIABLE, server.OFF)
     assert warm_process.start() is None
-    assert run(server.OFF, "data", "make", "nothing").stderr.startswith("Usage: secateur data make")
+    assert run(server.OFF, "data", "make", "nothing").stderr.startswith("error: secateur data make: ")
 
 
 def asked(path: str, *pieces: bytes, streams: tuple[int, ...] = (0, 1, 2)) -> bytes:
@@ -233,7 +233,7 @@ def test_a_killed_command_takes_its_job_along(warm, sleeper):
 def test_a_killed_job_fails_its_command(warm, sleeper):
     command, job = started(warm, sleeper)
     os.kill(job, signal.SIGKILL)
-    assert command.wait(timeout=20) == 128 + signal.SIGKILL
+    assert command.wait() == 128 + signal.SIGKILL
     assert "error: the job was killed (SIGKILL, as the system does when memory runs out)." in command.stderr.read()
 
 
@@ -242,7 +242,7 @@ def test_a_job_dies_with_its_supervisor_and_the_command_fails(warm, sleeper):
     command, job = started(warm, sleeper)
     supervisor = int(Path(f"/proc/{job}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(supervisor, signal.SIGKILL)
-    assert command.wait(timeout=20) != 0
+    assert command.wait() != 0
     assert wait_until(lambda: not alive(job))
 
 

@@ -4,7 +4,6 @@ What is timed is the ranking itself. Before it a network is traced and folded on
 criterion alike, a third of the time on small networks, and has a column of its own.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ import torch
 from secateur import tablefile
 from secateur.branches.memory import peak_bytes
 from secateur.branches.study import Study
-from secateur.models import memory_format
+from secateur.models import devices, memory_format
 from secateur.progress import track
-from secateur.pruning.counting import device_name
 from secateur.ranking import registry
 from secateur.ranking.network import Network
 
@@ -63,7 +61,7 @@ def cost(study: Study, seed: int, output: Path) -> None:
 
     def seconds_of(work: Callable[[Network], Any]) -> float:
         view = network()
-        return _seconds(lambda: work(view), on)
+        return devices.seconds(lambda: work(view), on)
 
     def peak_of(work: Callable[[Network], Any]) -> int:
         view = network()
@@ -76,15 +74,15 @@ def cost(study: Study, seed: int, output: Path) -> None:
     gradient_peak = peak_of(gradient)
     about = {
         "study": study.name,
-        "device": device_name(on),
+        "device": devices.of(on).name(),
         "samples": len(images),
         "input_size": "x".join(map(str, images.shape[1:])),
         "gradient_peak_bytes": gradient_peak,
     }
     rows = []
     for repeat in track(range(settings["repeats"]), settings["repeats"], f"cost {study.name}"):
-        forward_seconds, gradient_seconds = _seconds(forward, on), seconds_of(gradient)
-        view_seconds = _seconds(network, on)
+        forward_seconds, gradient_seconds = devices.seconds(forward, on), seconds_of(gradient)
+        view_seconds = devices.seconds(network, on)
         for name, work in criteria.items():
             seconds = seconds_of(work)
             rows.append(
@@ -101,14 +99,3 @@ def cost(study: Study, seed: int, output: Path) -> None:
                 }
             )
     tablefile.write(output, pd.DataFrame(rows))
-
-
-def _seconds(work: Callable[[], Any], on: torch.device) -> float:
-    """Wall time of one call, with the card's queue emptied before and after."""
-    if on.type == "cuda":
-        torch.cuda.synchronize(on)
-    began = time.perf_counter()
-    work()
-    if on.type == "cuda":
-        torch.cuda.synchronize(on)
-    return time.perf_counter() - began

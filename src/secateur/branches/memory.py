@@ -8,6 +8,8 @@ import torch
 from torch.utils import _pytree as tree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from secateur.models import devices
+
 
 class _Ledger(TorchDispatchMode):
     """Adds up the storages that operations make, until they are freed."""
@@ -50,13 +52,9 @@ def peak_bytes(work: Callable[[], Any], device: torch.device) -> int:
     On CUDA by its allocator's statistics, elsewhere by watching every operation's outputs (workspace inside an
     operation is not seen there).
     """
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-        torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
-        work()
-        torch.cuda.synchronize(device)
-        return torch.cuda.max_memory_allocated(device) - before
+    counted = devices.of(device).peak_bytes(work)
+    if counted is not None:
+        return counted
     with _Ledger() as ledger:
         work()
     return ledger.peak

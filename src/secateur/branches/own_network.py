@@ -18,7 +18,7 @@ from secateur.branches.own_summary import State, Summary, write
 from secateur.data import references
 from secateur.data.imagefolder import Files
 from secateur.files import filling
-from secateur.models import hub, inputs, memory_format
+from secateur.models import devices, hub, memory_format
 from secateur.models.build import weights_source
 from secateur.models.evaluation import Evaluation, evaluate, logits
 from secateur.models.weights import check_finite, fit, read_checkpoint
@@ -40,7 +40,7 @@ def prune_own_network(request: Request) -> Summary:
     Raises SecateurError for anything that the user can put right; nothing is written then.
     """
     check(request)
-    on = inputs.device(request.device)
+    on = devices.chosen(request.device)
     scoring = _scoring(request)
     choosing = Choosing(request.rate, request.budget, request.scheme, request.min_units)
     train, test = splits(Path(request.data), request.seed)

@@ -20,7 +20,7 @@ from torch import nn
 
 from secateur import loaded, tablefile, tensorfile
 from secateur.errors import SecateurError
-from secateur.pruning.counting import device_name
+from secateur.models import devices
 
 Row = dict[str, Any]
 NETWORKS_BYTES = 2**30
@@ -39,7 +39,7 @@ class Shared:
             device: where networks run; what runs elsewhere, or in another version of PyTorch, may round otherwise.
         """
         self.folder, self._writer = folder, writer
-        self._base = f"{depends_on} {device_name(device)} {torch.__version__}"
+        self._base = f"{depends_on} {devices.of(device).name()} {torch.__version__}"
         self._rows: dict[str, Row] = {}
         self._own: dict[str, Row] = {}
         self._read: dict[str, int] = {}

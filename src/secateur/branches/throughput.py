@@ -1,6 +1,5 @@
 """How fast this device passes images through a run's networks: a short measurement, for estimates of a run's cost."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from secateur import seeds as streams
-from secateur.models import build, inputs, memory_format, training
+from secateur.models import build, devices, memory_format, training
 from secateur.pruning.counting import count
 from secateur.workload import TRAINING, Speed
 
@@ -34,7 +33,7 @@ def measure(config: dict[str, Any], backbone: str, device: str | None = None) ->
         backbone: name in it.
         device: in place of the config's.
     """
-    on = inputs.device(device or config["device"])
+    on = devices.chosen(device or config["device"])
     network, size = _network(config, backbone)
     multiply_accumulates = count(network, size).macs
     network = network.to(on).eval()
@@ -63,13 +62,12 @@ def _network(config: dict[str, Any], backbone: str) -> tuple[torch.nn.Module, tu
 
 
 def _seconds(work: Callable[[], Any], on: torch.device) -> float:
-    clock = time.process_time if on.type == "cpu" else time.perf_counter
-    shared = torch.get_num_threads() if on.type == "cpu" else 1
+    like = devices.of(on)
     work()
-    began, runs = clock(), 0
-    while runs == 0 or clock() - began < LEAST_SECONDS * shared:
+    like.synchronize()
+    began, runs = like.work_seconds(), 0
+    while runs == 0 or like.work_seconds() - began < LEAST_SECONDS:
         work()
         runs += 1
-        if on.type == "cuda":
-            torch.cuda.synchronize(on)
-    return (clock() - began) / runs / shared
+        like.synchronize()
+    return (like.work_seconds() - began) / runs

@@ -4,6 +4,9 @@ import errno
 import os
 import re
 import sys
+from typing import Any, NoReturn
+
+import typer
 
 from secateur import heap
 from secateur.cli import (  # noqa: F401 (each registers its subcommands)
@@ -32,6 +35,8 @@ app.info.help = (
     "collect, statistics, figures, report."
 )
 
+UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What typer raises of a command line that it cannot take."""
 _ROOM = "Make room and run again: nothing half-written is left under a final name."
 ADVICE = {
     errno.ENOSPC: _ROOM,
@@ -65,8 +70,11 @@ def main() -> None:
 
 def _run() -> None:
     heap.keep_freed()
+    code: Any = None
     try:
-        app(prog_name="secateur")
+        code = app(prog_name="secateur", standalone_mode=False)
+    except UsageError as error:
+        _misused(error)
     except SecateurError as error:
         _end(str(error))
     except OSError as error:
@@ -79,6 +87,15 @@ def _run() -> None:
         if not any(words in str(error) for words in NO_MEMORY):
             raise
         _end(f"not enough memory ({' '.join(str(error).split())[:300]}). {LESS}")
+    if isinstance(code, int):
+        sys.exit(code)
+
+
+def _misused(error: Any) -> NoReturn:
+    """Options that there are not, or not so: one line as every other error, and where to read what there are."""
+    command, said = error.ctx.command_path, " ".join(error.format_message().split())
+    said = said or "give a subcommand"  # a group alone has printed its help
+    _end(f"{command}: {said.rstrip('.')}. `{command} --help` says what it takes.")
 
 
 def of_the_system(error: OSError) -> str:
@@ -92,7 +109,7 @@ def of_the_system(error: OSError) -> str:
     return f"{where}{said}. {ADVICE.get(number or 0, 'What was written before is whole; put it right and run again.')}"
 
 
-def _end(message: str) -> None:
+def _end(message: str) -> NoReturn:
     shown = "".join(letter if letter.isprintable() else " " for letter in message)  # what it cites may hold anything
     print(f"error: {shown}", file=sys.stderr)
     sys.exit(2)

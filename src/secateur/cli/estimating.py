@@ -39,7 +39,7 @@ def estimate(
     import torch
 
     from secateur.branches import throughput
-    from secateur.pruning.counting import device_name
+    from secateur.models import devices
 
     if macs_per_second is not None and not macs_per_second > 0:
         raise SecateurError(f"--macs-per-second: {macs_per_second:g} is no speed; give a number above 0, e.g. 2e13.")
@@ -55,9 +55,7 @@ def estimate(
             macs = throughput.macs(config, backbone)
             speeds[backbone] = Speed(macs, macs_per_second / macs, macs_per_second / macs)
     if macs_per_second is None:
-        from secateur.models.inputs import device as chosen
-
-        where = device_name(chosen(device or config["device"]))
+        where = devices.of(devices.chosen(device or config["device"])).name()
     else:
         where = f"a device of {macs_per_second:.3g} multiply-accumulates a second, given by --macs-per-second"
 

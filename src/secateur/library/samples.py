@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from secateur.branches.own_images import from_picture
 from secateur.errors import InputError
+from secateur.models import devices
 from secateur.models.build import input_layers
 from secateur.progress import track
 
@@ -203,7 +204,7 @@ def _of_loader(loader: Any, given: np.ndarray | None, inputs: Inputs) -> Source:
     def batches(index: np.ndarray | None, size: int) -> Iterator[Batch]:
         wanted = None if index is None else {int(row): place for place, row in enumerate(index)}
         start, chosen, truths = 0, {}, {}
-        with torch.random.fork_rng():  # a loader that shuffles draws from the global stream
+        with devices.fork_rng():  # a loader that shuffles draws from the global stream
             for batch in loader:
                 pictures, labels = _pair(batch, keys)
                 if isinstance(pictures, Image.Image) or getattr(pictures, "ndim", 0) in (2, 3):  # a stream of images

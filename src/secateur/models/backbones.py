@@ -10,7 +10,7 @@ from secateur import seeds as streams
 from secateur.data import store
 from secateur.errors import SecateurError
 from secateur.files import write_json
-from secateur.models import build, evaluation, hub, inputs, memory_format, training, weights
+from secateur.models import build, devices, evaluation, hub, inputs, memory_format, training, weights
 from secateur.models.checkpoint import Checkpoint, fingerprint, of_data
 
 
@@ -69,7 +69,7 @@ def pretrain(
 
     The accuracy on the source's test split is told to the reader; nothing is decided by it.
     """
-    on = inputs.device(config["device"])
+    on = devices.chosen(config["device"])
     dataset = store.load(data)
     numbers = () if draw is None else (draw,)
     own = None if draw is None else streams.derive(config["run_seed"], "initialisation", name, draw)

@@ -106,9 +106,11 @@ def create(backbone: dict[str, Any], classes: int, channels: int, seed: int) -> 
     import timm
     import torch
 
+    from secateur.models import devices
+
     register(backbone["architecture"])
     check_arguments(backbone["arguments"], "backbones")
-    with torch.random.fork_rng():
+    with devices.fork_rng():
         torch.manual_seed(seed)
         try:
             network = timm.create_model(
@@ -155,9 +157,9 @@ def reset_head(network: Any, classes: int, seed: int) -> None:
     """Replace the classifier of a timm network by a freshly initialised one with `classes` outputs."""
     import torch
 
-    from secateur.models import memory_format
+    from secateur.models import devices, memory_format
 
-    with torch.random.fork_rng():
+    with devices.fork_rng():
         torch.manual_seed(seed)
         network.reset_classifier(classes)
     memory_format.lay_out(network, memory_format.of(network))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from secateur.models import memory_format
+from secateur.models import devices, memory_format
 from secateur.models.inputs import Images
 from secateur.relevance import folding
 
@@ -86,6 +86,6 @@ def logits(
 
 
 def _batch_size(inputs: Images | Tensor) -> int:
-    if inputs.device.type != "cpu" or inputs.dim() != 4:
+    if not devices.of(inputs.device).cached or inputs.dim() != 4:
         return MOST
     return min(MOST, max(LEAST, PIXELS // (inputs.shape[2] * inputs.shape[3])))

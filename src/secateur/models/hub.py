@@ -39,7 +39,8 @@ def fetch(
             file, no room, or weights that do not fit the arguments.
     """
     import timm
-    import torch
+
+    from secateur.models import devices
 
     register(architecture)
     with _translated(architecture, key):
@@ -53,7 +54,7 @@ def fetch(
             _fetch_address(architecture, address, revision, key)
         else:
             raise SecateurError(f"{key}: there are no published weights of {architecture}; {OTHERS}")
-        with torch.random.fork_rng():
+        with devices.fork_rng():
             network = timm.create_model(
                 architecture, pretrained=True, pretrained_cfg_overlay=overlay, **arguments({"arguments": settings})
             )

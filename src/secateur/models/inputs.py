@@ -12,30 +12,11 @@ from secateur.data import checksums
 from secateur.data.redivision import Checks, Pooled
 from secateur.data.store import Dataset
 from secateur.errors import SecateurError
+from secateur.models import devices
 
 SMALLEST_SIDE, LARGEST_SIDE = 4, 4096  # of a network's square input, in pixels
 SHARE_OF_MEMORY = 0.4  # of what is free on the card, that the bytes of one split may take
 Index = slice | Tensor | np.ndarray | Sequence[int]
-
-
-def device(name: str) -> torch.device:
-    """The device called `name`: cpu, cuda, cuda:<number> or mps; "auto" takes CUDA, else MPS, else the CPU.
-
-    Raises SecateurError for another name, or a device that PyTorch does not find here.
-    """
-    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        name = next(kind for kind, found in here.items() if found)
-    kind, colon, number = name.partition(":")
-    allowed = ", ".join(["auto", *(kind for kind in reversed(here) if here[kind])])
-    if kind not in here or (colon and not (kind == "cuda" and number.isdecimal())):
-        raise SecateurError(f"device: {name!r} is unknown; allowed here: {allowed}.")
-    if not here[kind]:
-        raise SecateurError(f"device: {name} asked for, but PyTorch finds none here; allowed here: {allowed}.")
-    if colon and int(number) >= torch.cuda.device_count():
-        last = torch.cuda.device_count() - 1
-        raise SecateurError(f"device: {name} asked for, but PyTorch finds cuda:0 to cuda:{last} here.")
-    return torch.device(name)
 
 
 class Images:
@@ -64,7 +45,8 @@ class Images:
         self.device = on
         self._checks = checks
         self._pixels: Tensor | Pooled = pixels if isinstance(pixels, Pooled) else torch.as_tensor(pixels)
-        if on.type != "cpu" and self._pixels.nbytes <= SHARE_OF_MEMORY * _free_bytes(on):
+        free = devices.of(on).free_bytes()
+        if free is not None and self._pixels.nbytes <= SHARE_OF_MEMORY * free:
             if self._checks is not None:
                 self._checks.check(slice(None))
                 self._checks = None
@@ -143,12 +125,6 @@ def _index(index: Index) -> slice | Tensor:
 
 def _rows(index: slice | Tensor) -> slice | np.ndarray:
     return index.numpy() if isinstance(index, Tensor) else index
-
-
-def _free_bytes(on: torch.device) -> int:
-    if on.type == "cuda":
-        return torch.cuda.mem_get_info(on)[0]
-    return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
 
 
 def images(dataset: Dataset, split: str, on: torch.device) -> Images:

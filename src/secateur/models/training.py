@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from secateur import seeds as streams
-from secateur.models import augmentation, memory_format
+from secateur.models import augmentation, devices, memory_format
 from secateur.models.build import head_prefixes
 from secateur.models.checkpoint import Checkpoint
 from secateur.models.evaluation import evaluate
@@ -104,7 +104,6 @@ def _epoch(
     on = labels.device
     home = images.home if isinstance(images, Images) else images.device
     parts = equal_batches(len(labels), recipe["batch_size"])
-    amp = recipe["mixed_precision"] and on.type == "cuda" and torch.cuda.is_bf16_supported()
     shuffled = torch.randperm(len(labels), generator=_generator(seed, "order", number))
     drawing = _generator(seed, "augmentation", number)
     form = memory_format.of(network)
@@ -116,7 +115,7 @@ def _epoch(
     total = torch.zeros((), device=on)
     network.train()
     _keep_frozen(network)
-    with torch.random.fork_rng(devices=[on] if on.type == "cuda" else []):
+    with devices.fork_rng():
         torch.manual_seed(streams.derive(seed, "network", number))
         for batch, (start, end) in enumerate(parts):
             inputs = images[order[start:end]]
@@ -127,7 +126,7 @@ def _epoch(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad(set_to_none=True)
-            with torch.autocast(on.type, torch.bfloat16, enabled=amp):
+            with devices.mixed_precision(on, recipe["mixed_precision"]):
                 outputs = network(inputs)
                 loss = functional.cross_entropy(outputs, truth[start:end], label_smoothing=recipe["label_smoothing"])
             loss.backward()

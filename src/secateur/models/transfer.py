@@ -16,7 +16,7 @@ from secateur.data import references, store, validation
 from secateur.data.redivision import redivide
 from secateur.errors import SecateurError
 from secateur.files import md5, replacing
-from secateur.models import build, inputs, training, weights
+from secateur.models import build, devices, inputs, training, weights
 from secateur.models.backbones import fresh, take_over
 from secateur.models.checkpoint import Checkpoint, fingerprint, of_data
 from secateur.progress import track
@@ -51,7 +51,7 @@ def transfer(
         samples: written: the reference samples of every seed, as CSV.
         history: written: CSV of every seed's epochs, as `training.Epoch` has them, and whether each was `chosen`.
     """
-    on = inputs.device(config["device"])
+    on = devices.chosen(config["device"])
     if len(backbones) not in (1, len(seeds)):
         raise SecateurError(f"--backbone: {len(backbones)} files for {len(seeds)} seeds; give one, or one for each.")
     of_seed = dict(zip(seeds, backbones if len(backbones) > 1 else [*backbones] * len(seeds), strict=True))
@@ -125,10 +125,10 @@ def load_task_model(config: dict[str, Any], study: str, dataset: store.Dataset, 
     """The study's unpruned task model of one seed, in eval mode on the config's device."""
     network = fresh(config, config["studies"][study]["backbone"], dataset)
     weights.load_into(network, models, seed)
-    return network.to(inputs.device(config["device"])).eval()
+    return network.to(devices.chosen(config["device"])).eval()
 
 
 def example_input(config: dict[str, Any], study: str, dataset: store.Dataset) -> Tensor:
     """One image of the study's shape (1 × C × size × size, zeros), to trace the network with."""
     size = config["backbones"][config["studies"][study]["backbone"]]["size"]
-    return torch.zeros(1, dataset.train_inputs.shape[-1], size, size, device=inputs.device(config["device"]))
+    return torch.zeros(1, dataset.train_inputs.shape[-1], size, size, device=devices.chosen(config["device"]))

@@ -11,6 +11,7 @@ from torch import nn
 
 from secateur.errors import SecateurError
 from secateur.files import write_text
+from secateur.models import devices
 from secateur.models.build import file_of
 from secateur.portability import loader
 from secateur.portability.exporting import FORMS
@@ -48,7 +49,7 @@ def write(
     something that the architecture and arguments do not say.
     """
     folder = Path(folder)
-    with torch.random.fork_rng():
+    with devices.fork_rng():
         unpruned = build_unpruned(architecture, arguments)
     written = [WEIGHTS, DESCRIPTION, LOADER]
     save(
@@ -116,7 +117,7 @@ def _timm_rebuilds(unpruned: nn.Module, text: str, model: nn.Module, images: Any
     try:
         from timm.models._prune import adapt_model_from_string
 
-        with torch.random.fork_rng():
+        with devices.fork_rng():
             rebuilt = adapt_model_from_string(unpruned, text)
         rebuilt.load_state_dict(_settled(model).state_dict())
         return torch.equal(_outputs(rebuilt, images), expected)

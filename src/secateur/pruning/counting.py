@@ -2,7 +2,6 @@
 
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +12,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from secateur.errors import SecateurError
-from secateur.machine import processor
-from secateur.models import memory_format
+from secateur.models import devices, memory_format
 from secateur.pruning.operations import is_layer
 from secateur.pruning.tracing import ghost
 
@@ -124,35 +122,16 @@ def latency(
                 for run in range(-warm, repeats):
                     if len(seconds) >= 3 and sum(seconds) > most_seconds:
                         break
-                    taken = _seconds(model, sample)
+                    taken = devices.seconds(lambda: model(sample), sample.device)  # noqa: B023 (called at once)
                     if run >= 0:
                         seconds.append(taken)
                 quartiles = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else seconds * 3
-                device = device_name(parameter.device)
+                device = devices.of(parameter.device).name()
                 median = statistics.median(seconds)
                 result.append(Latency(batch, median, quartiles[0], quartiles[2], len(seconds), device))
     finally:
         model.train(training)
     return result
-
-
-def _seconds(model: nn.Module, sample: torch.Tensor) -> float:
-    """Wall time of one forward pass, with the device's queue drained before and after."""
-    place = sample.device
-    if place.type == "cuda":
-        torch.cuda.synchronize(place)
-    start = time.perf_counter()
-    model(sample)
-    if place.type == "cuda":
-        torch.cuda.synchronize(place)
-    return time.perf_counter() - start
-
-
-def device_name(device: torch.device) -> str:
-    """The device in words: a GPU's product name, or the processor with the number of threads in use."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{processor()}, {torch.get_num_threads()} threads"
 
 
 def disk_bytes(model: nn.Module) -> int:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from secateur.models import devices
 from secateur.pruning.counting import Counts, count
 from secateur.pruning.masking import largest_difference
 from secateur.pruning.prediction import Predictor
@@ -44,7 +45,7 @@ def prove(
     predicted = Predictor(model, groups, size).counts(selection)
     counted = count(pruned, size)
     pruned.train()
-    with torch.random.fork_rng():  # dropout draws
+    with devices.fork_rng():  # dropout draws
         pruned(inputs).square().mean().backward()
     gradients = [parameter.grad for parameter in pruned.parameters() if parameter.requires_grad]
     trains = all(gradient is not None and bool(torch.isfinite(gradient).all()) for gradient in gradients)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.files import md5, read_json, replacing, write_json
+from secateur.models import devices
 from secateur.models.build import register
 from secateur.pruning.cutting import head_inputs, resize, restate_head
 from secateur.pruning.operations import BATCH_NORMS, is_layer, layer_size
@@ -90,7 +91,7 @@ def load(folder: str | Path, *, build: Builder | None = None) -> Saved:
         tensors = {name: tensor.clone() for name, tensor in load_file(folder / WEIGHTS).items()}
     except (SafetensorError, OSError, ValueError) as error:
         raise SecateurError(f"{folder / WEIGHTS}: not a readable safetensors file ({error}). Save it again.") from None
-    with torch.random.fork_rng():
+    with devices.fork_rng():
         model = (build or build_unpruned)(architecture, arguments)
     where = str(folder)
     _gain(model, tensors)

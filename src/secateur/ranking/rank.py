@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
+from secateur.models import devices
 from secateur.models.inputs import Images
 from secateur.models.weights import check_finite
 from secateur.pruning.scores import unit_scores
@@ -60,7 +61,7 @@ def rank(
     chosen = with_options(criterion, options or {})
     try:
         # The global random state is put back even if a criterion draws from it instead of network.generator.
-        with torch.random.fork_rng():
+        with devices.fork_rng():
             torch.manual_seed(seed)
             model.eval()
             given = labels if "labels" in criterion.needs else None

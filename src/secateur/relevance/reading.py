@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from secateur.models import devices
 from secateur.relevance.vocabulary import AFFINE, arguments_of, plain_name
 
 Seen = Callable[[Tensor, dict[str, Any], Tensor], None]
@@ -56,7 +57,7 @@ def rows_of(arguments: dict[str, Any]) -> list[Tensor]:
 
 def double(values: Tensor) -> Tensor:
     """The same numbers as float64, on the CPU where their device has none."""
-    return (values.cpu() if values.device.type == "mps" else values).double()
+    return (values if devices.of(values.device).double_precision else values.cpu()).double()
 
 
 def _per_axis(value: int | tuple[int, ...], axes: int) -> tuple[int, ...]:

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from secateur.models import devices
+
 
 @contextlib.contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
@@ -22,7 +24,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     registered = [(module, dict(module._buffers)) for module in model.modules()]
     buffers = [(buffer, buffer._version, buffer.detach().clone()) for buffer in model.buffers()]
     states = random.getstate(), np.random.get_state()  # noqa: NPY002  the legacy generator is what models draw from
-    with torch.random.fork_rng():
+    with devices.fork_rng():
         try:
             for module, _ in modes:
                 module.training = False

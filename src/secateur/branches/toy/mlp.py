@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
+from secateur.models import devices
 
 VARIANTS = ("authors", "text")
 """`authors`: no ReLU after the third hidden layer, as their code ran; `text`: ReLU after all three."""
@@ -99,7 +100,7 @@ def train(
     Raises:
         SecateurError: the target was not reached within 20 cycles.
     """
-    with torch.random.fork_rng(devices=[]):
+    with devices.fork_rng():
         torch.manual_seed(seed)
         model = build(classes, variant, hidden)
         rate = PUBLISHED_LEARNING_RATE if target is None else LEARNING_RATE
