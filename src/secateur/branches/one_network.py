@@ -121,7 +121,7 @@ def cut(
             "units silent. Its forward pass does something that cannot be traced; nothing was written."
         )
     before = all_channels(model) if kept is None else kept
-    tied = undecided(groups, scores, selection, choosing.scheme, choosing.min_units)
+    tied = undecided(groups, scores, selection, choosing.scheme, choosing.min_units, model)
     return Cut(pruned, selection, remaining(before, groups, selection), difference, tied)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from secateur.errors import SecateurError
 from secateur.models.inputs import LARGEST_SIDE, SMALLEST_SIDE
 from secateur.portability import exporting
+from secateur.pruning.isomorphism import SCHEMES
 from secateur.pruning.selection import BUDGETS
 from secateur.pruning.units import SCOPES
 from secateur.repair import NONE
@@ -63,7 +64,7 @@ class Request:
 def check(request: Request) -> None:
     """Raise a SecateurError for what can be seen to be wrong before anything is read."""
     check_numbers(request.samples_per_class, request.rate, request.size, request.seed)
-    check_words(request.budget, request.scope)
+    check_words(request.budget, request.scheme, request.scope)
     check_output(Path(request.output), request.overwrite)
     remedies.check(request.remedy)
     exporting.check(request.export)
@@ -83,9 +84,9 @@ def check_numbers(samples_per_class: int, rate: float, size: int | None, seed: i
         raise SecateurError(f"seed: {seed} is negative; allowed are whole numbers from 0.")
 
 
-def check_words(budget: str, scope: str) -> None:
+def check_words(budget: str, scheme: str, scope: str) -> None:
     """Raise a SecateurError that names the option and what is allowed, where a word is unknown."""
-    for name, given, allowed in (("budget", budget, BUDGETS), ("scope", scope, SCOPES)):
+    for name, given, allowed in (("budget", budget, BUDGETS), ("scheme", scheme, SCHEMES), ("scope", scope, SCOPES)):
         if given not in allowed:
             raise SecateurError(f"{name} {given!r}: allowed are {', '.join(allowed)}.")
 

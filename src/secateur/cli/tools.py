@@ -102,6 +102,9 @@ def prune(
     samples_per_class: Annotated[int, typer.Option(help="Training images of each class to look at.")] = 10,
     size: Annotated[int | None, typer.Option(help="Side of the input in pixels; else the architecture's own.")] = None,
     budget: Annotated[str, typer.Option(help="What the rate is a share of: units, params or macs.")] = "units",
+    scheme: Annotated[
+        str, typer.Option(help="global ranking, the same share per-layer, or of layers of one structure (isomorphic).")
+    ] = "global",
     scope: Annotated[
         str, typer.Option(help="signal: all units but neurons inside gates; inner: and residual streams; or all.")
     ] = "signal",
@@ -134,6 +137,7 @@ def prune(
             output=out,
             size=size,
             budget=budget,
+            scheme=scheme,
             scope=scope,
             remedy=remedy,
             criteria=criteria_path or [],

@@ -10,10 +10,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
+from secateur.pruning.isomorphism import classes
 from secateur.pruning.prediction import Predictor
 from secateur.pruning.units import UnitGroup
 
-SCHEMES = ("global", "per-layer")
 BUDGETS = ("units", "params", "macs")
 Selection = dict[str, list[int]]
 
@@ -34,8 +34,9 @@ def select(
     `scores` holds one number a unit for every group. `rate` in [0, 1) is the fraction of all units, rounded to the
     nearest number (halves up); with `budget` "params" or "macs" it is the share of the network's parameters or MACs
     that must be gone, reached with the fewest units (needs `model`, and `input_size` as channels × height × width).
-    `scheme` "global" ranks the units of all groups together; "per-layer" removes the same fraction of each group. At
-    least `min_units` units stay in each group.
+    `scheme` "global" ranks the units of all groups together; "per-layer" removes the same fraction of each group;
+    "isomorphic" removes the same fraction of all groups of one structure together, ranked among themselves (see
+    `isomorphism`; needs `model`). At least `min_units` units stay in each group.
 
     Ties spread evenly over the groups (by a unit's relative place among its group's sorted scores), then go by the
     order of groups and units: otherwise a criterion that is zero in many places would empty the first layers.
@@ -74,8 +75,6 @@ class _Order:
         model: nn.Module | None,
         input_size: tuple[int, ...] | None,
     ) -> None:
-        if scheme not in SCHEMES:
-            raise SecateurError(f"scheme {scheme!r}: allowed are {', '.join(SCHEMES)}.")
         if budget not in BUDGETS:
             raise SecateurError(f"budget {budget!r}: allowed are {', '.join(BUDGETS)}.")
         if budget != "units" and scheme != "global":
@@ -87,6 +86,7 @@ class _Order:
         if not groups:
             raise SecateurError("no unit groups to select from.")
         self.groups, self.scheme, self.min_units, self.budget = list(groups), scheme, min_units, budget
+        self.classes = np.array(classes(self.groups, scheme, model))
         sorted_units = [_ascending(group, scores) for group in self.groups]
         self.allowed = [max(0, group.size - min_units) for group in self.groups]
         self.sorted = [units for units, _ in sorted_units]
@@ -108,8 +108,8 @@ class _Order:
         """The units that go at `rate`."""
         if not 0 <= rate < 1:
             raise SecateurError(f"rate {rate!r}: allowed is a fraction of at least 0 and below 1.")
-        if self.scheme == "per-layer":
-            counts = [self._share(number, rate) for number in range(len(self.groups))]
+        if self.scheme != "global":
+            counts = self._shares(rate)
         elif self.budget == "units":
             counts = self._counts(self._units(rate))
         else:
@@ -138,15 +138,23 @@ class _Order:
             )
         return wanted
 
-    def _share(self, number: int, rate: float) -> int:
-        """How many units of one group go when each group loses the same fraction."""
-        group, allowed = self.groups[number], self.allowed[number]
-        if int(np.floor(rate * group.size)) > allowed:
-            raise SecateurError(
-                f"rate {rate:g} per layer means removing {rate * group.size:.1f} of the {group.size} units of group "
-                f"{group.name}, but {self.min_units} must stay. Lower the rate or min_units."
-            )
-        return min(int(np.floor(rate * group.size + 0.5)), allowed)
+    def _shares(self, rate: float) -> list[int]:
+        """Units that go in each group when each class of groups loses the same fraction."""
+        counts = np.zeros(len(self.groups), dtype=np.int64)
+        for number in range(self.classes.max() + 1):
+            members = np.flatnonzero(self.classes == number)
+            ranking = self.ranking[np.isin(self.group[self.ranking], members)]
+            wanted = rate * sum(self.groups[member].size for member in members)
+            if int(np.floor(wanted)) > len(ranking):
+                sizes = " + ".join(str(self.groups[member].size) for member in members)
+                names = ", ".join(self.groups[member].name for member in members)
+                raise SecateurError(
+                    f"rate {rate:g} {self.scheme} means removing {wanted:.1f} of the {sizes} units of group {names}, "
+                    f"but {self.min_units} must stay in each. Lower the rate or min_units."
+                )
+            going = self.group[ranking[: min(int(np.floor(wanted + 0.5)), len(ranking))]]
+            counts += np.bincount(going, minlength=len(self.groups))
+        return counts.tolist()
 
     def _cheapest(self, rate: float) -> int:
         """The shortest part of the ranking that takes `rate` of the parameters or MACs away."""

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from secateur.errors import SecateurError
+from secateur.pruning.isomorphism import classes
 from secateur.pruning.units import UnitGroup
 
 MANY = 0.1
@@ -47,15 +48,16 @@ def undecided(
     selection: Mapping[str, Sequence[int]],
     scheme: str = "global",
     min_units: int = 1,
+    model: nn.Module | None = None,
 ) -> Undecided:
     """How many units a selection (see `pruning.selection.select`) chose by their order, as their scores were equal.
 
+    Units of groups that the scheme does not compare are not held against each other; "isomorphic" needs `model`.
     Units that stayed because their group has no more than `min_units` left do not count: that was no choice.
     """
     gone, kept = [], []
-    for number, group in enumerate(groups):
+    for place, group in zip(classes(groups, scheme, model), groups, strict=True):
         values = scores[group.name].detach().cpu().double().numpy()
-        place = number if scheme == "per-layer" else 0  # where units of different groups are not compared
         chosen = np.zeros(group.size, bool)
         chosen[list(selection.get(group.name, []))] = True
         gone += [(place, value) for value in values[chosen].tolist()]
