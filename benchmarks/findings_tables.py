@@ -79,6 +79,8 @@ def means(run: Path) -> Table:
 def verdicts(run: Path) -> Table:
     """A row a claim and criterion that the claims are tested for, a column a study: the verdict and its numbers."""
     found = pd.read_csv(run / "statistics" / "verdicts.csv")
+    if "remedy" in found:
+        found = found[found["remedy"] == "none"]
     stated = claims()
     about = {claim["id"]: claim.get("branch") for claim in stated["claims"]}
     branch = found["claim"].map(lambda name: about.get(name, about.get(name.rstrip("s"))))

@@ -239,10 +239,25 @@ def test_cost_times_every_criterion_beside_its_references(made, tmp_path):
     study, _ = opened(made)
     cost(study, 0, tmp_path / "cost.parquet")
     table = pd.read_parquet(tmp_path / "cost.parquet")
+    table = table[table["remedy"] == "none"]
     assert set(table["criterion"]) == {"weight", "taylor", "lrp", "random", "taylor_once"}
     assert (table["ratio_to_gradient"] == table["seconds"] / table["gradient_seconds"]).all()
     peaks = table.groupby("criterion")["peak_bytes"].first()
     assert peaks["random"] < table["gradient_peak_bytes"].iloc[0] <= peaks["taylor"]
+
+
+def test_cost_times_every_remedy_beside_the_same_references(made, tmp_path):
+    """On the networks of the tiny config, whose remedies are bias and least_squares."""
+    study, _ = opened(made)
+    cost(study, 0, tmp_path / "cost.parquet")
+    table = pd.read_parquet(tmp_path / "cost.parquet")
+    repairs = table[table["remedy"] != "none"]
+    repeats = study.config["cost"]["repeats"]
+    assert repairs.groupby("remedy").size().to_dict() == {"bias": repeats, "least_squares": repeats}
+    assert (repairs["criterion"] == "").all() and (table.loc[table["remedy"] == "none", "criterion"] != "").all()
+    assert (repairs[["seconds", "forward_seconds", "peak_bytes"]] > 0).all().all()
+    both = table.groupby("repeat")[["forward_seconds", "gradient_seconds"]].nunique()
+    assert (both == 1).all().all(), "a repair is held against the passes of its own repeat"
 
 
 def test_building_the_view_of_the_network_is_no_part_of_what_ranking_costs(made, tmp_path, monkeypatch):

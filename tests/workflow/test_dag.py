@@ -153,6 +153,7 @@ def test_the_plan_says_that_the_run_is_done_and_the_report_draws_it(house):
     assert "The workflow of this run" in page and "wall time" in page
     for section in ("maps", "wrong"):  # the gallery's pictures reach the page
         assert f'id="{section}_digits-vgg"' in page
+    assert 'id="repair"' in page and "time of a repair on 4 images: bias" in page and "C1 for lrp:" in page
     assert 'id="choice"' in page and "ahead of random filters in layers that lose the same share" in page
 
 

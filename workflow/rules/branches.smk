@@ -309,7 +309,8 @@ rule cost:
         code=code("cost", IN_PYTHON),
         settings=lambda wildcards: study_settings(
             wildcards.study, "criteria", "cost", "scope", "batch_size"
-        ),
+        )
+        | {"remedies": resolved["fewshot"]["remedies"]},
         usage=f"{RESULTS}/usage/cost/{{study}}.json",
     shell:
         "secateur --usage {params.usage} --code {params.code} cost --config {params.config} --study {wildcards.study} "

@@ -1,5 +1,6 @@
 """What each remedy is worth, whether it changes the order of criteria, and what the claims' verdicts are with it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from secateur.analysis import tables
+from secateur.analysis.claims import Claims
 from secateur.analysis.measures import measure_all
 from secateur.analysis.paired import compare, exact_interval, holm, smallest_p
+from secateur.analysis.verdicts import verdicts
 from secateur.repair import NONE
 from secateur.seeds import derive
 
@@ -23,11 +26,30 @@ ORDER = [*GROUP, "n", "criteria", "kendall", "low", "high", "best", "spread", "s
 
 
 def measured(tables_dir: str | Path) -> pd.DataFrame:
-    """`measures.measure_all` of the few-shot branch under every remedy of a run, `none` among them, as a column."""
-    curves = tables.read(tables_dir, "curves", remedy=None)
+    """`measures.measure_all` of the few-shot branch under every remedy of a run but `none`, the column `remedy`."""
+    curves = tables.read(tables_dir, "curves", numbered=True, remedy=None)
     curves = curves[curves["branch"] == "fewshot"]
-    names = [NONE, *sorted(set(curves["remedy"]) - {NONE})]
+    names = sorted(set(curves["remedy"]) - {NONE})
     found = [measure_all(curves[curves["remedy"] == name]).assign(remedy=name) for name in names]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+def judged(measures: pd.DataFrame, claims: Claims) -> pd.DataFrame:
+    """The verdicts on the claims about the few-shot branch, judged anew in every cell of criterion × remedy.
+
+    Args:
+        measures: from `measured`, with the column `line` (see `statistics.numbered`).
+        claims: from `forms.of_run`.
+
+    Returns:
+        The rows of `verdicts.verdicts` for each remedy but `none`, with the column `remedy`; their sentences say it.
+    """
+    ours = replace(claims, claims=tuple(claim for claim in claims.claims if claim.branch == "fewshot"))
+    found = []
+    for remedy, group in measures.groupby("remedy", sort=True):
+        table = verdicts(group.drop(columns="remedy"), pd.DataFrame({"study": []}, dtype=object), ours)
+        words = f"With every pruned network repaired by {remedy}: "
+        found.append(table.assign(remedy=remedy, sentence=words + table["sentence"]))
     return pd.concat(found, ignore_index=True)
 
 
@@ -35,7 +57,7 @@ def worth(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
     """Mean accuracy over rates of every criterion under every remedy, and what the remedy adds to it.
 
     Args:
-        measures: from `measured`.
+        measures: of the few-shot branch with the column `remedy`: those of `measured`, and of `none`.
         alpha: level of the intervals and of the corrected tests.
         seed: of the streams of `paired.compare`.
 

@@ -72,27 +72,32 @@ def run(
     seed = int(config.get("run_seed", 0))
     curves = tables.read(tables_dir, "curves", numbered=True)
     unpruned = tables.read(tables_dir, "curves", numbered=True, control=UNPRUNED)
-    every = numbered(measure_both(curves, unpruned))
+    written = measure_both(curves, unpruned).assign(remedy=NONE)
+    remedied = remedies.measured(tables_dir)
+    written = numbered(pd.concat([written, remedied], ignore_index=True) if len(remedied) else written)
+    every = written[written["remedy"] == NONE].drop(columns="remedy")
     measures = every[every["control"] == ""]
     varied = variances(measures)
     drawn_anew = parts(tables.read(tables_dir, "curves", numbered=True, varied=True), varied)
     found = {
-        "measures": every.drop(columns="line"),
+        "measures": written.drop(columns="line"),
         "intervals": intervals(measures, claims.alpha, seed),
         "tests": pairwise_tests(measures, claims.alpha, seed),
         "ranks": friedman_ranks(measures, claims.alpha),
         "variance": pd.concat([varied, drawn_anew]) if len(drawn_anew) else varied,
-        "verdicts": verdicts(every, cost, claims),
+        "verdicts": verdicts(every, cost, claims).assign(remedy=NONE),
         "power": plan(measures, claims, PLANNED),
         "diagnostics": diagnose(curves, unpruned, measures),
         "recommended": recommend(tables_dir, claims.alpha),
     }
     if variants(entries):
         found["choices"] = compare_choices(measures, entries, claims.alpha, seed)
-    if any(name != NONE for name in config.get("fewshot", {}).get("remedies", ())):
-        repaired = remedies.measured(tables_dir)
-        found["remedies"] = remedies.worth(repaired, claims.alpha, seed)
-        found["remedies_order"] = remedies.order(repaired, claims.alpha)
+    if len(remedied):
+        without = (written["branch"] == "fewshot") & (written["control"] == "")
+        found["remedies"] = remedies.worth(written[without], claims.alpha, seed)
+        found["remedies_order"] = remedies.order(written[without], claims.alpha)
+        repaired = remedies.judged(written[written["remedy"] != NONE], claims)
+        found["verdicts"] = pd.concat([found["verdicts"], repaired], ignore_index=True)
     if "decompose" in config:
         accuracies = decomposition.measured(tables_dir)
         found["decomposition"] = decomposition.decomposition(accuracies, claims.alpha, seed)
@@ -106,7 +111,8 @@ def run(
         write_csv(output / f"{name}.csv", table)
     if (Path(tables_dir) / "toy.parquet").exists():
         toy.run(tables_dir, output_dir, published)
-    write_json(output / "metrics.json", metrics(found["intervals"], found["verdicts"]))
+    own = found["verdicts"]["remedy"] == NONE
+    write_json(output / "metrics.json", metrics(found["intervals"], found["verdicts"][own]))
 
 
 def numbered(measures: pd.DataFrame) -> pd.DataFrame:

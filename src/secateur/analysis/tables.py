@@ -35,7 +35,7 @@ COLUMNS = {
         "study", "criterion", "seed", "options", "validation_accuracy", "trials", "evaluations", "images",
     ],
     "cost": [
-        "study", "criterion", "repeat", "seconds", "forward_seconds", "gradient_seconds", "view_seconds",
+        "study", "criterion", "remedy", "repeat", "seconds", "forward_seconds", "gradient_seconds", "view_seconds",
         "ratio_to_gradient", "peak_bytes", "gradient_peak_bytes", "device", "samples", "input_size",
     ],
     "latency": [
@@ -56,7 +56,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
     "toy": {"steps": "fitted"},
     "toy_stability": {"steps": "fitted"},
-    "cost": {"view_seconds": np.nan},
+    "cost": {"remedy": NONE, "view_seconds": np.nan},
 }  # fmt: skip
 """Table → column → what it holds where a table of an earlier run lacks it."""
 SHARES = ["rate", "rate_achieved", "params_share", "macs_share", "accuracy", "worst_class_accuracy"]
@@ -79,7 +79,8 @@ def read(
         numbered: add the column `line`, where each row stands in `<name>.csv` (see `trace`).
         control: of the curves, the rows of this control ("unpruned"); "" gives those of pruned networks, as every
             reader of curves but one who asks for a control wants them.
-        remedy: of the curves, the rows of networks repaired by this remedy; None gives those of all.
+        remedy: of the curves, the rows of networks repaired by this remedy; of the cost, what this remedy takes
+            ("none": what the criteria take); None gives those of all.
         choice: of the curves, the rows of networks whose units were chosen so (`secateur.choosing`); None gives all.
         varied: of the curves, also the rows of networks with a component drawn anew (see `secateur.varying`).
 
@@ -107,8 +108,9 @@ def read(
         table["line"] = np.arange(FIRST, FIRST + len(table))
     if "control" in table:
         table = table[table["control"] == control]
-        for column, wanted in (("remedy", remedy), ("choice", choice)):
-            table = table[(wanted is None) | (table[column] == wanted)]
+    for column, wanted in (("remedy", remedy), ("choice", choice)):
+        if column in table and wanted is not None:
+            table = table[table[column] == wanted]
     if "varied" in table and not varied:
         table = table[table["varied"] == ""]
     return table.sort_values([column for column in COLUMNS[name] if column in _KEYS]).reset_index(drop=True)
@@ -142,12 +144,12 @@ def with_defaults(table: pd.DataFrame, name: str) -> pd.DataFrame:
     return table.assign(**absent)
 
 
-def optional(tables_dir: str | Path, name: str, numbered: bool = False) -> pd.DataFrame:
+def optional(tables_dir: str | Path, name: str, numbered: bool = False, remedy: str | None = NONE) -> pd.DataFrame:
     """Like `read`, but an absent file is an empty table with the right columns (a run may leave the stage out)."""
     if not (Path(tables_dir) / f"{name}.parquet").exists():
         columns = [*COLUMNS[name], *(["line"] if numbered else [])]
         return pd.DataFrame({column: pd.Series(dtype="object") for column in columns})
-    return read(tables_dir, name, numbered)
+    return read(tables_dir, name, numbered, remedy=remedy)
 
 
 def in_order(samples_per_class: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The cost stage: time and memory of each criterion beside a forward and a gradient pass in the same process.
+"""The cost stage: time and memory of each criterion and remedy beside a forward and a gradient pass in one process.
 
 What is timed is the ranking itself. Before it a network is traced and folded once (`Network`); that is done for every
 criterion alike, a third of the time on small networks, and has a column of its own.
@@ -10,14 +10,19 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import Tensor, nn
 
 from secateur import tablefile
 from secateur.branches.memory import peak_bytes
 from secateur.branches.study import Study
 from secateur.models import devices, memory_format
 from secateur.progress import track
+from secateur.pruning.removal import remove
 from secateur.ranking import registry
 from secateur.ranking.network import Network
+from secateur.repair import NONE
+from secateur.repair import registry as repairs
+from secateur.repair.view import Whole
 
 
 def cost(study: Study, seed: int, output: Path) -> None:
@@ -31,7 +36,8 @@ def cost(study: Study, seed: int, output: Path) -> None:
     Args:
         study: its network, `cost.samples` of its training images (or all, if there are fewer).
         seed: whose task model.
-        output: written: one row a criterion and repeat.
+        output: written: one row per criterion and repeat, and one per remedy of the config (but `none`) and repeat,
+            without criterion: of the repair of a network that has lost half of every group's units.
     """
     settings, study = study.config["cost"], study.of(seed)
     model = study.model(seed)
@@ -72,6 +78,8 @@ def cost(study: Study, seed: int, output: Path) -> None:
     criteria = {entry["name"]: scoring(entry) for entry in entries}
     peaks = {name: peak_of(work) for name, work in criteria.items()}
     gradient_peak = peak_of(gradient)
+    remedies = _remedies(study, model, images)
+    repair_peaks = {name: peak_bytes(work, on) for name, work in remedies.items()}
     about = {
         "study": study.name,
         "device": devices.of(on).name(),
@@ -82,20 +90,36 @@ def cost(study: Study, seed: int, output: Path) -> None:
     rows = []
     for repeat in track(range(settings["repeats"]), settings["repeats"], f"cost {study.name}"):
         forward_seconds, gradient_seconds = devices.seconds(forward, on), seconds_of(gradient)
-        view_seconds = devices.seconds(network, on)
-        for name, work in criteria.items():
-            seconds = seconds_of(work)
-            rows.append(
-                about
-                | {
-                    "criterion": name,
-                    "repeat": repeat,
-                    "seconds": seconds,
-                    "forward_seconds": forward_seconds,
-                    "gradient_seconds": gradient_seconds,
-                    "view_seconds": view_seconds,
-                    "ratio_to_gradient": seconds / gradient_seconds,
-                    "peak_bytes": peaks[name],
-                }
-            )
+        beside = about | {
+            "repeat": repeat,
+            "forward_seconds": forward_seconds,
+            "gradient_seconds": gradient_seconds,
+            "view_seconds": devices.seconds(network, on),
+        }
+        timed = [(name, NONE, seconds_of(work), peaks[name]) for name, work in criteria.items()]
+        timed += [("", name, devices.seconds(work, on), repair_peaks[name]) for name, work in remedies.items()]
+        rows += [
+            beside
+            | {
+                "criterion": criterion,
+                "remedy": remedy,
+                "seconds": seconds,
+                "ratio_to_gradient": seconds / gradient_seconds,
+                "peak_bytes": peak,
+            }
+            for criterion, remedy, seconds, peak in timed
+        ]
     tablefile.write(output, pd.DataFrame(rows))
+
+
+def _remedies(study: Study, model: nn.Module, images: Tensor) -> dict[str, Callable[[], Any]]:
+    """Remedy of the config → what repairs a network that has lost half of every group's units, on these images."""
+    groups = study.groups
+    selection = {group.name: list(range(group.size // 2)) for group in groups}
+    pruned = remove(model, groups, selection)
+
+    def repairing(remedy: repairs.Remedy) -> Callable[[], Any]:
+        return lambda: repairs.repaired(remedy, Whole(model, images), pruned, groups, selection)
+
+    names = [name for name in study.config["fewshot"]["remedies"] if name != NONE]
+    return {name: repairing(repairs.load(name)) for name in names}

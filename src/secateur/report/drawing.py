@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from secateur.errors import SecateurError
+from secateur.repair import NONE
 
 BRANCHES = {"fewshot": "no retraining", "retrain": "with retraining"}
 AXES = {
@@ -58,8 +59,10 @@ TEXTS = (
 )  # fmt: skip
 
 
-def read_statistics(folder: Path, name: str) -> pd.DataFrame:
+def read_statistics(folder: Path, name: str, remedy: str | None = NONE) -> pd.DataFrame:
     """A table that the stage `statistics` wrote; text columns stay text, and empty text stays empty.
+
+    Of a table with the column `remedy`, the rows of one remedy; None gives those of all.
 
     Raises:
         SecateurError: the file is missing or no CSV table.
@@ -72,4 +75,6 @@ def read_statistics(folder: Path, name: str) -> pd.DataFrame:
         raise SecateurError(f"{path}: not a readable CSV table ({error}). {advice}") from None
     for column in set(TEXTS) & set(table.columns):
         table[column] = table[column].fillna("")
+    if remedy is not None and "remedy" in table:
+        table = table[table["remedy"] == remedy].reset_index(drop=True)
     return table

@@ -107,9 +107,16 @@ def run(
             shown.append(table(read_statistics(Path(statistics_dir), name)))
     repaired = []
     if (Path(statistics_dir) / "remedies.csv").exists():
-        worth, order = (read_statistics(Path(statistics_dir), name) for name in ("remedies", "remedies_order"))
-        shown += [remedy_tables.worth_table(worth), remedy_tables.order_table(order)]
-        repaired = remedy_tables.sentences(worth, order)
+        worth, order, verdicts = (
+            read_statistics(Path(statistics_dir), each, None) for each in ("remedies", "remedies_order", "verdicts")
+        )
+        timed = tables.optional(tables_dir, "cost", remedy=None)
+        shown += [
+            remedy_tables.worth_table(worth), remedy_tables.order_table(order),
+            remedy_tables.verdicts_table(verdicts), remedy_tables.cost_table(timed),
+        ]  # fmt: skip
+        repaired = remedy_tables.sentences(worth, order) + remedy_tables.verdict_sentences(verdicts, claims.paper)
+        repaired += remedy_tables.cost_sentences(timed)
     chosen = []
     if (Path(statistics_dir) / "decomposition.csv").exists():
         parts = read_statistics(Path(statistics_dir), "decomposition")

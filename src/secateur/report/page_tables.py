@@ -240,7 +240,7 @@ def cost_table(cost: pd.DataFrame) -> Table:
     return build(
         "cost-table", "Cost of ranking once", "Medians over repeats, each timed beside a gradient pass.", frame, {
             "criterion": ("criterion", str), "study": ("study", str), "ratio": ("gradient passes", plain),
-            "seconds": ("seconds", plain), "peak": ("peak memory", _bytes), "gradient": ("… of a gradient", _bytes),
+            "seconds": ("seconds", plain), "peak": ("peak memory", in_bytes), "gradient": ("… of a gradient", in_bytes),
             "repeats": ("repeats", plain), "device": ("device", str),
         }, "tables/cost.csv",
     )  # fmt: skip
@@ -258,7 +258,7 @@ def latency_table(latency: pd.DataFrame) -> Table:
             "criterion": ("criterion", str), "study": ("study", str), "rate": ("rate", plain), "batch": ("batch", str),
             "speed_up": ("times faster", plain), "mac_ratio": ("times fewer MACs", plain),
             "seconds": ("seconds", plain), "seconds_lower": ("lower quartile", plain),
-            "seconds_upper": ("upper quartile", plain), "runs": ("runs", str), "disk_bytes": ("on disk", _bytes),
+            "seconds_upper": ("upper quartile", plain), "runs": ("runs", str), "disk_bytes": ("on disk", in_bytes),
             "disk_share": ("of the size before", percent), "device": ("device", str),
         }, "tables/latency.csv",
     )  # fmt: skip
@@ -306,5 +306,5 @@ def _seconds(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:,.1f}"
 
 
-def _bytes(value: float) -> str:
+def in_bytes(value: float) -> str:
     return "–" if math.isnan(value) else f"{value / 1e6:,.0f} MB"

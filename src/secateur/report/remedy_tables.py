@@ -5,7 +5,9 @@ from typing import Any
 import pandas as pd
 
 from secateur.analysis import tables
-from secateur.report.page_tables import Table, build, p_value, percent, plain, signed
+from secateur.analysis.sentences import badge
+from secateur.repair import NONE
+from secateur.report.page_tables import Table, build, in_bytes, p_value, percent, plain, signed
 
 SAMPLES = ("images per class", str)
 
@@ -41,6 +43,78 @@ def order_table(order: pd.DataFrame) -> Table:
             "spread": ("apart", signed), "spread_before": ("apart without it", signed), "n": ("seeds", plain),
         }, "statistics/remedies_order.csv",
     )  # fmt: skip
+
+
+def verdicts_table(verdicts: pd.DataFrame) -> Table:
+    """Every verdict on a claim about networks that are not retrained, in each cell of criterion × remedy.
+
+    Args:
+        verdicts: verdicts.csv with the rows of all remedies.
+    """
+    judged = set(verdicts.loc[verdicts["remedy"] != NONE, "claim"])
+    frame = verdicts[verdicts["claim"].isin(judged)]
+    frame = frame.assign(where=frame["where"].where(frame["scope"] != "overall", "all"))
+    return build(
+        "remedies-verdicts-table", "The claims with every remedy",
+        "The claims about pruning without retraining, judged anew for networks repaired by each remedy, by the same "
+        "tests. Effect and interval belong to the comparison that decides; 0.01 is one percentage point.",
+        frame, {
+            "claim": ("claim", str), "criterion": ("criterion", str), "remedy": ("remedy", str),
+            "scope": ("about", str), "where": ("which", str), "verdict": ("verdict", str),
+            "alike": ("each study", str), "against": ("against", str), "effect": ("effect", plain),
+            "low": ("from", plain), "high": ("to", plain), "p": ("p", p_value), "n": ("n", plain),
+            "source": ("from", str),
+        }, "statistics/verdicts.csv",
+    )  # fmt: skip
+
+
+def cost_table(cost: pd.DataFrame) -> Table:
+    """Median time of each remedy beside a forward and a gradient pass, and its memory; `cost`: with all remedies."""
+    return build(
+        "remedies-cost-table", "What a repair costs",
+        "Median over repeats, each timed beside a forward pass on the same images: the repair of a network that has "
+        "lost half of every layer's units. “None” needs no time.",
+        _cost(cost), {
+            "remedy": ("remedy", str), "study": ("study", str), "seconds": ("seconds", plain),
+            "passes": ("forward passes", plain), "peak_bytes": ("peak memory", in_bytes),
+            "samples": ("images", plain), "repeats": ("repeats", plain), "device": ("device", str),
+        }, "tables/cost.csv",
+    )  # fmt: skip
+
+
+def _cost(cost: pd.DataFrame) -> pd.DataFrame:
+    timed = cost[cost["remedy"] != NONE]
+    timed = timed.assign(passes=timed["seconds"].astype(float) / timed["forward_seconds"].astype(float))
+    return (
+        timed.groupby(["study", "remedy", "device", "samples"])
+        .agg(seconds=("seconds", "median"), passes=("passes", "median"), peak_bytes=("peak_bytes", "median"),
+             repeats=("repeat", "nunique"))
+        .reset_index()
+    )  # fmt: skip
+
+
+def cost_sentences(cost: pd.DataFrame) -> list[str]:
+    """One sentence per study: what each remedy takes, from the rows of `cost_table`."""
+    found = []
+    for study, rows in _cost(cost).groupby("study"):
+        parts = [
+            f"{row['remedy']} {plain(row['seconds'])} s ({plain(row['passes'])} forward passes)"
+            for row in tables.records(rows)
+        ]
+        found.append(f"{study}, time of a repair on {rows['samples'].iloc[0]} images: {', '.join(parts)}.")
+    return found
+
+
+def verdict_sentences(verdicts: pd.DataFrame, paper: str) -> list[str]:
+    """One sentence per claim: what is said of the criterion `paper` over all studies, without and with each remedy."""
+    found = []
+    judged = set(verdicts.loc[verdicts["remedy"] != NONE, "claim"])
+    chosen = verdicts[(verdicts["criterion"] == paper) & (verdicts["scope"] == "overall")]
+    for claim, rows in chosen[chosen["claim"].isin(judged)].groupby("claim", sort=True):
+        says = {row["remedy"]: badge(row)[1] for row in tables.records(rows)}
+        with_each = [f"{words} with {remedy}" for remedy, words in says.items() if remedy != NONE]
+        found.append(f"{claim} for {paper}: {says.get(NONE, 'not judged')} as cut, {', '.join(with_each)}.")
+    return found
 
 
 def sentences(worth: pd.DataFrame, order: pd.DataFrame) -> list[str]:

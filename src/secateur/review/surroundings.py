@@ -11,6 +11,9 @@ import pandas as pd
 from secateur.analysis.decisions import UNDECIDED
 from secateur.errors import SecateurError
 from secateur.files import md5, read_json
+from secateur.repair import NONE
+
+OVERALL = "over all studies"
 
 
 @dataclass(frozen=True)
@@ -109,18 +112,23 @@ def verdicts(first: Path, second: Path) -> list[Verdict]:
         return []
     tables = [_csv(path) for path in paths]
     tables = [table if "where" in table else table.assign(where=table["study"]) for table in tables]  # earlier runs
-    keys = ["claim", "criterion", "scope", "where"]
+    tables = [table if "remedy" in table else table.assign(remedy=NONE) for table in tables]
+    keys = ["claim", "criterion", "scope", "where", "remedy"]
     found = [
-        {tuple("" if pd.isna(value) else str(value) for value in row[:4]): row[4]
+        {tuple("" if pd.isna(value) else str(value) for value in row[:5]): row[5]
          for row in table[[*keys, "verdict"]].itertuples(index=False)} for table in tables
     ]  # fmt: skip
     timed = _timed(tables[0]) | _timed(tables[1])
     changed = [
-        Verdict(key[0], key[1], key[3] or "over all studies", found[0].get(key, ""), found[1].get(key, ""),
+        Verdict(key[0], key[1], _place(key[3], key[4]), found[0].get(key, ""), found[1].get(key, ""),
                 key[0] in timed)
         for key in dict.fromkeys([*found[0], *found[1]]) if found[0].get(key) != found[1].get(key)
     ]  # fmt: skip
-    return sorted(changed, key=lambda verdict: verdict.where != "over all studies")
+    return sorted(changed, key=lambda verdict: not verdict.where.startswith(OVERALL))
+
+
+def _place(where: str, remedy: str) -> str:
+    return f"{where or OVERALL}{'' if remedy == NONE else f', repaired by {remedy}'}"
 
 
 def _timed(verdict_table: pd.DataFrame) -> set[str]:
