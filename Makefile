@@ -6,7 +6,7 @@ RUN := . .venv/bin/activate &&
 NAME ?= demo
 DEVICE ?= cpu
 export UV_COMPILE_BYTECODE = 1
-export NAME REMOTE
+export NAME REMOTE TORCH_INDEX
 
 .PHONY: help demo named publish test test-all property lint bench cluster slurm-test storage-test lock clean faults
 
@@ -15,7 +15,14 @@ help: ## this list
 
 $(ENVIRONMENT): envs/requirements.txt pyproject.toml
 	@echo "installing the locked environment into .venv (once)"
-	@if command -v uv > /dev/null; then \
+	@if test -n "$$TORCH_INDEX"; then \
+		test -d .venv || $(PYTHON) -m venv .venv; \
+		.venv/bin/python -m pip install --quiet --no-deps --index-url "$$TORCH_INDEX" \
+			$$(grep --only-matching --extended-regexp '^(torch|torchvision)==[0-9.]+' envs/requirements.txt) && \
+		awk -f envs/without_cuda.awk envs/requirements.txt > .venv/requirements.txt && \
+		.venv/bin/python -m pip install --quiet --no-deps --require-hashes --requirement .venv/requirements.txt && \
+		.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .; \
+	elif command -v uv > /dev/null; then \
 		test -d .venv || uv venv --quiet --python $(PYTHON) .venv; \
 		uv pip sync --quiet --python .venv --require-hashes envs/requirements.txt; \
 		uv pip install --quiet --python .venv --no-deps --no-build-isolation --editable .; \

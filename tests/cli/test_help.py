@@ -1,0 +1,55 @@
+"""`--help` answers at once: it imports none of the libraries of the experiments, which take seconds."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    *(
+        "torch",
+        "torchvision",
+        "timm",
+        "numpy",
+        "pandas",
+        "pyarrow",
+        "scipy",
+        "sklearn",
+        "seaborn",
+        "matplotlib",
+        "altair",
+    ),
+    *("snakemake", "PIL", "safetensors", "huggingface_hub", "jinja2", "yaml", "jsonschema"),
+)
+WATCHED = """
+import sys
+from secateur.server import main
+sys.argv = ["secateur", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
+def imported(*arguments: str) -> set[str]:
+    command = [sys.executable, "-c", WATCHED, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "Usage: secateur" in done.stdout, done.stderr
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["", "prune", "rank", "fewshot", "retrain", "data prepare", "statistics", "report serve", "compare", "plan"],
+)
+def test_help_imports_no_heavy_library(command):
+    found = imported(*command.split(), "--help")
+    assert "typer" in found and not found & set(HEAVY)
+
+
+def test_the_watch_sees_what_is_imported():
+    done = subprocess.run(
+        [sys.executable, "-c", "import yaml;" + WATCHED, "--help"], capture_output=True, text=True, timeout=300
+    )
+    assert "yaml" in done.stderr.split()
