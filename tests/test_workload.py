@@ -89,7 +89,7 @@ def test_passes_are_read_off_the_criteria(elsewhere):
         0, 0, 1, 2, 2, 3, 3
     ]  # fmt: skip
     assert passes("integrated_gradients") == 96 and passes("integrated_gradients", steps=4) == 24
-    assert passes("oracle") is None
+    assert passes("oracle") is passes("oracle_joint") is None
 
 
 def test_a_frozen_transfer_has_forward_passes_alone(elsewhere):

@@ -75,11 +75,11 @@ def passes_of(entry: dict[str, Any], folders: list[str]) -> float | None:
     """Forward passes for each reference image that ranking by an entry of `criteria` costs; None where unknown.
 
     None without data, one with samples alone, two with gradients, three with relevance (docs/relevance.md has what
-    was measured), two a step of integrated gradients, which mostly take twice as many steps once. The oracle removes
+    was measured), two a step of integrated gradients, which mostly take twice as many steps once. The oracles remove
     every unit in turn, and what a Snakemake rule does is its own affair: unknown.
     """
     source = source_of(entry["criterion"], folders)
-    if source.kind == "rule" or entry["criterion"] == "oracle":
+    if source.kind == "rule" or entry["criterion"] in ("oracle", "oracle_joint"):
         return None
     tree = parsed(source)
     needs: tuple[str, ...] = ("samples",)

@@ -27,11 +27,12 @@ POWERS = {
     "weight": 1, "weight_l2": 1, "activation_mean": 1, "gradient": -1, "batch_norm": 0, "synflow": 0, "apoz": 0,
     "hrank": 0, "taylor": 0, "taylor_gate": 0, "snip": 0, "fisher": 0, "lrp": 0, "lrp_epsilon": 0, "lrp_class": 0,
     "integrated_gradients": 0, "deeplift": 0, "oracle": 0, "variance": 2, "group_fisher": 0, "wanda": 0, "flap": 0,
-    "reconstruction": 0,
+    "reconstruction": 0, "oracle_joint": 0,
 }  # fmt: skip
 BY_READERS = {"wanda", "flap", "reconstruction"}  # scores that depend on the weights that read a filter
 OF_UNITS = {
     "oracle", "random", "wanda", "flap", "group_norm", "lamp", "obs", "group_fisher", "reconstruction",
+    "oracle_joint",
 }  # fmt: skip
 
 

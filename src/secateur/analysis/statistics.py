@@ -22,6 +22,7 @@ from secateur.analysis.parts import parts
 from secateur.analysis.planning import plan
 from secateur.analysis.ranks import rank
 from secateur.analysis.recommended import recommend
+from secateur.analysis.regret import joint_oracles, regret
 from secateur.analysis.ties import ties
 from secateur.analysis.variance import COLUMNS, components
 from secateur.analysis.verdicts import verdicts
@@ -56,7 +57,7 @@ def run(
         output_dir: gets measures.csv, intervals.csv, tests.csv, ranks.csv, variance.csv, verdicts.csv, power.csv,
             diagnostics.csv, recommended.csv and metrics.json.
         config: the run's config: `run_seed` (default 0) starts the bootstrap's streams; `criteria` says which entries
-            are variants of a criterion (choices.csv) and which is the oracle (oracle.csv).
+            are variants of a criterion (choices.csv) and which are the oracles (oracle.csv, regret.csv).
         claims_path: the claims to judge.
         published: published figures of the 2-D study, compared with toy.parquet where there is one (see `toy.run`).
         rankings: the run's score files; where given, agreement.csv and agreement_layers.csv say how much rankings
@@ -101,6 +102,8 @@ def run(
     if "decompose" in config:
         accuracies = decomposition.measured(tables_dir)
         found["decomposition"] = decomposition.decomposition(accuracies, claims.alpha, seed)
+    if followed := joint_oracles(entries):
+        found["regret"] = regret(measures, followed, claims.alpha)
     if rankings:
         found["agreement"], found["agreement_layers"] = agreement(rankings, redraws)
         found["ties"] = ties(rankings)

@@ -155,6 +155,10 @@ class CachedNetwork:
         """As `Network.scores_of`."""
         return self._network.scores_of(of_units)
 
+    def joint_order(self, of: str = "loss", step: float = 0.0) -> dict[str, Tensor]:
+        """As `Network.joint_order`; not kept."""
+        return self._alone().joint_order(of, step)
+
     def classes(self) -> "Iterator[tuple[int, CachedNetwork]]":
         """As `Network.classes`, all drawing on this memory."""
         for label, places in self._alone().class_places():

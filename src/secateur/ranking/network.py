@@ -14,6 +14,7 @@ from secateur.pruning.units import UnitGroup
 from secateur.ranking import passes
 from secateur.ranking.cached import CachedNetwork
 from secateur.ranking.consumers import NO_GROUPS, Consumers, Handle, consumers_of, read_rows, scores_of, weights_of
+from secateur.ranking.joint import greedy_order
 from secateur.relevance.activations import activations_pass
 from secateur.relevance.differences import differences_pass
 from secateur.relevance.folding import folded
@@ -271,6 +272,16 @@ class Network:
         batches = [self._labelled(start) for start in range(0, self.samples, self._batch_size)]
         changes = passes.removal_losses(self._model, self.groups, batches)
         return self.scores_of({group.name: change for group, change in zip(self.groups, changes, strict=True)})
+
+    def joint_order(self, of: str = "loss", step: float = 0.0) -> dict[str, Tensor]:
+        """Layer -> place of a channel's unit in the order in which units go, each the least harmful one of those left.
+
+        `of`, `step`: see `joint.greedy_order`, which says what it costs. Channels that are in no unit have 0.
+        """
+        if not self.groups:
+            raise SecateurError("Removing units one by one needs the network's units: give `groups` to Network.")
+        batches = [self._labelled(start) for start in range(0, self.samples, self._batch_size)]
+        return self.scores_of(greedy_order(self._model, self.groups, batches, of, step))
 
     def consumers(self) -> Consumers:
         """The layers that read the units, with their weights' input slices and statistics of what they read.

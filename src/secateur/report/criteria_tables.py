@@ -1,4 +1,4 @@
-"""The page's tables about criteria themselves: agreement with the oracle, ablations, what a search has looked at."""
+"""The page's tables about criteria themselves: agreement with oracles, regret, ablations, what a search looked at."""
 
 import pandas as pd
 
@@ -25,6 +25,24 @@ def oracle_table(oracle: pd.DataFrame) -> Table:
             "spearman_in_layer": ("Spearman in layers", plain), "overlap_half": ("lower half in common", percent),
             "units": ("units", plain), "seeds": ("seeds", plain),
         }, "statistics/oracle.csv",
+    )  # fmt: skip
+
+
+def regret_table(regret: pd.DataFrame) -> Table:
+    """How much worse each criterion's networks are than those of the joint oracle."""
+    return build(
+        "regret-table", "Regret: what is lost beside the joint oracle",
+        "The joint oracle takes out units one after the other (or a share at a time), always those without which the "
+        "loss on the reference images is then lowest: it sees what units mean to each other, and costs thousands of "
+        "passes. Regret is what it gains on the test images without retraining: its accuracy minus the criterion's "
+        "(percentage points), and the criterion's loss minus its own, each averaged over rates, with the exact paired "
+        "interval over seeds. Negative: better than the oracle, which is greedy and knows the reference images alone.",
+        regret, {
+            "criterion": ("criterion", str), "study": ("study", str), "samples_per_class": ("images per class", str),
+            "accuracy": ("regret in accuracy", signed), "accuracy_low": ("from", signed),
+            "accuracy_high": ("to", signed), "loss": ("regret in loss", plain), "loss_low": ("from", plain),
+            "loss_high": ("to", plain), "oracle": ("joint oracle", str), "n": ("n", plain),
+        }, "statistics/regret.csv",
     )  # fmt: skip
 
 

@@ -102,7 +102,11 @@ def run(
         page_tables.units_table(tables.optional(tables_dir, "units")),
         *published.toy_tables(Path(statistics_dir)), page_tables.times_table(provenance.get("rules") or {}),
     ]  # fmt: skip
-    for name, table in (("oracle", criteria_tables.oracle_table), ("choices", criteria_tables.choices_table)):
+    for name, table in (
+        ("oracle", criteria_tables.oracle_table),
+        ("regret", criteria_tables.regret_table),
+        ("choices", criteria_tables.choices_table),
+    ):
         if (Path(statistics_dir) / f"{name}.csv").exists():
             shown.append(table(read_statistics(Path(statistics_dir), name)))
     repaired = []

@@ -1,0 +1,152 @@
+"""The joint oracle: the literal greedy search, the best of all subsets where greed finds it, and what pairs hide."""
+
+import itertools
+
+import pytest
+import torch
+from tests.criteria.networks import LABELS, Residual, built, samples, view
+from torch import nn
+from torch.nn import functional
+
+from secateur.criteria import oracle, oracle_joint
+from secateur.errors import SecateurError
+from secateur.pruning.masking import masked
+from secateur.pruning.units import find_unit_groups
+from secateur.ranking.joint import greedy_order
+from secateur.ranking.network import Network
+
+
+def badness(model, groups, selection, inputs, labels):
+    with torch.no_grad(), masked(model, groups, selection):
+        logits = model(inputs)
+    return float(functional.cross_entropy(logits, labels)), float((logits.argmax(1) != labels).double().mean())
+
+
+def literal(model, groups, inputs, labels, of, at_once):
+    """Masks on the whole network, every set of units written out."""
+    order, left = [], [(number, unit) for number, group in enumerate(groups) for unit in range(group.size)]
+    while True:
+        tried = []
+        for one in left:
+            selection = {group.name: [] for group in groups}
+            for number, unit in [*order, one]:
+                selection[groups[number].name].append(unit)
+            loss, wrong = badness(model, groups, selection, inputs, labels)
+            tried.append((wrong if of == "accuracy" else 0, loss, one))
+        going = []
+        for *_, one in sorted(tried):
+            staying = [other for other in left if other[0] == one[0] and other not in going]
+            if len(going) < at_once and len(staying) > 1:
+                going.append(one)
+        if not going:
+            return order + [one for *_, one in sorted(tried)]
+        order += going
+        left = [one for one in left if one not in going]
+
+
+@pytest.mark.parametrize("of", ["loss", "accuracy"])
+@pytest.mark.parametrize(("kind", "at_once"), [("Chain", 1), ("Chain", 4), ("Residual", 1)])
+def test_the_order_is_that_of_a_literal_greedy_search(kind, at_once, of):
+    model = built() if kind == "Chain" else built(Residual)
+    inputs = samples()
+    groups = find_unit_groups(model, inputs[:1])
+    total = sum(group.size for group in groups)
+    found = greedy_order(model, groups, [(inputs[:4], LABELS[:4]), (inputs[4:], LABELS[4:])], of, at_once / total)
+    expected = literal(model, groups, inputs, LABELS, of, at_once)
+    assert [float(found[groups[number].name][unit]) for number, unit in expected] == list(range(total))
+    alone = [(model, groups, {group.name: [unit]}, inputs, LABELS) for group in groups for unit in range(group.size)]
+    assert len({badness(*one)[0] for one in alone}) > 3, "units differ"
+
+
+class Saturated(nn.Module):
+    """Nine units that three saturating ones add up: of several that say the same, one is enough."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(2, 9, bias=False), nn.Linear(9, 3, bias=False), nn.Linear(3, 2)
+        with torch.no_grad():
+            self.first.weight[:] = 1
+            self.second.weight[:] = 0
+            for unit, weight in enumerate(weights):
+                self.second.weight[unit // 3, unit] = weight
+            self.head.weight[:] = torch.tensor([[1.0, 0.7, 0.4], [-1.0, -0.7, -0.4]])
+            self.head.bias[:] = 0
+
+    def forward(self, x):
+        return self.head(functional.hardtanh(self.second(self.first(x).relu())))
+
+
+def planted(weights):
+    model = Saturated(weights).double().eval()
+    inputs, labels = torch.full((1, 2), 0.5).double(), torch.zeros(1, dtype=torch.long)
+    return model, find_unit_groups(model, inputs), inputs, labels
+
+
+def best_of_all_subsets(model, groups, inputs, labels):
+    """Number of units gone → the lowest loss of any set of so many that empties no group."""
+    units = [(group.name, unit) for group in groups for unit in range(group.size)]
+    assert len(units) == 12
+    found = {}
+    for count in range(1, 11):
+        losses = []
+        for chosen in itertools.combinations(units, count):
+            selection = {group.name: [unit for name, unit in chosen if name == group.name] for group in groups}
+            if all(len(selection[group.name]) < group.size for group in groups):
+                losses.append(badness(model, groups, selection, inputs, labels)[0])
+        found[count] = min(losses)
+    return found
+
+
+def losses_along(model, groups, inputs, labels, places):
+    units = sorted(
+        (float(place), group.name, unit) for group in groups for unit, place in enumerate(places[group.name])
+    )
+    found = {}
+    for count in range(1, 11):
+        selection = {group.name: [unit for _, name, unit in units[:count] if name == group.name] for group in groups}
+        found[count] = badness(model, groups, selection, inputs, labels)[0]
+    return found
+
+
+def test_it_finds_the_best_of_all_subsets_where_greed_can():
+    """Units that say the same are worth nothing one by one: the oracle of each alone takes all of them at once."""
+    model, groups, inputs, labels = planted([1.5, 1.4, 1.3, 1.2, 0.1, 0.15, 0.9, 0.05, 0.02])
+    best = best_of_all_subsets(model, groups, inputs, labels)
+    places = greedy_order(model, groups, [(inputs, labels)])
+    assert losses_along(model, groups, inputs, labels, places) == pytest.approx(best, abs=1e-12)
+    network = Network(model, ["first", "second"], inputs, labels, groups=groups)
+    alone = oracle.score(network)
+    along = losses_along(model, groups, inputs, labels, {group.name: alone[group.name] for group in groups})
+    assert all(along[count] >= best[count] - 1e-12 for count in best)
+    assert along[6] > 5 * best[6], "each of the first three seems to be worth nothing"
+
+
+def test_the_last_unit_of_a_group_goes_last():
+    model, groups, inputs, labels = planted([0.01] * 9)
+    for step in (0, 0.5, 0.9):
+        places = greedy_order(model, groups, [(inputs, labels)], step=step)
+        assert sorted(torch.cat(list(places.values())).tolist()) == list(range(12))
+        assert sorted(float(values.max()) for values in places.values()) == [10, 11]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"step": 1}, "step=1: allowed is a share of at least 0 and below 1"),
+        ({"step": -0.1}, "step=-0.1"),
+        ({"step": float("nan")}, "step=nan"),
+        ({"of": "error"}, "of='error': not known. Choose one of loss, accuracy"),
+    ],
+)
+def test_a_bad_option_is_named(options, words):
+    with pytest.raises(SecateurError, match=words):
+        oracle_joint.score(view(built(), samples()), **options)
+
+
+def test_units_and_labels_are_needed():
+    model, inputs = built(), samples()
+    with pytest.raises(SecateurError, match="give `groups`"):
+        oracle_joint.score(Network(model, ["one"], inputs, LABELS))
+    groups = find_unit_groups(model, inputs[:1])
+    with pytest.raises(SecateurError, match="labels of the reference samples"):
+        oracle_joint.score(Network(model, ["one"], inputs, groups=groups))
