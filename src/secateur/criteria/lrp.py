@@ -25,8 +25,8 @@ def score(
 
     `rule`, `start`, `additions`, `bias`: as of `Network.relevance`. `aggregation`: "sum" of R, "position" for the sum
     of |R|, "sample" for the sum of each sample's |ΣR|; "auto" is "sum" on chains and "position" on networks with
-    additions, as in the authors' code: splitting by value at an addition gives relevance of both signs, whose sum
-    ranks worse than chance.
+    additions, as in the authors' code: splitting by value at an addition gives relevance of both signs. The choice
+    is theirs, and changes little: on three residual networks the signed sum ranked as well (docs/relevance.md).
     """
     if aggregation == "auto":
         aggregation = "position" if network.has_additions else "sum"
