@@ -50,10 +50,10 @@ endif
 	@echo "To let others find it: git add published/$(NAME).dvc published/.gitignore .dvc/config && git commit"
 
 test: $(ENVIRONMENT) ## the fast tests
-	$(RUN) pytest -q -n auto --dist loadfile -m "not slow"
+	$(RUN) OMP_NUM_THREADS=1 pytest -q -n auto --dist loadfile -m "not slow"
 
 test-all: $(ENVIRONMENT) lint ## every test, the real DAG included
-	$(RUN) pytest -q -n auto --dist loadfile
+	$(RUN) OMP_NUM_THREADS=1 pytest -q -n auto --dist loadfile
 
 property: $(ENVIRONMENT) ## 10,000 generated configs, command lines, score files and criteria: no traceback
 	$(RUN) SECATEUR_EXAMPLES=10000 pytest -q -n auto tests/test_hostile_configs.py tests/test_hostile_commands.py
