@@ -39,7 +39,7 @@ def made(tmp_path_factory):
         config, "vgg_small", folder / "digits_source", folder / "state", folder / "b.safetensors", folder / "b.json"
     )
     transfer.transfer(
-        config, "digits_vgg", range(2), folder / "digits_target", folder / "b.safetensors", folder / "state",
+        config, "digits_vgg", range(2), folder / "digits_target", [folder / "b.safetensors"], folder / "state",
         folder / "models.safetensors", folder / "samples.csv", folder / "history.csv",
     )  # fmt: skip
     for entry in config["criteria"]:
