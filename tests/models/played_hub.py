@@ -2,11 +2,12 @@
 
 import contextlib
 import hashlib
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from tests.listening import listening
 
 COMMITS = {"first": "1" * 40, "second": "2" * 40}
 
@@ -76,12 +77,5 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 def played_hub() -> Iterator[Hub]:
     """A hub that listens until the end of the block; `address` is what HF_ENDPOINT must say."""
     hub = Hub()
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler(hub)) as server:
-        hub.address = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield hub
-        finally:
-            server.shutdown()
-            thread.join()
+    with listening(handler(hub)) as hub.address:
+        yield hub

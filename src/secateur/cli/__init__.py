@@ -14,6 +14,7 @@ from secateur.cli import (  # noqa: F401 (each registers its subcommands)
     experiments,
     handing_on,
     making,
+    measuring,
     planning,
     reporting,
     reviewing,
