@@ -81,10 +81,12 @@ def test_an_edit_of_a_source_changes_the_stages_that_import_it_and_no_other(rule
 
 @pytest.mark.parametrize("command", sorted(set(STAGES.values())))
 def test_pythons_own_finder_of_modules_finds_the_same(command, tmp_path):
-    """It reads compiled code, that of functions included; it is started from the subcommand alone."""
-    module, function = sources._entry(command)
-    text = sources.read(sources._located(module, ROOT.parent))
-    (tmp_path / "stage.py").write_text(sources._segments(text, frozenset([function])), encoding="utf-8")
+    """It reads compiled code, that of functions included; it is started from what counts of the command line."""
+    segments = []
+    for module, _, names in (name.partition(":") for name in of(command, {}) if ":" in name):
+        text = sources.read(sources._located(module, ROOT.parent))
+        segments.append(sources._segments(text, frozenset(names.split(","))))
+    (tmp_path / "stage.py").write_text("\n".join(segments), encoding="utf-8")
     finder = ModuleFinder([str(ROOT.parent)], excludes=[*sources.UNCOUNTED, sources.COMMANDS])
     finder.run_script(str(tmp_path / "stage.py"))
     theirs = {name for name in finder.modules if f"{name}.".startswith("secateur.")}
