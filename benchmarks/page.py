@@ -20,12 +20,16 @@ from pathlib import Path
 import accelerator
 import criteria
 import data
+import five_networks as networks
 import overhead
+import repairs
 import sweep
 import timm
 import torch
 import training
+import trials
 
+from secateur import heap
 from secateur.machine import processor
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
@@ -138,6 +142,33 @@ def graph(_: torch.device) -> str:
     )
 
 
+def formats(_: torch.device) -> str:
+    """Five networks' passes beside the machine's peak, plain PyTorch in both formats, and their own convolutions."""
+    heap.keep_freed()  # as every command does
+    return (
+        f"Random weights; one thread, processor time, {networks.ROUNDS} rounds in turns, ratios the medians of pairs. "
+        "The peak: a product of two\nmatrices of "
+        f"{networks.SIDE}² in the same rounds. Share of it: the pass's multiplications and additions, as many forward "
+        "passes as it needs\n(" + ", ".join(f"{kind} {count}" for kind, count in networks.PRODUCTS.items()) + "). "
+        "× plain: how many times as long PyTorch alone takes, which keeps freed memory\nhere too; a training step is "
+        "PyTorch's in the chosen format, which is all it gains. ÷ its convolutions: by "
+        "nothing\nbut the convolutions and matrix products of the pass, in the chosen format.\n\n"
+        + networks.table(networks.ROUNDS)
+    )
+
+
+def trying(_: torch.device) -> str:
+    """What was tried and need not win; the limit of a depthwise network; how a command starts."""
+    heap.keep_freed()
+    return trials.text()
+
+
+def repairing(_: torch.device) -> str:
+    """Remedies beside a forward pass, and the memory of the largest."""
+    heap.keep_freed()
+    return repairs.text()
+
+
 def card(on: torch.device) -> str:
     """What a card makes of ResNet-50."""
     if on.type != "cuda":
@@ -153,6 +184,9 @@ SECTIONS: dict[str, tuple[str, Callable[[torch.device], str]]] = {
     "training": ("Fine-tuning", finetuning),
     "data": ("Reading images", reading),
     "criteria": ("Criteria", ranking),
+    "networks": ("Five networks, both memory formats", formats),
+    "trials": ("What was tried, and where a depthwise network's limit is", trying),
+    "remedies": ("Remedies", repairing),
     "dag": ("The paper's DAG", graph),
     "accelerator": ("On a card: bfloat16, channels last, torch.compile", card),
 }
