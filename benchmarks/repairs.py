@@ -2,7 +2,7 @@
 
 Times are processor seconds of one thread, all remedies of a network in turns, the median of the repeats' quotients.
 Each network has lost half of every group's units. A ResNet-50 at 224 px is repaired in a process of its own, whose
-largest resident size is what the system counts. `python benchmarks/page.py --only remedies` writes the section.
+largest resident size is read off the system (Linux). `python benchmarks/page.py --only remedies` writes the section.
 """
 
 import statistics
@@ -26,7 +26,8 @@ LIMIT = 4.0
 """Gigabytes that a repair of `LARGE` may need."""
 
 ALONE = """
-import resource, sys, time
+import re, sys, time
+from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import timm, torch
 import repairs
@@ -36,9 +37,12 @@ torch.set_num_threads(1)
 torch.manual_seed(0)
 model = timm.create_model(sys.argv[1], num_classes=10).eval().requires_grad_(False)
 work = repairs.repairing(model, torch.randn(repairs.IMAGES, 3, repairs.SIDE, repairs.SIDE), [sys.argv[2]])[sys.argv[2]]
-before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+def most():
+    "What getrusage says would be the most of whoever started this process, where that was more."
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024 / 1e9
+before, began = most(), time.process_time()
 work()
-print(time.process_time() - began, before / 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+print(time.process_time() - began, before, most())
 """
 
 
