@@ -38,12 +38,11 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
     return {
         "commit": commit(),
         "config_hash": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
-        "hardware": f"{processor()}, {platform.system()}, device {config['device']}, {config['threads']} thread a job",
+        "hardware": hardware(config),
         "wall_seconds": busy_seconds([(job["started"], job["ended"]) for job in usage if "started" in job]) or None,
         "processor_time": f"{sum(job['cpu_seconds'] for job in usage) / 60:.1f} min in {len(usage)} jobs",
         "rules": rule_times(results / FILE),
-        "versions": {"python": platform.python_version(), "secateur": __version__}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
         "hashes": hashes(config, results),
         "datasets": _datasets(config),
         "backbones": [f"{path.stem}: {origin(read_json(path))}" for path in sorted(results.glob("backbones/*.json"))],
@@ -55,39 +54,61 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
     }
 
 
+def hardware(config: dict[str, Any]) -> str:
+    """The machine with what of the config decides the order of sums on it."""
+    return f"{processor()}, {platform.system()}, device {config['device']}, {config['threads']} thread a job"
+
+
+def versions() -> dict[str, str]:
+    """Python, Secateur and the packages that it depends on by itself → version."""
+    own = {"python": platform.python_version(), "secateur": __version__}
+    return own | {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
 def hashes(config: dict[str, Any], results: Path) -> dict[str, dict[str, str]]:
     """Kind → name → 16 digits of a SHA-256: what a run was made from (data, claims) and what its first stages made.
 
     Images and weights are not read again: a folder of data is known by its list of checksums, a safetensors file by its
     header, which has a checksum of every tensor. What is not there (in a partial report) has none.
     """
-    folders = {path.relative_to("data/prepared").as_posix(): path for _, path in _prepared(config)}
-    folders |= {name: Path("data", name) for name in config.get("toy", {}).get("datasets", [])}
     blocks = [f"{study}/{part}" for study in config["studies"] for part in parts(config)]
     ranked: dict[str, list[Path]] = {}
     for path in rankings(config):
         ranked.setdefault("/".join(path.parts[1:-1]), []).append(results / path)
     files = {
-        "data": {name: [folder / checksums.NAME] for name, folder in folders.items()},
+        "data": {name: [path] for name, path in data_files(config).items()},
         "claims": {CLAIMS.name: [shipped.find(CLAIMS)]},
         "backbones": {name: [results / f"backbones/{name}.safetensors"] for name in config["backbones"]},
         "models": {block: [results / f"models/{block}.safetensors"] for block in blocks},
         "samples": {block: [results / f"samples/{block}.csv"] for block in blocks},
         "rankings": ranked,
     }
-    return {
-        kind: {name: _sha256(paths) for name, paths in named.items() if all(path.exists() for path in paths)}
-        for kind, named in files.items()
-    }
+    found = {kind: {name: content_hash(*paths) for name, paths in named.items()} for kind, named in files.items()}
+    return {kind: {name: value for name, value in named.items() if value} for kind, named in found.items()}
 
 
-def _sha256(paths: list[Path]) -> str:
-    """Of files, one after the other; of safetensors files the header alone."""
+def data_files(config: dict[str, Any]) -> dict[str, Path]:
+    """Every dataset that the run reads, by name → the list of checksums that its content is known by.
+
+    The images as each network sees them, under the name of their folder in data/prepared, and the 2-D sets.
+    """
+    folders = {path.relative_to("data/prepared").as_posix(): path for _, path in _prepared(config)}
+    folders |= {name: Path("data", name) for name in config.get("toy", {}).get("datasets", [])}
+    return {name: folder / checksums.NAME for name, folder in folders.items()}
+
+
+def content_hash(*paths: Path) -> str | None:
+    """16 digits of the SHA-256 of files, one after the other; of safetensors files the header alone, which has a
+    checksum of every tensor. None where one is not there."""
+    if not all(path.exists() for path in paths):
+        return None
     found = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
-            size = file.read(8) if path.suffix == ".safetensors" else b""
-            found.update(file.read(int.from_bytes(size, "little") if size else -1))
+            size = path.stat().st_size
+            if path.suffix == ".safetensors":  # a damaged length is no reason to ask for more than there is
+                size = min(size, int.from_bytes(file.read(8), "little"))
+            found.update(file.read(size))
     return found.hexdigest()[:16]
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from secateur.errors import SecateurError
-from secateur.review.publishing import PUBLISHED, publish
+from secateur.review.publishing import NETWORKS, PUBLISHED, publish
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """A complete run, with what is not published beside it."""
     folder = tmp_path / "results" / "mine"
-    for name in (*PUBLISHED, "models"):
+    for name in (*PUBLISHED, *NETWORKS, "logs"):
         if Path(name).suffix:
             (folder / name).write_text(name, encoding="utf-8")
         else:
@@ -28,8 +28,14 @@ def names(folder: Path) -> list[str]:
 
 def test_a_run_is_copied_without_its_models_and_the_workflows_marks(results, tmp_path):
     found = publish(results, tmp_path / "published" / "mine")
-    expected = sorted(name if Path(name).suffix else f"{name}/part.csv" for name in PUBLISHED)
+    copied = [name if Path(name).suffix else f"{name}/part.csv" for name in PUBLISHED]
+    expected = sorted([*copied, "claims.yaml", "manifest.json"])
     assert names(tmp_path / "published" / "mine") == expected and found == len(expected)
+
+
+def test_the_networks_go_with_it_where_they_are_asked_for(results, tmp_path):
+    publish(results, tmp_path / "published", networks=True)
+    assert {f"{name}/part.csv" for name in NETWORKS} < set(names(tmp_path / "published"))
 
 
 def test_publishing_again_replaces_all_of_it(results, tmp_path):

@@ -12,6 +12,10 @@ import pandas as pd
 import pytest
 
 from house import TINY, House
+from secateur import layout, tablefile
+from secateur.analysis import statistics
+from secateur.files import read_json
+from secateur.review import manifest
 
 pytestmark = pytest.mark.slow
 PUBLISHED = "published/tiny"
@@ -143,3 +147,24 @@ def test_two_commits_are_compared_and_a_worse_run_is_not_reproduced(published):
         "criterion"
     )
     shutil.rmtree(worse)
+
+
+def test_a_published_run_is_measured_again_from_the_data_and_a_forged_one_refused(published, tmp_path):
+    """The forger has written list, CSV and statistics anew around one more image right in every pruned network."""
+    said = done(published, "secateur", "published", "check", PUBLISHED, "--cells", "6", "--seed", "1")
+    assert "nothing speaks against it" in said and said.count("as published to the digit") >= 4
+    forged = Path(shutil.copytree(published.folder / PUBLISHED, tmp_path / "forged"))
+    config = read_json(forged / "config.json")
+    curves = tablefile.read(forged / "tables" / "curves.parquet")
+    room = (curves["rate"] > 0) & (curves["accuracy"] < 1)
+    curves.loc[room, "accuracy"] += 1 / curves.loc[room, "test_samples"]
+    tablefile.write(forged / "tables" / "curves.parquet", curves)
+    curves.to_csv(forged / "tables" / "curves.csv", index=False)
+    shutil.rmtree(forged / "statistics")
+    scores, drawn = ([forged / path for path in paths(config)] for paths in (layout.rankings, layout.redraws))
+    statistics.run(forged / "tables", forged / "statistics", config, rankings=scores, redraws=drawn)
+    manifest.write(forged)
+    kept = published.run("secateur", "published", "check", str(forged), "--cells", "0")
+    assert kept.returncode == 0, kept.stdout
+    refused = published.run("secateur", "published", "check", str(forged), "--cells", "6", "--seed", "1")
+    assert refused.returncode == 1 and "on this machine it must be the same" in refused.stdout, refused.stdout

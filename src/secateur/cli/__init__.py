@@ -16,6 +16,7 @@ from secateur.cli import (  # noqa: F401 (each registers its subcommands)
     making,
     measuring,
     planning,
+    publishing,
     reporting,
     reviewing,
     starting,

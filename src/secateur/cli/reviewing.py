@@ -78,15 +78,18 @@ def compare(
 def publish(
     results: Annotated[Path, typer.Argument(help="Folder of a complete run, results/<run>.")],
     output: Annotated[Path, typer.Argument(help="Folder to make or replace, published/<run>.")],
+    networks: Annotated[
+        bool, typer.Option("--networks", help="Copy the networks' weights too, for others to try criteria on.")
+    ] = False,
 ) -> None:
-    """Copy what others need of a run (tables, statistics, figures, report) to a folder that DVC can track.
+    """Copy what others need of a run (tables, statistics, figures, report, rankings) to a folder that DVC can track.
 
     `make publish` does this, and hands the folder to DVC. The workflow never
     reads it: a published file is not taken for a result of one's own.
     """
     from secateur.review import publishing
 
-    said(f"wrote {output} ({publishing.publish(results, output)} files)")
+    said(f"wrote {output} ({publishing.publish(results, output, networks)} files)")
 
 
 def _print(found: "Comparison", first: Path, second: Path) -> None:

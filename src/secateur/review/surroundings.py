@@ -45,13 +45,13 @@ class Verdict:
 
 def configs(first: Path, second: Path) -> tuple[list[Difference], list[str]]:
     """Keys of config.json that differ (the run's name does not count), and what follows from them."""
-    found = [_flat(read_json(run / "config.json")) if (run / "config.json").exists() else None
+    found = [flat(read_json(run / "config.json")) if (run / "config.json").exists() else None
              for run in (first, second)]  # fmt: skip
     if found[0] is None or found[1] is None:
         absent = " and ".join(str(run / "config.json") for run, one in zip((first, second), found, strict=True)
                               if one is None)  # fmt: skip
         return [], [f"{absent}: not there, so the configs are not compared."]
-    differ = _differences(found[0], found[1], ignored=("run",))
+    differ = differences(found[0], found[1], ignored=("run",))
     notes = []
     if any(difference.what == "run_seed" for difference in differ):
         notes.append(
@@ -69,14 +69,14 @@ def environments(first: Path, second: Path) -> tuple[list[Difference], list[str]
     found = []
     for run in (first, second):
         path = run / "provenance.json"
-        found.append(_flat(read_json(path)) if path.exists() else None)
+        found.append(flat(read_json(path)) if path.exists() else None)
     if found[0] is None or found[1] is None:
         absent = " and ".join(str(run / "provenance.json") for run, one in zip((first, second), found, strict=True)
                               if one is None)  # fmt: skip
         return [], [f"{absent}: not there, so commit, machine and versions are not compared."]
     made = ("criteria.", *(f"hashes.{kind}." for kind in ("backbones", "models", "samples", "rankings")))
     beside = tuple(key for one in found if one for key in one if key.startswith(made))
-    return _differences(
+    return differences(
         found[0], found[1], ignored=("config_hash", "processor_time", "wall_seconds", "rules", *beside)
     ), []
 
@@ -163,19 +163,19 @@ def _equal(one: pd.DataFrame, two: pd.DataFrame, tolerance: float) -> bool:
     return True
 
 
-def _flat(value: Any, prefix: str = "") -> dict[str, str]:
+def flat(value: Any, prefix: str = "") -> dict[str, str]:
     """Nested mappings as one, "a.b.c" → text; a list of named entries (the criteria) by name."""
     if isinstance(value, list) and value and all(isinstance(item, dict) and "name" in item for item in value):
         value = {item["name"]: item for item in value}
     if isinstance(value, dict):
         found: dict[str, str] = {}
         for key, inner in value.items():
-            found |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+            found |= flat(inner, f"{prefix}.{key}" if prefix else str(key))
         return found
     return {prefix: f"{value:g}" if isinstance(value, float) and math.isfinite(value) else str(value)}
 
 
-def _differences(first: dict[str, str], second: dict[str, str], ignored: tuple[str, ...]) -> list[Difference]:
+def differences(first: dict[str, str], second: dict[str, str], ignored: tuple[str, ...]) -> list[Difference]:
     return [
         Difference(key, first.get(key, "(absent)"), second.get(key, "(absent)"))
         for key in dict.fromkeys([*first, *second])

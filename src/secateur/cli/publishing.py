@@ -1,0 +1,75 @@
+"""Subcommands about published runs: checking what somebody else has published."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from secateur.cli.application import app, opened, said
+from secateur.errors import SecateurError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from secateur.config import Config
+    from secateur.review.cells import Curve
+    from secateur.review.finding import Finding
+
+published = typer.Typer(no_args_is_help=True, help="Published runs, one's own and others'.")
+app.add_typer(published, name="published")
+
+
+@published.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="A published run, published/<run>.")],
+    cells: Annotated[int, typer.Option(help="Cells to draw and measure again; 0 measures none.", min=0)] = 3,
+    seed: Annotated[int | None, typer.Option(help="Of the draw, to repeat a check; a new one without it.")] = None,
+    tolerance: Annotated[float, typer.Option(help="Largest relative difference that counts as rounding.")] = 1e-5,
+) -> None:
+    """Say whether a published run is whole, made by what it says, consistent with itself, and reproducible here.
+
+    Looked at are the hash of every file; the version, config, data, reference
+    samples and rankings that the run names; every seed of every measurement;
+    the rules that measured numbers obey; and all statistics, computed anew
+    from the tables. Then the curves of some cells drawn at random are
+    measured again from the data alone: the backbone is pretrained, the
+    network of that seed trained, ranked and pruned. On the run's own kind of
+    machine they must come out the same, elsewhere within the seeds' spread.
+
+    Exit code: 0 nothing speaks against it; 1 refused; 2 an error.
+
+    Example: secateur published check published/demo --cells 5
+    """
+    import secrets
+
+    from secateur.review import checking
+    from secateur.review.finding import HOLDS, REFUSED, UNCHECKED
+
+    if tolerance < 0:
+        raise SecateurError(f"--tolerance: {tolerance:g} is negative; the smallest allowed is 0.")
+    found = checking.kept(folder, tolerance)
+    drawn = secrets.randbelow(10**6) if seed is None else seed
+    if cells and not any(one.state == REFUSED for one in found):
+        said(f"measuring again what {cells} random cells lie on (--seed {drawn})")
+        found += _measured_again(folder, cells, drawn, tolerance)
+    marks = {HOLDS: "ok     ", REFUSED: "REFUSED", UNCHECKED: "-      "}
+    for one in found:
+        print(f"{marks[one.state]} {one.what + ':':12}{one.said}")
+    wrong = sum(one.state == REFUSED for one in found)
+    print(f"{folder}: {f'refused, {wrong} finding(s) speak against it' if wrong else 'nothing speaks against it'}.")
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _measured_again(folder: Path, cells: int, seed: int, tolerance: float) -> "list[Finding]":
+    from tempfile import TemporaryDirectory
+
+    from secateur.branches.again import Again
+    from secateur.review import checking
+
+    with TemporaryDirectory(prefix="secateur-") as made:
+
+        def measure(config: "Config", curve: "Curve") -> "pd.DataFrame":
+            opened(folder / "config.json")  # holds PyTorch to the run's threads
+            return Again(config, Path(made)).curves(curve.kind, curve.study, curve.criterion, curve.seed)
+
+        return checking.measured_again(folder, cells, seed, tolerance, measure)

@@ -1,0 +1,218 @@
+"""A published run is accepted as it is; with one number, file or seed forged it is refused, whatever is rewritten."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import published_run as drawn
+from secateur.cli import app
+from secateur.errors import SecateurError
+from secateur.files import read_json, write_json
+from secateur.review import checking
+from secateur.review.cells import Curve
+from secateur.review.finding import HOLDS, REFUSED, UNCHECKED, Finding
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the run and its data lie; the run itself is in published/."""
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        drawn.make(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the published run, to be forged, with the data in the folder one stands in."""
+    shutil.copytree(made / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(made / "published", tmp_path / "published"))
+
+
+def against(folder: Path) -> dict[str, list[str]]:
+    """Subject → what is found against the run there."""
+    found: dict[str, list[str]] = {}
+    for one in checking.kept(folder, 1e-5):
+        if one.state == REFUSED:
+            found.setdefault(one.what, []).append(one.said)
+    return found
+
+
+def forge(folder: Path, row: int, accuracy: float, restated: bool) -> None:
+    """Change one accuracy in the table and write all anew that shows it; the statistics where `restated`."""
+    curves = drawn.curves(folder)
+    curves.loc[row, "accuracy"] = accuracy
+    drawn.write_table(folder, curves)
+    if restated:
+        drawn.restate(folder, drawn.config())
+    drawn.relist(folder)
+
+
+def some_row(folder: Path, rate: float = 0.4, criterion: str = "lrp") -> int:
+    curves = drawn.curves(folder)
+    return int(curves[(curves["criterion"] == criterion) & (curves["rate"] == rate) & (curves["seed"] == 1)].index[0])
+
+
+def test_an_honest_run_is_accepted_and_says_by_what_it_was_made(folder):
+    found = checking.kept(folder, 1e-5)
+    assert {one.state for one in found} == {HOLDS}
+    assert {one.what for one in found} == {
+        "files", "version", "config", "hashes", "data", "tables", "seeds", "numbers", "statistics"
+    }  # fmt: skip
+
+
+def test_one_changed_number_does_not_fit_the_list_of_files(folder):
+    text = (folder / "statistics" / "intervals.csv").read_text()
+    (folder / "statistics" / "intervals.csv").write_text(text.replace(",3,", ",4,", 1))
+    assert "statistics/intervals.csv: not the file" in against(folder)["files"][0]
+
+
+def test_one_changed_number_with_a_new_list_does_not_fit_the_statistics(folder):
+    forge(folder, some_row(folder), 0.7, restated=False)
+    assert set(against(folder)) == {"statistics"}
+
+
+def test_one_changed_number_with_new_statistics_is_no_whole_number_of_images(folder):
+    row = some_row(folder)
+    forge(folder, row, drawn.curves(folder).loc[row, "accuracy"] + 0.0301234, restated=True)
+    (said,) = against(folder)["numbers"]
+    assert "no whole number of test images" in said and "criterion lrp, seed 1" in said
+
+
+def test_a_statistic_that_the_tables_do_not_give_is_refused(folder):
+    path = folder / "statistics" / "verdicts.csv"
+    path.write_text(path.read_text().replace("undecided", "supported", 1))
+    drawn.relist(folder)
+    assert against(folder)["statistics"][0].startswith("statistics/verdicts.csv: other values")
+
+
+def test_an_exchanged_file_is_refused_whichever_it_is(folder, made):
+    (folder / "report.html").write_text("the page of another run")
+    drawn.relist(folder)
+    assert "the page of another run" in against(folder)["config"][0]
+    shutil.copyfile(made / "published" / "report.html", folder / "report.html")
+    scores = folder / "rankings" / drawn.STUDY
+    shutil.copyfile(scores / "weight" / "0-2.safetensors", scores / "lrp" / "0-2.safetensors")
+    drawn.relist(folder)
+    assert f"rankings {drawn.STUDY}/lrp" in against(folder)["hashes"][0]
+
+
+def test_a_changed_score_is_refused_though_its_header_is_as_it_was(folder):
+    path = folder / "rankings" / drawn.STUDY / "lrp" / "0-2.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    drawn.relist(folder)
+    assert "damaged, tensor" in against(folder)["hashes"][0]
+
+
+def test_an_omitted_seed_is_refused_whatever_is_rewritten(folder):
+    curves = drawn.curves(folder)
+    drawn.write_table(folder, curves[curves["seed"] < 2])
+    drawn.restate(folder, drawn.config())
+    drawn.relist(folder)
+    assert "without seed 2; the config has 3" in against(folder)["seeds"][0]
+    config = read_json(folder / "config.json") | {"seeds": 2}
+    write_json(folder / "config.json", config)
+    drawn.relist(folder)
+    assert "its hash is" in against(folder)["config"][0]
+    known = read_json(folder / "provenance.json")
+    hashed = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+    write_json(folder / "provenance.json", known | {"config_hash": hashed})
+    (folder / "report.html").write_text(hashed)
+    drawn.relist(folder)
+    assert f"its config makes {drawn.STUDY}/0-1" in against(folder)["hashes"][0]
+
+
+def test_an_omitted_criterion_and_a_rate_are_named(folder):
+    curves = drawn.curves(folder)
+    drawn.write_table(folder, curves[~((curves["criterion"] == "random") & (curves["rate"] == 0.8))])
+    drawn.relist(folder)
+    assert any("random, 10, 0.8, which the config asks for" in said for said in against(folder)["seeds"])
+
+
+def test_other_data_are_refused_and_absent_ones_left_open(folder):
+    path = Path("data/prepared/digits_target/vgg_small-16px-grey/.checksums.json")
+    path.write_text("other images")
+    assert "digits_target/vgg_small-16px-grey: made from" in against(folder)["data"][0]
+    path.unlink()
+    found = checking.kept(folder, 1e-5)
+    assert [one.state for one in found if one.what == "data"].count(UNCHECKED) == 1
+    assert not any(one.state == REFUSED for one in found)
+
+
+def again(folder: Path, measure, cells: int = 50) -> list[Finding]:
+    return checking.measured_again(folder, cells, 0, 1e-5, measure)
+
+
+def true_rows(made: Path):
+    """What measuring again gives: the rows as they were before anybody forged them."""
+    honest = drawn.curves(made / "published")
+
+    def measure(config: dict, curve: Curve) -> pd.DataFrame:
+        mine = (honest["criterion"] == curve.criterion) & (honest["seed"] == curve.seed)
+        return honest[mine & (honest["branch"] == curve.kind)]
+
+    return measure
+
+
+def test_a_forged_cell_is_found_by_measuring_it_again_though_all_else_fits(folder, made):
+    assert {one.state for one in again(folder, true_rows(made))} == {HOLDS}
+    row = some_row(folder)
+    forge(folder, row, drawn.curves(folder).loc[row, "accuracy"] + 2 / 2000, restated=True)
+    assert not against(folder)  # two images more, and everything written anew: nothing kept speaks against it
+    found = [one for one in again(folder, true_rows(made)) if one.state == REFUSED]
+    assert len(found) == 1 and "fewshot of lrp, digits_vgg, seed 1: 1 of 8 cells" in found[0].said
+    assert "rate 0.4: accuracy" in found[0].said and "must be the same" in found[0].said
+
+
+@pytest.mark.parametrize(("points", "state"), [(0.005, HOLDS), (0.2, REFUSED)])
+def test_on_another_machine_the_seeds_spread_is_allowed_and_no_more(folder, made, points, state):
+    known = read_json(folder / "provenance.json")
+    write_json(folder / "provenance.json", known | {"hardware": "another processor"})
+    measure = true_rows(made)
+
+    def elsewhere(config: dict, curve: Curve) -> pd.DataFrame:
+        rows = measure(config, curve)
+        return rows.assign(accuracy=(rows["accuracy"] - points).where(rows["rate"] == 0.5, rows["accuracy"]))
+
+    found = again(folder, elsewhere)
+    assert state in {one.state for one in found if one.what == "cells"}
+    assert (state == REFUSED) == any(one.state == REFUSED for one in found)
+    assert found[-1].state == UNCHECKED and "another processor, here" in found[-1].said
+
+
+def test_cells_are_drawn_evenly_and_the_same_seed_draws_the_same(folder):
+    from secateur.review import cells
+
+    rows = cells.measurable(drawn.curves(folder), drawn.config())
+    assert cells.drawn(rows, 3, 1) == cells.drawn(rows, 3, 1) != cells.drawn(rows, 3, 2)
+    counts = pd.Series([cells.drawn(rows, 1, seed)[0].criterion for seed in range(300)]).value_counts()
+    assert set(counts.index) == set(drawn.CRITERIA) and counts.min() > 60
+
+
+def test_what_is_no_published_run_is_one_clear_error(folder, tmp_path):
+    with pytest.raises(SecateurError, match=r"no published run: manifest\.json is not there\. Name a folder"):
+        checking.kept(tmp_path / "nowhere", 1e-5)
+    (folder / "manifest.json").write_text("[]")
+    with pytest.raises(SecateurError, match=r"manifest\.json: no list of files"):
+        checking.kept(folder, 1e-5)
+    shutil.rmtree(folder / "rankings")
+    drawn.relist(folder)
+    with pytest.raises(SecateurError, match="not a whole run, without rankings"):
+        checking.kept(folder, 1e-5)
+
+
+def test_the_commands_exit_code_says_it(folder):
+    done = CliRunner().invoke(app, ["published", "check", str(folder), "--cells", "0"])
+    assert done.exit_code == 0 and "nothing speaks against it" in done.output, done.output
+    (folder / "tables.tex").write_text("other")
+    done = CliRunner().invoke(app, ["published", "check", str(folder), "--cells", "0"])
+    assert done.exit_code == 1 and "REFUSED files:" in done.output, done.output
