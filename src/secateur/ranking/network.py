@@ -18,6 +18,7 @@ from secateur.ranking.joint import greedy_order
 from secateur.relevance.activations import activations_pass
 from secateur.relevance.differences import differences_pass
 from secateur.relevance.folding import folded
+from secateur.relevance.ledger import ENTRANCE, Share, ledger_pass
 from secateur.relevance.passes import choose, gradients_pass, outputs_pass, relevance_pass
 from secateur.relevance.tracing import Call, Plan, trace
 
@@ -202,6 +203,23 @@ class Network:
             yield relevance_pass(
                 self._model, self._plan, [], inputs, labels, rule, start, additions, bias, at_input=True
             )[""]
+
+    def ledger(
+        self, rule: Any = "zplus", start: str = "one-hot", additions: str = "value", bias: str | None = None
+    ) -> list[Share]:
+        """Where the relevance of all samples went, in the order of the way back. Options as of `relevance`.
+
+        One entry for each place and kind (`relevance.ledger.KINDS`) that keeps any; the last is what arrives at the
+        network's input. Together they are the relevance that the passes started from.
+        """
+        kept: dict[tuple[str, str], float] = {}
+        for position in range(0, self.samples, self._batch_size):
+            inputs, labels = self._labelled(position)
+            found = ledger_pass(self._model, self._plan, inputs, labels, rule, start, additions, bias)
+            for key, relevance in found.items():
+                kept[key] = kept.get(key, 0.0) + relevance
+        arrived = kept.pop(ENTRANCE, 0.0)
+        return [*(Share(*key, relevance) for key, relevance in kept.items() if relevance), Share(*ENTRANCE, arrived)]
 
     def weight_gradients(
         self, of: str = "loss", samples: int | None = None, temperature: float = 1.0

@@ -27,7 +27,7 @@ def activations_pass(model: nn.Module, plan: Plan, layers: list[str], inputs: Te
     with undisturbed(model), torch.inference_mode(False), torch.no_grad():
         execution.result(model, inputs.detach().clone())
     execution.check_untouched()
-    return {layer: _by_channel(plan, layer, execution.passed_on()) for layer in layers}
+    return {layer: _by_channel(plan, layer, execution.passed_on(), len(inputs)) for layer in layers}
 
 
 class Following(Execution):

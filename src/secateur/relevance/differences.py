@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.relevance.execution import Execution
-from secateur.relevance.passes import _backward, _by_channel, _forward, _wanted
+from secateur.relevance.passes import _by_channel, _wanted, backward, forward
 from secateur.relevance.tracing import Plan
 from secateur.relevance.vocabulary import CLAMPS, FACTORS, GATES, NORMS, PRODUCTS
 
@@ -31,15 +31,15 @@ def differences_pass(
     execution = _Differences(plan, _wanted(plan, layers))
     samples = len(inputs)
     alike = torch.empty_like(inputs).copy_(references)  # in the same memory format, which the two together then have
-    logits = _forward(model, execution, torch.cat([inputs, alike]), labels.repeat(2))
+    logits = forward(model, execution, torch.cat([inputs, alike]), labels.repeat(2))
     with torch.enable_grad():
         target = logits[:samples].gather(1, labels.unsqueeze(1)).sum()
-    _backward(execution, target, None)
+    backward(execution, target, None)
     execution.check_untouched()
     found = {}
     for layer in layers:
-        outputs = _by_channel(plan, layer, execution.outputs)
-        multipliers = _by_channel(plan, layer, execution.signals)[:samples]
+        outputs = _by_channel(plan, layer, execution.outputs, 2 * samples)
+        multipliers = _by_channel(plan, layer, execution.signals, 2 * samples)[:samples]
         found[layer] = (outputs[:samples] - outputs[samples:], multipliers)
     return found
 

@@ -1,4 +1,4 @@
-"""The autograd functions through which the multiplier R/x flows: affine maps, smooth activations and additions.
+"""The autograd functions through which the multiplier R/x flows: affine maps, activations, additions, factors.
 
 Everything else (pooling, concatenation, reshaping, ReLU) needs no rule: where a function is homogeneous of degree
 one, the multiplier's way back is the gradient's. So a backward pass of ordinary autograd through these functions,
@@ -28,7 +28,8 @@ class Affine(torch.autograd.Function):
     network's input requires none, so that the transposed convolution down to the input is never computed.
     `parameters()` gives weight and bias; large ones are made anew on the way back, so that folded weights do not pile
     up in memory.
-    `collect(signal)`, if any, gets the relevance (or, without a rule, the gradient) at the outputs on the way back.
+    `collect(signal)`, if any, gets the relevance (or, without a rule, the gradient) at the outputs on the way back;
+    `absorb(relevance)` what the bias keeps of it, in all.
     """
 
     @staticmethod
@@ -41,11 +42,13 @@ class Affine(torch.autograd.Function):
         rule: Rule | None,
         collect: Collect | None,
         collect_input: Collect | None,
+        absorb: Collect | None,
     ) -> Tensor:
         del anchor
         weight, bias = parameters()
         outputs = operator.apply(inputs, weight, bias)
         ctx.operator, ctx.rule, ctx.collect, ctx.collect_input = operator, rule, collect, collect_input
+        ctx.absorb = absorb
         ctx.parameters = (lambda: (weight, bias)) if weight.numel() <= KEPT else parameters
         ctx.signed = False if inputs.grad_fn is not None and inputs.grad_fn.name() == RELU else None
         ctx.save_for_backward(inputs, outputs)
@@ -65,8 +68,8 @@ class Affine(torch.autograd.Function):
             elif ctx.collect_input is not None:
                 ctx.collect_input(input_relevance(ctx.rule, ctx.operator, inputs, weight, outputs, bias, signal))
             else:
-                down = hand_down(ctx.rule, ctx.operator, inputs, weight, bias, outputs, signal, ctx.signed)
-        return (down, *[None] * 6)
+                down = hand_down(ctx.rule, ctx.operator, inputs, weight, bias, outputs, signal, ctx.signed, ctx.absorb)
+        return (down, *[None] * 7)
 
 
 class Activation(torch.autograd.Function):
@@ -113,3 +116,16 @@ class Addition(torch.autograd.Function):
         share = multiplier * (first + second) / total.add_(ctx.epsilon)
         needed = zip(weights, ctx.needs_input_grad[:2], strict=True)
         return (*[weight.mul_(share) if needs else None for weight, needs in needed], None, None)
+
+
+class Share(torch.autograd.Function):
+    """A tensor as it is, whose way back hands down a share of the multiplier: what a factor gets of a product."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, share: float) -> Tensor:
+        ctx.share = share
+        return inputs.view_as(inputs)
+
+    @staticmethod
+    def backward(ctx: Any, multiplier: Tensor) -> tuple[Tensor, None]:
+        return multiplier * ctx.share, None

@@ -11,7 +11,15 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from secateur.errors import SecateurError
-from secateur.relevance.vocabulary import AFFINE, DROPOUTS, arguments_of, current_module, out_of_place, plain_name
+from secateur.relevance.vocabulary import (
+    AFFINE,
+    ATTENTION,
+    DROPOUTS,
+    arguments_of,
+    current_module,
+    out_of_place,
+    plain_name,
+)
 
 
 class Interception(TorchFunctionMode, ABC):
@@ -27,6 +35,10 @@ class Interception(TorchFunctionMode, ABC):
     @abstractmethod
     def affine(self, kind: str, arguments: dict, function: Any, args: tuple, kwargs: dict) -> Tensor:
         """A convolution, linear layer or batch-norm (`kind` "normalisation"); `arguments` are the call's by name."""
+
+    @abstractmethod
+    def attention(self, function: Any, name: str, args: tuple, kwargs: dict) -> Tensor:
+        """A softmax, or fused attention."""
 
     @abstractmethod
     def handle(self, function: Any, name: str, args: tuple, kwargs: dict) -> Any:
@@ -94,17 +106,22 @@ class Interception(TorchFunctionMode, ABC):
             function = out_of_place(name)
             if function is None:  # e.g. copy_ or x[...] = y: carried out; autograd notices if something needed is lost
                 return func(*args, **kwargs)
-        if name in DROPOUTS:
-            result = self._dropout(args, kwargs)
-        elif name in AFFINE:
-            result = self.affine(AFFINE[name], arguments_of(func, name, args, kwargs), function, args, kwargs)
-        else:
-            result = self.handle(function, name, args, kwargs)
+        result = self.computed(function, name, args, kwargs)
         if in_place and isinstance(result, Tensor) and args and isinstance(args[0], Tensor) and result is not args[0]:
             self.replaced[id(args[0])] = (args[0], result)
             if args[0]._base is not None:
                 self.stale[id(args[0]._base)] = args[0]._base
         return result
+
+    def computed(self, function: Any, name: str, args: tuple, kwargs: dict) -> Any:
+        """What a function that changes nothing in place gives."""
+        if name in DROPOUTS:
+            return self._dropout(args, kwargs)
+        if name in AFFINE:
+            return self.affine(AFFINE[name], arguments_of(function, name, args, kwargs), function, args, kwargs)
+        if name in ATTENTION:
+            return self.attention(function, name, args, kwargs)
+        return self.handle(function, name, args, kwargs)
 
     def _dropout(self, args: tuple, kwargs: dict) -> Tensor:
         values = {**dict(zip(("input", "p", "training"), args, strict=False)), **kwargs}

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from secateur.errors import SecateurError
 from secateur.relevance.composites import Specification, assign
 from secateur.relevance.execution import Execution
+from secateur.relevance.ruled import Ruled
 from secateur.relevance.tracing import Plan
 from secateur.relevance.undisturbed import undisturbed
 
@@ -27,7 +28,7 @@ def outputs_pass(model: nn.Module, plan: Plan, layers: list[str], inputs: Tensor
     with undisturbed(model), torch.inference_mode(False), torch.no_grad():
         execution.result(model, inputs.detach().clone())
     execution.check_untouched()
-    return {layer: _by_channel(plan, layer, execution.outputs) for layer in layers}
+    return {layer: _by_channel(plan, layer, execution.outputs, len(inputs)) for layer in layers}
 
 
 def gradients_pass(
@@ -40,17 +41,18 @@ def gradients_pass(
     """
     choose("of", of, TARGETS)
     execution = Execution(plan, _wanted(plan, layers))
-    logits = _forward(model, execution, inputs, labels)
+    logits = forward(model, execution, inputs, labels)
     with torch.enable_grad():
         target = logits.gather(1, labels.unsqueeze(1)).sum()
         if of == "loss":
             target = F.cross_entropy(logits, labels, reduction="sum")
-    _backward(execution, target, None)
+    backward(execution, target, None)
     execution.check_untouched()
-    return {
-        layer: (_by_channel(plan, layer, execution.outputs), _by_channel(plan, layer, execution.signals))
-        for layer in layers
-    }
+    outputs, gradients = (
+        {layer: _by_channel(plan, layer, found, len(inputs)) for layer in layers}
+        for found in (execution.outputs, execution.signals)
+    )
+    return {layer: (outputs[layer], gradients[layer]) for layer in layers}
 
 
 def relevance_pass(
@@ -72,11 +74,11 @@ def relevance_pass(
     choose("start", start, STARTS)
     choose("additions", additions, ADDITIONS)
     rules = assign(rule, [call.kind for call in plan.calls], bias)
-    execution = Execution(plan, _wanted(plan, layers), rules, additions)
-    logits = _forward(model, execution, inputs, labels, at_input)
-    multiplier = _start(logits.detach(), labels, start)
-    below = _backward(execution, logits, multiplier)
-    relevance = {layer: _by_channel(plan, layer, execution.signals) for layer in layers}
+    execution = Ruled(plan, _wanted(plan, layers), rules, additions)
+    logits = forward(model, execution, inputs, labels, at_input)
+    multiplier = start_of(logits.detach(), labels, start)
+    below = backward(execution, logits, multiplier)
+    relevance = {layer: _by_channel(plan, layer, execution.signals, len(inputs)) for layer in layers}
     if at_input:
         assert execution.network_input is not None
         ordinary = torch.zeros_like(inputs) if below is None else below * execution.network_input.detach()
@@ -84,7 +86,7 @@ def relevance_pass(
     return relevance
 
 
-def _start(logits: Tensor, labels: Tensor, start: str) -> Tensor:
+def start_of(logits: Tensor, labels: Tensor, start: str) -> Tensor:
     """The multiplier R/f at the logits f.
 
     one-hot: R = 1 at the true class; logit: R = f there; softmax-contrast: R = p(1−p) there and −p pⱼ at the others,
@@ -101,7 +103,7 @@ def _start(logits: Tensor, labels: Tensor, start: str) -> Tensor:
     return relevance / torch.where(logits.abs() < tiny, tiny, logits)
 
 
-def _forward(model: nn.Module, execution: Execution, inputs: Tensor, labels: Tensor, at_input: bool = False) -> Tensor:
+def forward(model: nn.Module, execution: Execution, inputs: Tensor, labels: Tensor, at_input: bool = False) -> Tensor:
     """The logits of a batch, in a graph that reaches every affine map."""
     with undisturbed(model), torch.inference_mode(False), torch.enable_grad():
         inputs = inputs.detach().clone().requires_grad_(at_input)
@@ -113,12 +115,12 @@ def _forward(model: nn.Module, execution: Execution, inputs: Tensor, labels: Ten
         raise SecateurError(f"The network returns {found}, not one row of logits a sample. Give a classifier.")
     if labels.numel() and int(labels.max()) >= logits.shape[1]:
         raise SecateurError(f"Label {int(labels.max())} is beyond the network's {logits.shape[1]} classes.")
-    if execution.rules is not None:
+    if isinstance(execution, Ruled):
         execution.check_exact(logits)
     return logits
 
 
-def _backward(execution: Execution, target: Tensor, multiplier: Tensor | None) -> Tensor | None:
+def backward(execution: Execution, target: Tensor, multiplier: Tensor | None) -> Tensor | None:
     """Run the way back; returns the multiplier at the network's input where that was asked for."""
     assert execution.anchor is not None and execution.network_input is not None
     ends = [execution.anchor]
@@ -141,13 +143,18 @@ def _wanted(plan: Plan, layers: list[str]) -> set[int]:
     return {place for layer in layers for place in plan.of_layer(layer)}
 
 
-def _by_channel(plan: Plan, layer: str, signals: dict[int, Tensor]) -> Tensor:
-    """A layer's signals as samples × channels × positions; all calls of a shared layer one after another."""
+def _by_channel(plan: Plan, layer: str, signals: dict[int, Tensor], samples: int) -> Tensor:
+    """A layer's signals as samples × channels × positions; all calls of a shared layer one after another.
+
+    Where a layer is called on windows of the samples (windows × ..., those of a sample one after another), a sample's
+    positions are those of all its windows.
+    """
     parts = []
     for place in plan.of_layer(layer):
         signal = signals[place]
-        if plan.calls[place].kind == "linear":
-            parts.append(signal.reshape(signal.shape[0], -1, signal.shape[-1]).transpose(1, 2))
-        else:
-            parts.append(signal.flatten(2) if signal.dim() > 2 else signal.unsqueeze(2))
+        if plan.calls[place].kind != "linear":
+            signal = signal.flatten(2).transpose(1, 2) if signal.dim() > 2 else signal.unsqueeze(1)
+        if signal.shape[0] % samples:
+            raise SecateurError(f"Layer {layer!r} mixes samples: {signal.shape[0]} rows for {samples} samples.")
+        parts.append(signal.reshape(samples, -1, signal.shape[-1]).transpose(1, 2))
     return parts[0] if len(parts) == 1 else torch.cat(parts, 2)

@@ -19,7 +19,7 @@ zbox); Lapuschkin et al., Nature Communications 10, 2019 (flat); Montavon et al.
 biases ignored).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -30,6 +30,8 @@ from secateur.errors import SecateurError
 from secateur.relevance.operators import Convolution, Linear, Operator
 
 NAMES = ("epsilon", "zplus", "alphabeta", "gamma", "flat", "zbox")
+ATTENTION = ("cp", "attnlrp")
+"""Rules of attention (see `relevance.attention`), given to softmax and fused attention alone."""
 BIASES = ("absorb", "ignore")
 # Numbers of a weight that are handled at once. Convolutions are divided only where they stand for a linear layer.
 _LINEAR_BLOCK, _CONVOLUTION_BLOCK = 2**20, 2**22
@@ -107,6 +109,18 @@ def parse_rule(specification: "str | Mapping[str, Any] | Rule") -> Rule:
     return rule
 
 
+def parse_attention(specification: "str | Mapping[str, Any] | Rule") -> Rule:
+    """The rule of attention that a config names; SecateurError for any other."""
+    name: Any = specification
+    if isinstance(specification, Rule):
+        name = specification.name
+    elif isinstance(specification, Mapping) and set(specification) == {"rule"}:
+        name = specification["rule"]
+    if name not in ATTENTION:
+        raise SecateurError(f"Relevance rule {name!r} of attention: choose one of {', '.join(ATTENTION)}.")
+    return Rule(name)
+
+
 def stabilise(values: Tensor, epsilon: float) -> Tensor:
     """`values` moved away from zero by `epsilon`, each in its own direction. A new tensor."""
     return torch.copysign(values.new_full((), epsilon), values).add_(values)
@@ -121,12 +135,14 @@ def hand_down(
     outputs: Tensor,
     relevance: Tensor,
     signed: bool | None = None,
+    absorb: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
     """The multiplier R/x at the map's inputs, from the relevance at its outputs, in the shape of the inputs.
 
     `outputs` = operator.apply(inputs, weight, bias). `signed`: whether any input is negative; looked up where it
-    is None. Counting the forward pass, non-negative inputs cost two convolutions for epsilon, three for zplus, four for
-    alphabeta and gamma; signed inputs five for zplus.
+    is None. `absorb`, if any, is told what the bias keeps, Σ (b⁺ p + b⁻ n). Counting the forward pass, non-negative
+    inputs cost two convolutions for epsilon, three for zplus, four for alphabeta and gamma; signed inputs five for
+    zplus.
     """
     block = _LINEAR_BLOCK if isinstance(operator, Linear) else _CONVOLUTION_BLOCK
     if rule.name != "epsilon" and weight.numel() > 2 * block and weight.shape[0] > 1 and _by_outputs(operator):
@@ -139,7 +155,7 @@ def hand_down(
             own_bias = None if bias is None else bias[part : part + size]
             own_outputs, own_relevance = (signal.narrow(channels, part, size) for signal in (outputs, relevance))
             own_weight = weight[part : part + size]
-            total += hand_down(rule, operator, inputs, own_weight, own_bias, own_outputs, own_relevance, signed)
+            total += hand_down(rule, operator, inputs, own_weight, own_bias, own_outputs, own_relevance, signed, absorb)
         return total
     kept_bias = bias if rule.bias == "absorb" else None
     copied = bias is not None and kept_bias is None and rule.name != "zplus"
@@ -147,7 +163,10 @@ def hand_down(
         outputs = outputs - operator.channels(bias, outputs)  # a copy, which may be overwritten
     if rule.name == "epsilon":
         denominator = stabilise(outputs, rule.epsilon)
-        return operator.transpose(torch.div(relevance, denominator, out=denominator), weight, inputs)
+        p = torch.div(relevance, denominator, out=denominator)
+        if absorb is not None and kept_bias is not None:
+            absorb((operator.channels(kept_bias, p) * p).sum())
+        return operator.transpose(p, weight, inputs)
     if signed is None:
         signed = inputs.numel() > 0 and bool(inputs.amin() < 0)
     up = weight.clamp(min=0)
@@ -169,6 +188,10 @@ def hand_down(
             overwritten = outputs if copied and rule.name == "alphabeta" else None
             below = torch.sub(outputs, above, out=overwritten).clamp_(max=0)
     p, n = _coefficients(rule, relevance, outputs, above, below)
+    if absorb is not None and kept_bias is not None:
+        absorb((operator.channels(kept_bias.clamp(min=0), p) * p).sum())
+        if n is not None:
+            absorb((operator.channels(kept_bias.clamp(max=0), n) * n).sum())
     del outputs, above, below  # each is as large as the layer's output: free before the transposed maps need room
     if not signed:
         result = operator.transpose(p, up, inputs)

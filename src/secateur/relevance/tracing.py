@@ -15,9 +15,10 @@ from secateur.relevance.vocabulary import SUMS
 
 @dataclass
 class Call:
-    """One affine call of the forward pass; `layer` is the name of the module that made it.
+    """One affine call of the forward pass, or attention; `layer` is the module that owns the weight or made the call.
 
-    `kind`: "convolution", "linear", "normalisation", or "constant" where the input does not depend on the network's.
+    `kind`: "convolution", "linear", "normalisation", "attention" (a softmax, or fused attention), or "constant" where
+    the input does not depend on the network's.
     `weight`, `bias`: as the call got them, which need not be parameters (weight standardisation, masks). `norm`: the
     arguments of the batch-norm folded into it. `folded`: it is such a batch-norm itself, and computes nothing.
     """
@@ -35,7 +36,7 @@ class Call:
 
 @dataclass
 class Plan:
-    """What a pass has to know beforehand: the affine calls in the order of execution and whether signals are added."""
+    """What a pass has to know beforehand: affine calls and attention in order; whether signals are added."""
 
     calls: list[Call]
     has_additions: bool
@@ -49,8 +50,13 @@ class Plan:
 
 
 class _Tracer(Interception):
-    def __init__(self, modules: dict[int, str]) -> None:
+    def __init__(self, model: nn.Module) -> None:
+        modules = {id(module): name for name, module in model.named_modules()}
         super().__init__(modules)
+        self.owners: dict[int, list[str]] = {}
+        for name, module in model.named_modules():
+            if isinstance(weight := module._parameters.get("weight"), nn.Parameter):
+                self.owners.setdefault(id(weight), []).append(name)
         self.plan = Plan([], False, modules)
         self.makers: dict[int, tuple[Tensor, int]] = {}
         self.uses: dict[int, int] = {}
@@ -66,6 +72,9 @@ class _Tracer(Interception):
 
     def affine(self, kind: str, arguments: dict, function: Any, args: tuple, kwargs: dict) -> Tensor:
         layer, _ = self.where()
+        owners = self.owners.get(id(arguments.get("weight")), [layer])
+        if kind != "normalisation" and layer not in owners:  # as where attention calls its projection's weight itself
+            layer = owners[0]
         inputs = arguments["input"]
         if not inputs.requires_grad:  # a weight that is standardised or computed, say: no layer of the network
             self.plan.calls.append(Call("constant", layer, Scale(), _shape(arguments)))
@@ -98,6 +107,10 @@ class _Tracer(Interception):
         self.makers[id(outputs)] = (outputs, index)
         return outputs
 
+    def attention(self, function: Any, name: str, args: tuple, kwargs: dict) -> Tensor:
+        self.plan.calls.append(Call("attention", self.where()[0], Scale(), ()))
+        return self.handle(function, name, args, kwargs)  # type: ignore[no-any-return]
+
     def finish(self) -> Plan:
         """Undo the folds whose convolution's output is used by something else as well."""
         for tensor, index in self.makers.values():
@@ -122,7 +135,7 @@ def trace(model: nn.Module, example: Tensor) -> Plan:
         raise SecateurError(
             "The network is a compiled TorchScript module, which hides its layers. Give the nn.Module itself."
         )
-    tracer = _Tracer({id(module): name for name, module in model.named_modules()})
+    tracer = _Tracer(model)
     with undisturbed(model), torch.inference_mode(False), torch.enable_grad():
         inputs = example.detach().clone().requires_grad_()
         tracer.result(model, inputs.clone())

@@ -26,6 +26,11 @@ SIGNATURES: dict[str, tuple[str, ...]] = {
     "group_norm": ("input", "num_groups", "weight", "bias", "eps"),
     "instance_norm": ("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps"),
     "dropout": ("input", "p", "training", "inplace"),
+    "normalize": ("input", "p", "dim", "eps", "out"),
+    "scaled_dot_product_attention": (
+        *("query", "key", "value", "attn_mask", "dropout_p", "is_causal"),
+        *("scale", "enable_gqa"),
+    ),
 }
 # torch.batch_norm has its parameters in another order than torch.nn.functional.batch_norm.
 _RAW_BATCH_NORM = ("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps")
@@ -55,6 +60,15 @@ RAMPS = {"relu", "leaky_relu", "prelu", "rrelu", "threshold", "softplus"}
 LIKE_ANOTHER = {"expand_as", "view_as", "reshape_as", "type_as"}
 NORMS = {"layer_norm", "rms_norm", "group_norm", "instance_norm"}
 PRODUCTS = {"mul", "multiply"}
+DIVISIONS = {"div", "divide", "true_divide"}
+MATRIX_PRODUCTS = {"matmul", "__matmul__", "__rmatmul__", "bmm", "mm", "mv", "einsum", "tensordot", "inner"}
+FUSED = "scaled_dot_product_attention"
+ATTENTION = {"softmax", FUSED}
+"""What a rule of the kind "attention" is given to."""
+SQUARES = {"pow", "__pow__", "square"}
+STATISTICS = {"norm", "vector_norm", "linalg_norm", "linalg_vector_norm", "var", "std", "var_mean", "std_mean"}
+"""What a signal is divided by to normalise it."""
+AVERAGES = {"mean", "sum"}
 SUMS = {"add", "sub", "subtract", "rsub"}
 COPIES = {"clone", "contiguous", "to"}
 POOLINGS = {f"{size}{kind}_pool{n}d" for size in ("", "adaptive_") for kind in ("max", "avg") for n in (1, 2, 3)}
@@ -132,8 +146,10 @@ EXACT_NODES = {
         "ChannelShuffle",
     ),
     *("Mul", "Div", "Addcmul", "CopySlices", "CopyBackwards", "AccumulateGrad", "Identity"),
-    *("Affine", "Activation", "Addition"),
+    *("Mm", "Bmm", "Mv", "Affine", "Activation", "Addition", "Share"),
 }
+BILINEAR = ("Mul", "Div", "Addcmul", "Mm", "Bmm", "Mv")
+"""Of those, the ones that are linear in one factor, and only where the other is a constant."""
 
 
 def arguments_of(function: Callable, name: str, args: tuple, kwargs: dict) -> dict[str, Any]:
@@ -170,24 +186,39 @@ def exact(node: Any) -> bool:
     kind = node.name().split("::")[-1].rstrip("0123456789").removesuffix("Backward")
     if kind not in EXACT_NODES:
         return False
-    if kind in ("Mul", "Div", "Addcmul"):  # one factor must be a constant, and a signal must not divide
+    if kind in BILINEAR:  # one factor must be a constant, and a signal must not divide
         sources = [source for source, _ in node.next_functions]
         return sum(source is not None for source in sources) == 1 and (kind != "Div" or sources[0] is not None)
     return True
 
 
-def inexact_node(start: Any, known: set[Any]) -> Any:
-    """The first autograd node from `start` down to the nodes in `known` that is not exact; None where all are."""
+def inexact_node(start: Any, known: set[Any], ruled: set[Any]) -> Any:
+    """The first autograd node from `start` down to the nodes in `known` that is not exact; None where all are.
+
+    `ruled`: nodes that are right because a rule has seen to it (see `nodes_between`).
+    """
     seen, waiting = set(known), [start]
     while waiting:
         node = waiting.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
-        if not exact(node):
+        if node not in ruled and not exact(node):
             return node
         waiting.extend(source for source, _ in node.next_functions)
     return None
+
+
+def nodes_between(start: Any, known: set[Any]) -> set[Any]:
+    """The autograd nodes from `start` down to those in `known`, which are left out."""
+    found: set[Any] = set()
+    waiting = [start]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in found and node not in known:
+            found.add(node)
+            waiting.extend(source for source, _ in node.next_functions)
+    return found
 
 
 def current_module(names: dict[int, str]) -> tuple[str, str]:

@@ -1,0 +1,124 @@
+"""Measures relevance through attention: where it goes, how it grows with depth, and what it costs.
+
+python benchmarks/attention_relevance.py [--write]
+"""
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import timm
+import torch
+from torch import nn
+
+from secateur.files import write_text
+from secateur.ranking.network import Network
+
+PAGE = Path(__file__).parent.parent / "docs" / "relevance.md"
+RULES = {
+    "ε, `cp`": "cp-lrp",
+    "ε, `attnlrp`": "attnlrp",
+    "γ, `attnlrp`": {"default": "gamma", "attention": "attnlrp"},
+    "z⁺, `cp`": "zplus",
+}
+KINDS = ("bias", "stabiliser", "normalisation", "constant", "attention", "other", "input")
+DEPTHS = (2, 6, 12, 24)
+SAMPLES, BATCH, REPEATS = 4, 10, 3
+
+
+def vit(depth: int, width: int = 96, heads: int = 3, size: int = 64) -> nn.Module:
+    """A ViT with random weights, biases and class token, float64, at patches of 16 px."""
+    torch.manual_seed(0)
+    arguments = {"img_size": size, "embed_dim": width, "depth": depth, "num_heads": heads, "num_classes": 10}
+    model: nn.Module = timm.create_model("vit_tiny_patch16_224", **arguments)
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(parameter, 0, 0.05)
+    return model.double().eval()
+
+
+def ledgers() -> list[str]:
+    """Share of what the pass started from that each kind keeps, and the sum of |R| that arrives, by rule."""
+    rows = [f"| rule | {' | '.join(KINDS)} | Σ\\|R\\| at the input |", "|---|" + "---:|" * (len(KINDS) + 1)]
+    model, images = vit(12), torch.rand(SAMPLES, 3, 64, 64, dtype=torch.float64)
+    for name, rule in RULES.items():
+        network = Network(model, ["blocks.0.attn.qkv"], images, torch.arange(SAMPLES) % 10)
+        kept = dict.fromkeys(KINDS, 0.0)
+        for share in network.ledger(rule):
+            kept[share.kind] += share.relevance / SAMPLES
+        size = sum(float(batch.abs().sum()) for batch in network.input_relevance(rule)) / SAMPLES
+        rows.append(f"| {name} | {' | '.join(f'{kept[kind]:+.3g}' for kind in KINDS)} | {size:.2g} |")
+    return rows
+
+
+def growth() -> list[str]:
+    """Σ|R| at the input for a start of 1, by depth and rule: what cancels makes it exceed 1."""
+    rows = [f"| rule | {' | '.join(f'{depth} blocks' for depth in DEPTHS)} |", "|---|" + "---:|" * len(DEPTHS)]
+    images = torch.rand(SAMPLES, 3, 64, 64, dtype=torch.float64)
+    models = [vit(depth) for depth in DEPTHS]
+    for name, rule in RULES.items():
+        found = []
+        for model in models:
+            network = Network(model, ["blocks.0.attn.qkv"], images, torch.arange(SAMPLES) % 10)
+            sizes = torch.cat([batch.abs().flatten(1).sum(1) for batch in network.input_relevance(rule)])
+            found.append(f"{float(sizes.median()):.2g} ({float(sizes.max()):.2g})")
+        rows.append(f"| {name} | {' | '.join(found)} |")
+    return rows
+
+
+def costs() -> list[str]:
+    """Processor seconds of one pass over ViT-S/16 at 224 px beside the gradient's."""
+    torch.manual_seed(0)
+    model = timm.create_model("vit_small_patch16_224", num_classes=10).eval()
+    images, labels = torch.rand(BATCH, 3, 224, 224), torch.arange(BATCH)
+    network = Network(model, ["blocks.0.attn.qkv"], images, labels, batch_size=BATCH)
+    passes: dict[str, Callable[[], object]] = {
+        "gradient": lambda: list(network.gradients()),
+        "ε, `cp`": lambda: list(network.relevance("cp-lrp")),
+        "ε, `attnlrp`": lambda: list(network.relevance("attnlrp")),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in passes}
+    for _ in range(REPEATS):
+        for name, run in passes.items():
+            start = time.process_time()
+            run()
+            seconds[name].append(time.process_time() - start)
+    middle = {name: statistics.median(taken) for name, taken in seconds.items()}
+    rows = ["| pass | seconds | ÷ gradient |", "|---|---:|---:|"]
+    return rows + [f"| {name} | {took:.2f} | {took / middle['gradient']:.2f} |" for name, took in middle.items()]
+
+
+def text() -> str:
+    """The three tables with what they show."""
+    parts = [
+        "Kept by each kind, as a share of the start, ViT of 12 blocks (96 channels, 3 heads, 64 px), random weights:",
+        "\n".join(ledgers()),
+        "Σ|R| at the input for a start of 1: median (largest) over the samples, random weights, by depth:",
+        "\n".join(growth()),
+        "Cost on ViT-S/16 at 224 px, batch 10, float32, one thread:",
+        "\n".join(costs()),
+        f"`python benchmarks/attention_relevance.py --write`; {SAMPLES} random images; "
+        f"{platform.processor() or platform.machine()}, torch {torch.__version__}, timm {timm.__version__}.",
+    ]
+    return "\n\n".join(parts)
+
+
+def write(found: str) -> None:
+    """Put the tables between their marks in docs/relevance.md."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition("<!-- attention -->\n")
+    _, _, after = rest.partition("<!-- /attention -->")
+    write_text(PAGE, f"{before}<!-- attention -->\n{found}\n<!-- /attention -->{after}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/relevance.md")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    result = text()
+    print(result)
+    if options.write:
+        write(result)

@@ -1,0 +1,99 @@
+"""Relevance as a changed gradient of the untouched network, node by node of autograd's own graph: another oracle.
+
+The network runs as it is, with plain PyTorch, attention not fused; then the gradient of the true class's logit is
+taken, and the nodes of the graph whose rule is not the gradient have theirs put right: halved in products of two
+signals, none into gates, statistics and (CP-LRP) attention weights, f(x)/x at activations, a constant deviation in
+layer norms. It is the ε rule with ε = 0. Nothing is shared with the engine, which changes functions as they are called.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+VIEWS = ("View", "UnsafeView", "Expand", "Permute", "Transpose", "Clone", "Unsqueeze", "Squeeze", "ReshapeAlias")
+LINEAR = (*VIEWS, "Addmm", "Mm", "Bmm", "T", "Add")
+CONSTANT = ("LinalgVectorNorm", "Norm", "Var", "Std", "Sigmoid", "Hardsigmoid")
+ACTIVATIONS = {"Gelu": F.gelu, "Silu": F.silu, "Relu": F.relu, "Hardswish": F.hardswish, "Tanh": torch.tanh}
+
+
+def kind(node):
+    return node.name().rstrip("0123456789").removesuffix("Backward")
+
+
+def comes_from(node, names, through):
+    """Whether a node is one of `names`, or made of one by nodes of the kinds `through` alone."""
+    while node is not None:
+        if kind(node) in names:
+            return True
+        before = [one for one, _ in node.next_functions if one is not None and kind(one) != "AccumulateGrad"]
+        node = before[0] if kind(node) in through and len(before) == 1 else None
+    return False
+
+
+def hook(node, rule):
+    """What puts a node's gradients right, or None where they are."""
+    name, live = kind(node), [one is not None for one, _ in node.next_functions]
+    if name in CONSTANT or (name == "Softmax" and rule == "cp"):
+        return lambda given, _: tuple(None if one is None else torch.zeros_like(one) for one in given)
+    if name == "NativeLayerNorm":
+        x, weight, shape = node._saved_input, node._saved_weight, node._saved_normalized_shape
+        dims = tuple(range(-len(shape), 0))
+        rstd = node._saved_result2
+
+        def norm(given, back):
+            value = back[0] if weight is None else back[0] * weight
+            value = value * rstd
+            return (value - value.mean(dims, keepdim=True), *given[1:])
+
+        assert x is not None
+        return norm
+    if name in ACTIVATIONS and name != "Relu":
+        x = node._saved_self
+        options = {"approximate": node._saved_approximate} if name == "Gelu" else {}
+        return lambda given, back: (back[0] * ACTIVATIONS[name](x, **options) / x,)
+    if sum(live) < 2:
+        return None
+    if name in ("Bmm", "Mm"):
+        weights = [rule == "cp" and comes_from(one, ("Softmax",), LINEAR) for one, _ in node.next_functions]
+        if any(weights):
+            return lambda given, _: tuple(one * (i != weights.index(True)) for i, one in enumerate(given))
+        return lambda given, _: tuple(one / 2 for one in given)
+    if name == "Div":
+        return lambda given, _: (given[0], torch.zeros_like(given[1]))
+    if name == "Mul":
+        sizes = [node._saved_self.numel(), node._saved_other.numel()]
+        gates = [comes_from(one, ("Sigmoid", "Hardsigmoid"), VIEWS) for one, _ in node.next_functions]
+        if not any(gates) and sizes[0] == sizes[1]:
+            return lambda given, _: (given[0] / 2, given[1] / 2)
+        gate = gates.index(True) if any(gates) else sizes.index(min(sizes))
+        return lambda given, _: tuple(torch.zeros_like(one) if i == gate else one for i, one in enumerate(given))
+    return None
+
+
+def relevance(model: nn.Module, inputs, labels, rule):
+    """Layer -> relevance at its output, in the output's shape; "" the input's. From 1 at each sample's class."""
+    outputs = {}
+    handles = []
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            handles.append(module.register_forward_hook(lambda _, __, out, name=name: outputs.update({name: out})))
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    try:
+        x = inputs.clone().requires_grad_()
+        logits = model(x).gather(1, labels.unsqueeze(1))
+    finally:
+        for handle in handles:
+            handle.remove()
+    seen, waiting = set(), [logits.grad_fn]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        waiting += [one for one, _ in node.next_functions]
+        if (right := hook(node, rule)) is not None:
+            node.register_hook(right)
+    signals = {"": x, **{name: out for name, out in outputs.items() if out.requires_grad}}
+    slopes = torch.autograd.grad((logits / logits.detach()).sum(), list(signals.values()), materialize_grads=True)
+    return {name: signal.detach() * slope for (name, signal), slope in zip(signals.items(), slopes, strict=True)}
