@@ -11,10 +11,11 @@ from typing import Any
 import yaml
 
 from secateur import schema
-from secateur.data.references import ALL, largest
+from secateur.data.references import ALL, asked_for, largest
 from secateur.data.store import check_kind
 from secateur.errors import SecateurError
 from secateur.files import expanded, read_json
+from secateur.models import build
 from secateur.models.build import check_architecture, weights_source
 from secateur.ranking.registry import describe, source_of
 from secateur.repair.registry import check as check_remedy
@@ -48,7 +49,7 @@ def resolve(config: Any) -> Config:
     """
     rules = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     schema.plain(config)
-    filled = schema.filled(_with_recipes(copy.deepcopy(config)), rules, rules)
+    filled = schema.filled(_with_recipes(_with_branches(copy.deepcopy(config))), rules, rules)
     schema.check(filled, rules)
     filled["criteria"] = [_criterion(item) for item in filled["criteria"]]
     if "decompose" in filled:
@@ -120,6 +121,13 @@ def _with_recipes(config: Config) -> Config:
     return config
 
 
+def _with_branches(config: Config) -> Config:
+    """The config with the short form `retrain: false` written out."""
+    if isinstance(config, dict) and config.get("retrain") is False:
+        config["retrain"] = {"run": False}
+    return config
+
+
 def _check_weights(source: dict[str, str], key: str, config: Config) -> None:
     if "pretrain" in source:
         _check_dataset(source["pretrain"], f"{key}.pretrain", "images", config)
@@ -144,6 +152,7 @@ def _check(config: Config) -> None:
             _check_tuning(config, item)
         describe(item["criterion"], config["criteria_path"])
     _check_own_datasets(config)
+    build.search(config["architectures_path"])
     for name, backbone in config["backbones"].items():
         check_architecture(backbone["architecture"], f"backbones.{name}.architecture")
         _check_weights(backbone["weights"], f"backbones.{name}.weights", config)
@@ -152,8 +161,9 @@ def _check(config: Config) -> None:
         if study["backbone"] not in config["backbones"]:
             known = ", ".join(config["backbones"]) or "none"
             raise SecateurError(f"studies.{name}.backbone: unknown backbone '{study['backbone']}'; known are {known}.")
+        _check_head(name, study, config["backbones"][study["backbone"]])
     _check_varying(config)
-    for branch in ("fewshot", "retrain"):
+    for branch in ("fewshot", "retrain") if config["retrain"]["run"] else ("fewshot",):
         _check_rising(config[branch]["rates"], f"{branch}.rates")
         for study_name, study in config["studies"].items():
             most, smallest = largest(config[branch]["samples_per_class"]), smallest_class(study["dataset"], config)
@@ -181,6 +191,22 @@ def _check(config: Config) -> None:
             raise SecateurError(f"toy.criteria: '{name}' is a Snakemake rule, too slow for thousands of rankings.")
 
 
+def _check_head(name: str, study: Config, backbone: Config) -> None:
+    """A classifier that is kept must be one of these classes: what its outputs are is said, or taken as their order."""
+    source = backbone["weights"].get("pretrain", study["dataset"])
+    if study["head"] == "keep" and source != study["dataset"] and "classes" not in backbone:
+        raise SecateurError(
+            f"studies.{name}.head: keep, but backbone '{study['backbone']}' is pretrained on {source}, whose classes "
+            f"are not those of {study['dataset']}. Write head: fresh, or backbones.{study['backbone']}.classes: names "
+            "of its outputs in their order."
+        )
+    if "hub" in backbone["weights"] and backbone["architecture"].startswith(build.TORCHVISION):
+        raise SecateurError(
+            f"backbones.{study['backbone']}.weights: hub is timm's, and {backbone['architecture']} is none of its "
+            "networks. Give {file: <path>} or {pretrain: <dataset>}, or timm's network of that name."
+        )
+
+
 def _check_varying(config: Config) -> None:
     """A backbone that varies must be pretrained here, and a component is drawn anew for seeds that there are."""
     used = [study["backbone"] for study in config["studies"].values()]
@@ -204,7 +230,7 @@ def _check_tuning(config: Config, entry: dict[str, Any]) -> None:
     """There must be training images beside the reference samples to tune on."""
     key, wanted = f"criteria.{entry['name']}.tune", entry["tune"]["images_per_class"]
     _check_rising(entry["tune"]["rates"], f"{key}.rates")
-    counts = config["fewshot"]["samples_per_class"] + config["retrain"]["samples_per_class"]
+    counts = asked_for(config)
     if ALL in counts:
         raise SecateurError(f"{key}: no image is left to tune on where samples_per_class is '{ALL}'.")
     for name, study in config["studies"].items():

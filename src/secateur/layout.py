@@ -13,24 +13,26 @@ from secateur.varying import blocks
 def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
     """Table name → its files, relative to results/<run>/, in a fixed order.
 
-    `curves` (both branches) and `profiles` have a file for every study, criterion and part, `curves` also those of the
-    further networks of `variance.draws`, of the controls that `retrain.controls` and of the remedies that
-    `fewshot.remedies` asks for and of the other choices of `decompose`, and so have `grid` where
-    the config has `fewshot.grid` and `tuning` for the criteria that are tuned; `units`, `cost` and `latency` have one
+    `curves` (of the branches that are run) and `profiles` have a file for every study, criterion and part, `curves`
+    also those of the further networks of `variance.draws`, of the controls that `retrain.controls` and of the remedies
+    that `fewshot.remedies` asks for and of the other choices of `decompose`, and so have `grid` where the config has
+    `fewshot.grid` and `tuning` for the criteria that are tuned; `units`, `cost` and `latency` have one
     for every study, `toy` and `toy_stability` one for every 2-D set.
     """
     jobs, varied = ([f"{job}.parquet" for job in _jobs(config, of)] for of in (parts(config), blocks(config)))
     tuned = [item["name"] for item in config["criteria"] if "tune" in item]
     points = config.get("toy", {}).get("datasets", [])
-    curves = [Path("curves", branch, job) for branch in ("fewshot", "retrain") for job in [*jobs, *varied]]
-    if config["retrain"]["controls"]["unpruned"]:
+    controls = config["retrain"]["controls"] if config["retrain"]["run"] else {"unpruned": False, "scratch": False}
+    branches = ("fewshot", "retrain") if config["retrain"]["run"] else ("fewshot",)
+    curves = [Path("curves", branch, job) for branch in branches for job in [*jobs, *varied]]
+    if controls["unpruned"]:
         curves += [Path("curves", "unpruned", study, f"{part}.parquet") for study in config["studies"]
                    for part in parts(config)]  # fmt: skip
     if any(name != NONE for name in config["fewshot"]["remedies"]):
         curves += [Path("curves", "repaired", job) for job in jobs]
     if "decompose" in config:
         curves += [Path("curves", "decomposed", job) for job in jobs]
-    if config["retrain"]["controls"]["scratch"]:
+    if controls["scratch"]:
         curves += [Path("curves", "scratch", job) for job in jobs]
     return {
         "curves": curves,

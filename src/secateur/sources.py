@@ -22,7 +22,7 @@ UNCOUNTED = frozenset({f"{PACKAGE}.config"})
 """What it makes of a config is a param of every job that depends on it."""
 REGISTRIES = {
     f"{PACKAGE}.ranking.registry": "criteria",
-    f"{PACKAGE}.models.build": "architectures",
+    f"{PACKAGE}.models.own": "architectures",
     f"{PACKAGE}.repair.registry": "remedies",
 }
 """Modules that load others by name, and what they load."""

@@ -97,6 +97,10 @@ def passes_of(entry: dict[str, Any], folders: list[str]) -> float | None:
     return 3.0 if "relevance" in called else 2.0 if "gradients" in needs else 1.0
 
 
+RETRAINING = ("retrain", "retrain_unpruned", "scratch")
+"""Stages of the branch with retraining."""
+
+
 def left(rate: float) -> float:
     """Share of a network's multiply-accumulates that is left with a share `rate` of its units removed."""
     return (1 - rate) ** 2
@@ -119,6 +123,7 @@ def of_study(config: dict[str, Any], study: str, left: Callable[[float], float] 
     return [
         Work(stage, study, jobs, forward, training)
         for stage, jobs, forward, training in _stages(config, study, found, left)
+        if config["retrain"]["run"] or stage not in RETRAINING
     ]
 
 
@@ -146,10 +151,10 @@ def _stages(
     trained_on = data.train - held_out
 
     recipe = config["studies"][study]["transfer"]
-    cost = 1 if recipe["freeze"] else TRAINING
-    yield (
-        "transfer", all_parts, seeds * recipe["epochs"] * held_out, cost * seeds * recipe["epochs"] * trained_on
-    )  # fmt: skip
+    cost, epochs = 1 if recipe["freeze"] else TRAINING, recipe["epochs"]
+    if config["studies"][study]["head"] == "keep":
+        epochs = 0
+    yield "transfer", all_parts, seeds * epochs * held_out, cost * seeds * epochs * trained_on
 
     references = [data.train if n == ALL else n * data.classes for n in config["fewshot"]["samples_per_class"]]
     passes = {entry["name"]: passes_of(entry, config["criteria_path"]) or 0.0 for entry in entries}

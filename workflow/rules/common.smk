@@ -124,11 +124,11 @@ def code_of(command, criteria, architectures, files):
         registry.source_of(entry_of(name)["criterion"], resolved["criteria_path"])
         for name in criteria
     ]
-    paths = filter(None, map(build.file_of, architectures))
+    brought = filter(None, map(build.behind, architectures))
     chosen = {
         "criteria": [sources.Chosen(each.loaded_as, each.path) for each in behind],
         "architectures": [
-            sources.Chosen(f"secateur.models.{path.stem}", path) for path in paths
+            sources.Chosen(each.module, each.path) for each in brought
         ],
         "remedies": [
             sources.Chosen(f"secateur.remedies.{name}", remedies.FOLDER / f"{name}.py")

@@ -46,6 +46,7 @@ rule images:
     threads: 8
     params:
         code=code("data prepare"),
+        own=architecture_options,
     shell:
-        "secateur --code {params.code} data prepare --data {input.data} --architecture {wildcards.architecture} --size {wildcards.size} "
-        "--colour {wildcards.colour} --threads {threads} --output {output} 2>&1 | tee {log}"
+        "secateur --code {params.code} data prepare --data {input.data} --architecture {wildcards.architecture} {params.own} "
+        "--size {wildcards.size} --colour {wildcards.colour} --threads {threads} --output {output} 2>&1 | tee {log}"

@@ -22,6 +22,14 @@ def what_to_fetch(wildcards):
     return json.dumps({key: entry[key] for key in ("files", "how") if key in entry})
 
 
+def architecture_options(wildcards):
+    """The options that name where the architecture is to be found, where it is one of the user's own."""
+    brought = build.behind(wildcards.architecture)
+    inside = brought is None or brought.path.is_relative_to(Path(build.__file__).parent)
+    folders = [] if inside else resolved["architectures_path"]
+    return " ".join(f"--architectures-path {quote(folder)}" for folder in folders)
+
+
 def source_option(wildcards, input):
     """The option that names what a dataset is made from, where it is made from files."""
     return f"--source {quote(input.source[0])}" if files_of(wildcards) else ""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from secateur.branches.study import Study
-from secateur.data.references import largest
+from secateur.data.references import asked_for, largest
 from secateur.files import replacing
 from secateur.models.evaluation import logits
 from secateur.pruning.removal import sweep
@@ -77,7 +77,7 @@ def _one_a_class(study: Study, seed: int, samples: Path, most: int) -> tuple[np.
 
     They are reference samples; where the whole training split is that and none was drawn, each class's first image.
     """
-    if largest(study.config["fewshot"]["samples_per_class"] + study.config["retrain"]["samples_per_class"]):
+    if largest(asked_for(study.config)):
         index = study.references_index(samples, seed, "1")[:most]
     else:
         index = np.unique(study.dataset.train_labels, return_index=True)[1][:most]

@@ -21,7 +21,7 @@ from secateur.files import filling
 from secateur.models import devices, hub, memory_format
 from secateur.models.build import weights_source
 from secateur.models.evaluation import Evaluation, evaluate, logits
-from secateur.models.weights import check_finite, fit, read_checkpoint
+from secateur.models.weights import check_finite, counted, fit, read_checkpoint
 from secateur.portability import portable
 from secateur.progress import track
 from secateur.pruning.counting import count, disk_bytes, latency
@@ -140,7 +140,7 @@ def load_weights(model: nn.Module, architecture: str, arguments: Mapping[str, An
         others = {key: value for key, value in arguments.items() if key != "num_classes"}
         state, _ = hub.fetch(architecture, others, source["hub"], "--weights")
     else:
-        state = read_checkpoint(source["file"], "--weights")
+        state, _ = counted(model, read_checkpoint(source["file"], "--weights"))
     hint = (
         "The architecture, its arguments and the number of classes (one folder each) must be those that the weights "
         "were trained with."

@@ -37,6 +37,10 @@ SharedOption = Annotated[
     Path | None,
     typer.Option("--shared", help="Folder in which jobs of the study tell each other what they measured and trained."),
 ]
+ArchitecturesOption = Annotated[
+    list[Path] | None,
+    typer.Option("--architectures-path", help="Folder with architectures of your own (docs/backbones.md)."),
+]
 SamplesOption = Annotated[Path, typer.Option(help="Reference samples (CSV), as `secateur transfer` writes them.")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from secateur import usage
-from secateur.cli.application import app, said
+from secateur.cli.application import ArchitecturesOption, app, said
 from secateur.errors import SecateurError
 
 data_app = typer.Typer(
@@ -77,15 +77,18 @@ def make(
 @data_app.command()
 def prepare(
     data: Annotated[Path, typer.Option(help="Folder of the dataset, as `secateur data make` makes it.")],
-    architecture: Annotated[str, typer.Option(help="timm's name of the network that is to see the images.")],
+    architecture: Annotated[str, typer.Option(help="Name of the network that is to see the images.")],
     size: Annotated[int, typer.Option(help="Side in pixels of its input.")],
     output: Annotated[Path, typer.Option(help="Folder to make; appears whole or not at all.")],
     colour: Annotated[str, typer.Option(help="rgb or grey.")] = "rgb",
     threads: Annotated[int, typer.Option(help="Images to decode at the same time.")] = 1,
+    architectures_path: ArchitecturesOption = None,
 ) -> None:
     """Decode, scale and crop a dataset's images once, as timm does for the network."""
     from secateur.data import preparation
+    from secateur.models import build
 
+    build.search(architectures_path or [])
     if colour not in preparation.COLOURS:
         raise SecateurError(f"--colour: {colour!r} is not known; known are {', '.join(preparation.COLOURS)}.")
     with usage.work():

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from secateur.cli.application import app, said
+from secateur.cli.application import ArchitecturesOption, app, said
 from secateur.errors import SecateurError
 
 criteria_app = typer.Typer(help="List the criteria there are, or start a new one.", invoke_without_command=True)
@@ -93,7 +93,7 @@ def clock(
 
 @app.command()
 def prune(
-    arch: Annotated[str, typer.Option(help="timm's name of the architecture, or torchvision/<name>.")],
+    arch: Annotated[str, typer.Option(help="timm's name of the architecture, torchvision/<name>, or your own.")],
     weights: Annotated[str, typer.Option(help="Its weights: a file (safetensors or torch.save of tensors), or hub.")],
     data: Annotated[Path, typer.Option(help="Images: train/ and test/ of a folder a class, or one undivided.")],
     rate: Annotated[float, typer.Option(help="Share of the units (or of the budget) to remove, at least 0, below 1.")],
@@ -115,6 +115,7 @@ def prune(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:<number> or mps.")] = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Write to --out even if it holds something.")] = False,
     criteria_path: Annotated[list[Path] | None, typer.Option(help="Folder with criterion files of your own.")] = None,
+    architectures_path: ArchitecturesOption = None,
     export: Annotated[list[str] | None, typer.Option(help="Write it as onnx or torch (torch.export) too.")] = None,
     licence: Annotated[str | None, typer.Option(help="Of the weights, for the model card, e.g. apache-2.0.")] = None,
 ) -> None:
@@ -125,7 +126,9 @@ def prune(
     """
     from secateur.branches.own_network import prune_own_network
     from secateur.branches.own_request import Request
+    from secateur.models import build
 
+    build.search(architectures_path or [])
     prune_own_network(
         Request(
             architecture=arch,

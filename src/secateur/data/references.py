@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -101,6 +101,12 @@ def read(path: str | Path, seed: int, samples_per_class: str, labels: np.ndarray
 
 def _checksums(table: pd.DataFrame) -> list[int]:
     return [zlib.crc32(",".join(map(str, row)).encode()) for row in table[COLUMNS].itertuples(index=False, name=None)]
+
+
+def asked_for(config: dict[str, Any]) -> list[int | str]:
+    """Numbers of reference samples of each class that the branches of a run ask for."""
+    branches = ("fewshot", "retrain") if config["retrain"]["run"] else ("fewshot",)
+    return [count for branch in branches for count in config[branch]["samples_per_class"]]
 
 
 def largest(samples_per_class: Iterable[str | int]) -> int:

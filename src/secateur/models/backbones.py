@@ -33,7 +33,7 @@ def make(
         output: written: safetensors, seed 0, float32, with the head of the source task.
         draw: which of several pretrainings of this backbone, where the config lets it vary from seed to seed.
         about: written: JSON with `source` (hub, file or pretrain) and what pins it: `sha256`, `repository` and
-            `revision`; `dataset`, `accuracy` and the `steps` of the training.
+            `revision`; `dataset`, `accuracy` and the `steps` of the training; what was `tolerated` to read a file.
 
     Returns:
         One line that says what it is.
@@ -113,17 +113,19 @@ def published(
     if "hub" in source:
         return hub.fetch(architecture, arguments, source["hub"], key)
     path = Path(source["file"])
-    state = weights.read_checkpoint(path, key)
+    checkpoint = weights.read_checkpoint(path, key)
     backbone = {"architecture": architecture, "arguments": arguments}
-    network = build.create(backbone, 1, 3, seed=0)
+    network = build.create(backbone, 2, 3, seed=0)
+    state, tolerated = weights.counted(network, checkpoint)
     heads, stems = build.head_prefixes(network), build.input_layers(network)
-    classes = next((len(state[f"{head}weight"]) for head in heads if f"{head}weight" in state), 1)
+    classes = next((len(state[f"{head}weight"]) for head in heads if f"{head}weight" in state), 0)
     channels = next((state[f"{stem}.weight"].shape[1] for stem in stems if f"{stem}.weight" in state), 3)
-    network = build.create(backbone, classes, channels, seed=0)
+    network = build.create(backbone, classes or 2, channels, seed=0)
     headless = {name: value for name, value in network.state_dict().items() if name.startswith(heads)}
     hint = f"The file must hold weights of timm's {architecture} with these arguments; its head may have any size."
-    weights.fit(network, headless | state if classes == 1 else state, f"{key}: the weights in {path}", hint)
-    return network.state_dict(), {"source": "file", "file": str(path), "sha256": weights.sha256(path)}
+    weights.fit(network, state if classes else headless | state, f"{key}: the weights in {path}", hint)
+    about = {"source": "file", "file": str(path), "sha256": weights.sha256(path), "tolerated": tolerated}
+    return network.state_dict(), about
 
 
 def take_over(network: nn.Module, path: Path) -> None:

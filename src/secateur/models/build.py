@@ -1,15 +1,15 @@
-"""Building networks: a timm architecture for a task, its head, and weights stored as safetensors."""
+"""Building networks: an architecture of timm, of torchvision or of one's own, for a task; its head."""
 
+import ast
 import difflib
-import importlib
 import importlib.util
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from secateur.errors import SecateurError
+from secateur.models import own
 
 MAIN = "main"
 """The revision that is whatever the hub holds today."""
@@ -24,33 +24,73 @@ REFUSED = frozenset(
     )
 )
 """Arguments of timm's and torchvision's functions that make them read a file or the network."""
-NEEDED = ("get_classifier", "reset_classifier")
-"""What a network must have, besides being a module."""
-REGISTERED = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
+TORCHVISION = "torchvision/"
+"""Before the names of torchvision's architectures."""
+_brought: dict[str, own.Brought] = {}
 
 
 @cache
 def architectures() -> tuple[str, ...]:
     """Names of all architectures that timm knows, ours included, read from the sources without importing torch."""
-    specification = importlib.util.find_spec("timm")
-    assert specification is not None and specification.submodule_search_locations
-    return tuple(sorted(_registered(Path(specification.submodule_search_locations[0]) / "models") | _own()))
+    return tuple(sorted(_registered(_folder("timm") / "models") | _ours()))
+
+
+def search(folders: Iterable[str | Path]) -> None:
+    """From now on architectures of these folders are known in this process, and those of installed packages.
+
+    Raises:
+        SecateurError: what `own.find` raises, and a name that timm or Secateur has.
+    """
+    found = own.find(folders)
+    for name, brought in found.items():
+        if name in architectures():
+            raise SecateurError(f"architectures_path: {brought.path}: timm or Secateur has a '{name}'; rename yours.")
+    _brought.clear()
+    _brought.update(found)
+
+
+def behind(architecture: str) -> own.Brought | None:
+    """The file that brings an architecture, ours or the user's; None for those of timm and torchvision."""
+    name = architecture.split(".")[0]
+    if name in _ours():
+        return own.Brought(_ours()[name], f"secateur.models.{_ours()[name].stem}", packaged=True)
+    return _brought.get(name)
 
 
 def file_of(architecture: str) -> Path | None:
-    """The file beside this one that registers an architecture with timm; None for those of others."""
-    return _own().get(architecture.split(".")[0])
+    """The path of that file."""
+    brought = behind(architecture)
+    return brought.path if brought else None
 
 
 @cache
-def _own() -> dict[str, Path]:
+def _ours() -> dict[str, Path]:
     return _registered(Path(__file__).parent)
 
 
 def _registered(folder: Path) -> dict[str, Path]:
     """Architecture → the file of `folder` that registers it."""
-    texts = {path: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
-    return {name: path for path, text in texts.items() for name in REGISTERED.findall(text)}
+    return {name: path for path in sorted(folder.glob("*.py")) for name in own.registered(path)}
+
+
+@cache
+def _of_torchvision() -> tuple[str, ...]:
+    """Names of torchvision's classifiers, read from its sources."""
+    trees = [ast.parse(path.read_bytes()) for path in sorted((_folder("torchvision") / "models").glob("*.py"))]
+    functions = [node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return tuple(
+        sorted(
+            TORCHVISION + function.name
+            for function in functions
+            if any("register_model" in ast.dump(decorator) for decorator in function.decorator_list)
+        )
+    )
+
+
+def _folder(package: str) -> Path:
+    specification = importlib.util.find_spec(package)
+    assert specification is not None and specification.submodule_search_locations
+    return Path(specification.submodule_search_locations[0])
 
 
 def weights_source(given: str | dict[str, str]) -> dict[str, str]:
@@ -67,21 +107,27 @@ def weights_source(given: str | dict[str, str]) -> dict[str, str]:
 
 
 def register(architecture: str) -> None:
-    """Make an architecture of ours known to timm, before it is built or asked about by its name; others are known.
+    """Make an architecture of ours or the user's known to timm, before it is built or asked about by its name.
 
     Only its own file is loaded: what a run does not use can neither change nor break it.
+
+    Raises:
+        SecateurError: the user's file cannot be imported, or does not define it.
     """
-    path = file_of(architecture)
-    if path is not None:
-        importlib.import_module(f"secateur.models.{path.stem}")
+    brought = behind(architecture)
+    if brought:
+        own.load(architecture.split(".")[0], brought)
 
 
 def check_architecture(name: str, key: str) -> None:
-    """Raise a SecateurError that names the config's `key` and the nearest names where timm knows no `name`."""
-    if name.split(".")[0] not in architectures():
-        near = difflib.get_close_matches(name, architectures(), 4, cutoff=0.5)
-        hint = f"the nearest are {', '.join(near)}" if near else "see timm.list_models()"
-        raise SecateurError(f"{key}: timm has no architecture '{name}'; {hint}.")
+    """Raise a SecateurError that names the config's `key` and the nearest names where nobody brings `name`."""
+    package = "torchvision" if name.startswith(TORCHVISION) else "timm"
+    known = _of_torchvision() if name.startswith(TORCHVISION) else (*architectures(), *_brought)
+    if (name if name.startswith(TORCHVISION) else name.split(".")[0]) not in known:
+        near = difflib.get_close_matches(name, known, 4, cutoff=0.5)
+        hint = f"the nearest are {', '.join(near)}" if near else f"see {package}'s list_models()"
+        yours = " One of your own is a file in a folder of architectures_path." if package == "timm" else ""
+        raise SecateurError(f"{key}: {package} has no architecture '{name}'; {hint}.{yours}")
 
 
 def check_arguments(given: Mapping[str, Any], where: str) -> None:
@@ -98,12 +144,15 @@ def create(backbone: dict[str, Any], classes: int, channels: int, seed: int) -> 
     """A freshly initialised network on the CPU, in train mode.
 
     Args:
-        backbone: entry of the config: `architecture` (timm name) and `arguments` (passed to timm as they are).
+        backbone: entry of the config: `architecture` (a name of timm, torchvision or one's own) and `arguments` (passed
+            to what builds it as they are).
         classes: outputs of the head.
         channels: image channels.
         seed: of the initialisation; the global random state is left as it was.
+
+    Raises:
+        SecateurError: nobody can build it so, or it does not tell its head.
     """
-    import timm
     import torch
 
     from secateur.models import devices
@@ -113,22 +162,39 @@ def create(backbone: dict[str, Any], classes: int, channels: int, seed: int) -> 
     with devices.fork_rng():
         torch.manual_seed(seed)
         try:
-            network = timm.create_model(
-                backbone["architecture"], num_classes=classes, in_chans=channels, **arguments(backbone)
-            )
+            network = _built(backbone["architecture"], classes, channels, arguments(backbone))
+        except SecateurError:
+            raise
         except Exception as error:  # what builds a network, of timm's or of one's own, raises anything
             reason = " ".join(str(error).split())[:300] or type(error).__name__
             raise SecateurError(
                 f"backbones: {backbone['architecture']} cannot be built with the arguments "
                 f"{str(backbone['arguments'])[:300]}: {reason}"
             ) from None
-    absent = [name for name in NEEDED if not hasattr(network, name)]
+    absent = [name for name in own.NEEDED if not hasattr(network, name)]
     if absent:
         raise SecateurError(
             f"backbones: the network {backbone['architecture']} has no {' and no '.join(absent)}, which timm's have: "
-            "they tell and replace the head. src/secateur/models/alexnet.py shows how to write them."
+            f"they tell and replace the head; and its last layer is no linear one with {classes} outputs, which would "
+            "be taken for it. src/secateur/models/alexnet.py shows how to write them."
         )
     return network
+
+
+def _built(architecture: str, classes: int, channels: int, given: dict[str, Any]) -> Any:
+    import timm
+
+    if not architecture.startswith(TORCHVISION):
+        return own.with_head(timm.create_model(architecture, num_classes=classes, in_chans=channels, **given), classes)
+    import torchvision
+
+    if channels != 3:
+        raise SecateurError(
+            f"backbones: {architecture} sees colour images, not {channels} channel(s). Write colour: rgb for it, which "
+            "repeats the grey of grey images."
+        )
+    name = architecture.removeprefix(TORCHVISION)
+    return own.with_head(torchvision.models.get_model(name, weights=None, num_classes=classes, **given), classes)
 
 
 def arguments(backbone: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""From a source task to a target task: the task model of every seed, and its reference samples."""
+"""From a source task to a target task: the task model of every seed, and its reference samples.
+
+Or none: a classifier that is studied as it was published has its task already.
+"""
 
 import json
 from collections.abc import Sequence
@@ -22,6 +25,9 @@ from secateur.models.checkpoint import Checkpoint, fingerprint, of_data
 from secateur.progress import track
 from secateur.varying import COMPONENTS, draw_of
 
+KEEP = "keep"
+"""A study's `head`, where its classifier is the published one."""
+
 
 def transfer(
     config: dict[str, Any],
@@ -34,7 +40,9 @@ def transfer(
     samples: Path,
     history: Path,
 ) -> None:
-    """Fine-tune the backbone to the study's task once a seed, and draw each seed's reference samples.
+    """Fine-tune the backbone to the study's task once per seed, and draw each seed's reference samples.
+
+    Where the study keeps its head, nothing is trained: every seed has the classifier as it was published.
 
     A seed varies what the config's `vary` lists: of "head" the head's initialisation, the validation part, the order of
     the training samples and their augmentation, of "references" the draw of reference samples, and where they are there
@@ -57,13 +65,20 @@ def transfer(
     of_seed = dict(zip(seeds, backbones if len(backbones) > 1 else [*backbones] * len(seeds), strict=True))
     given = store.load(data)
     recipe = config["studies"][study]["transfer"]
-    most = references.largest(config["fewshot"]["samples_per_class"] + config["retrain"]["samples_per_class"])
+    most = references.largest(references.asked_for(config))
     settings = [config["backbones"][config["studies"][study]["backbone"]], recipe, config["training"]["validation"]]
     common = [json.dumps(settings, sort_keys=True), of_data(data), str(on)]
     states: dict[int, dict[str, Tensor]] = {}
     draws, rows = {}, []
     for seed in track(seeds, len(seeds), f"transfer {study}"):
         dataset, head, backbone = divided(config, given, seed), draw_of(config, "head", seed), of_seed[seed]
+        drawn = draw_of(config, "references", seed)
+        draws[seed] = references.draw(
+            dataset.train_labels, most, streams.derive(config["run_seed"], "reference", study, drawn)
+        )
+        if config["studies"][study]["head"] == KEEP:
+            states[seed] = as_published(config, study, dataset, backbone)
+            continue
         images, labels = inputs.images(dataset, "train", on), inputs.labels(dataset.train_labels, on)
         network = _begun(config, study, dataset, backbone, head).to(on)
         trained_on, held_out = parts(config, study, dataset.train_labels, seed)
@@ -78,10 +93,6 @@ def transfer(
         )
         states[seed] = {name: value.cpu() for name, value in network.state_dict().items()}
         rows += [{"seed": seed, **asdict(epoch), "chosen": epoch.epoch == chosen} for epoch in epochs]
-        drawn = draw_of(config, "references", seed)
-        draws[seed] = references.draw(
-            dataset.train_labels, most, streams.derive(config["run_seed"], "reference", study, drawn)
-        )
     weights.save(models, states)
     references.write(samples, draws)
     columns = ["seed", *training.Epoch.__dataclass_fields__, "chosen"]
@@ -89,6 +100,50 @@ def transfer(
         pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False)
     for path in state.glob("*.pt"):
         path.unlink()
+
+
+def as_published(config: dict[str, Any], study: str, dataset: store.Dataset, path: Path) -> dict[str, Tensor]:
+    """The weights of a published classifier, its outputs in the order of the dataset's classes.
+
+    Args:
+        config: the run's resolved config; of its backbone, `classes` says what each output is, where it is there.
+        study: a study with `head: keep`.
+        dataset: whose classes are asked for: all of the classifier's or some of them.
+        path: weights, as `backbones.make` writes them.
+
+    Returns:
+        A state dict for a network with one output for each class of the dataset.
+
+    Raises:
+        SecateurError: its outputs cannot be matched with the classes, or its images have other channels.
+    """
+    name = config["studies"][study]["backbone"]
+    key, network = f"studies.{study}.head: keep", fresh(config, name, dataset)
+    state, heads = weights.load(path), build.head_prefixes(network)
+    own = {tensor: value for tensor, value in state.items() if tensor.startswith(heads)}
+    outputs = max((len(value) for value in own.values() if value.dim()), default=0)
+    stated, wanted = config["backbones"][name].get("classes"), list(dataset.classes)
+    if stated is not None and len(stated) != outputs:
+        raise SecateurError(
+            f"backbones.{name}.classes: {len(stated)} names for the {outputs} outputs of {path}; one for each is "
+            "needed."
+        )
+    if stated is None and len(wanted) != outputs:
+        raise SecateurError(
+            f"{key}: the classifier has {outputs} outputs and {dataset.name} has {len(wanted)} classes. Name the "
+            f"outputs in their order in backbones.{name}.classes; those of the dataset's classes are then taken."
+        )
+    absent = [each for each in wanted if stated is not None and each not in stated]
+    if absent:
+        raise SecateurError(
+            f"{key}: no output of the classifier is '{absent[0]}', a class of {dataset.name}; backbones.{name}.classes "
+            f"has {', '.join(map(str, stated or ()))[:300]}."
+        )
+    order = torch.tensor([stated.index(each) if stated is not None else wanted.index(each) for each in wanted])
+    state |= {tensor: value[order] for tensor, value in own.items() if value.dim() and len(value) == outputs}
+    hint = "The images must have the channels that it was trained on."
+    weights.fit(network, state, f"{key}: the weights in {path}", hint)
+    return {tensor: value.clone() for tensor, value in network.state_dict().items()}
 
 
 def _begins(config: dict[str, Any], common: list[str], seed: int) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -74,11 +74,26 @@ def check_finite(state: Mapping[str, Tensor], what: str) -> None:
             )
 
 
-def read_checkpoint(path: str | Path, key: str) -> dict[str, Tensor]:
+class Checkpoint(NamedTuple):
+    """A state dict as others wrote it, and what was passed over to read it, in words."""
+
+    state: dict[str, Tensor]
+    tolerated: list[str]
+
+
+WRAPPERS = ("state_dict", "model")
+"""Keys under which checkpoints keep their state dict."""
+PREFIXES = ("module.", "0/")
+"""Before names: of parallel training, and of the one network of a backbone that a run has written."""
+COUNTER = "num_batches_tracked"
+"""Of batch-norm, a number that nothing here reads; PyTorch before 0.4.1 did not have it."""
+
+
+def read_checkpoint(path: str | Path, key: str) -> Checkpoint:
     """The state dict in a weights file of the user's.
 
-    safetensors, or torch.save of tensors (nothing else is unpickled), alone or under "state_dict" or "model", with or
-    without the prefix "module." of parallel training. Any precision.
+    safetensors, a run's own backbone among them, or torch.save of tensors (nothing else is unpickled), alone or under
+    "state_dict" or "model", with or without the prefix "module." of parallel training. Any precision.
 
     Args:
         path: the file; whatever does not end in .safetensors is read by torch.load.
@@ -87,6 +102,7 @@ def read_checkpoint(path: str | Path, key: str) -> dict[str, Tensor]:
     Raises:
         SecateurError: an unreadable file, or one without a state dict.
     """
+    tolerated = []
     path = Path(path)
     try:
         if path.suffix == ".safetensors":
@@ -99,12 +115,29 @@ def read_checkpoint(path: str | Path, key: str) -> dict[str, Tensor]:
             f"{key}: {path} cannot be read ({reason[:200]}). Needed is a safetensors file, or a state dict "
             "written by torch.save; a whole pickled network is not loaded, as it could run any code."
         ) from None
-    for name in ("state_dict", "model"):
+    for name in WRAPPERS:
         if isinstance(found, dict) and isinstance(found.get(name), dict):
             found = found[name]
+            tolerated.append(f"the state dict is under the key '{name}'")
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         raise SecateurError(f"{key}: {path} holds no state dict (a dictionary of names and tensors).")
-    return {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+    state = {str(name): tensor for name, tensor in found.items()}
+    for prefix in PREFIXES:
+        if state and all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+            tolerated.append(f"names begin with '{prefix}'")
+    kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in state.values() if tensor.is_floating_point()}
+    if others := sorted(kinds - {"float32"}):
+        tolerated.append(f"numbers are {' and '.join(others)}")
+    return Checkpoint(state, tolerated)
+
+
+def counted(network: nn.Module, checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with the counters of batches that its batch-norms lack, where it has none at all."""
+    own = {name: value for name, value in network.state_dict().items() if name.rpartition(".")[2] == COUNTER}
+    if not own or any(name in checkpoint.state for name in own):
+        return checkpoint
+    return Checkpoint(checkpoint.state | own, [*checkpoint.tolerated, f"batch-norms have no {COUNTER}"])
 
 
 def sha256(path: str | Path) -> str:

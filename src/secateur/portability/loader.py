@@ -38,9 +38,7 @@ def load(folder: str | Path = HERE) -> torch.nn.Module:
 
 def build(architecture: str, arguments: dict[str, Any], own: Path) -> torch.nn.Module:
     """The unpruned network; `own` is the file of an architecture that timm does not have."""
-    given: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()
-    }
+    given: dict[str, Any] = {key: tuple(x) if isinstance(x, list) else x for key, x in arguments.items()}
     if architecture.startswith("torchvision/"):
         import torchvision
 
@@ -52,6 +50,8 @@ def build(architecture: str, arguments: dict[str, Any], own: Path) -> torch.nn.M
         assert specification is not None and specification.loader is not None
         sys.modules["pruned_architecture"] = module = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(module)
+        if not timm.is_model(architecture):
+            return getattr(module, architecture)(**given)  # a plain function
     return timm.create_model(architecture, pretrained=False, **given)
 
 
