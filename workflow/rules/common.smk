@@ -127,9 +127,7 @@ def code_of(command, criteria, architectures, files):
     brought = filter(None, map(build.behind, architectures))
     chosen = {
         "criteria": [sources.Chosen(each.loaded_as, each.path) for each in behind],
-        "architectures": [
-            sources.Chosen(each.module, each.path) for each in brought
-        ],
+        "architectures": [sources.Chosen(each.module, each.path) for each in brought],
         "remedies": [
             sources.Chosen(f"secateur.remedies.{name}", remedies.FOLDER / f"{name}.py")
             for name in resolved["fewshot"]["remedies"]
