@@ -204,6 +204,12 @@ def test_what_is_no_published_run_is_one_clear_error(folder, tmp_path):
     (folder / "manifest.json").write_text("[]")
     with pytest.raises(SecateurError, match=r"manifest\.json: no list of files"):
         checking.kept(folder, 1e-5)
+    config = read_json(folder / "config.json")
+    for broken in (config | {"seeds": "many"}, config | {"criteria": ["lrp"]}, []):
+        write_json(folder / "config.json", broken)
+        drawn.relist(folder)
+        with pytest.raises(SecateurError, match=r"config\.json: not the config"):
+            checking.kept(folder, 1e-5)
     shutil.rmtree(folder / "rankings")
     drawn.relist(folder)
     with pytest.raises(SecateurError, match="not a whole run, without rankings"):

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
-from secateur.config import Config, read
+from secateur import schema
+from secateur.config import SCHEMA, Config, read
 from secateur.errors import SecateurError
 from secateur.files import read_json
 from secateur.provenance import hardware, versions
@@ -31,9 +33,7 @@ def kept(folder: Path, tolerance: float) -> list[Finding]:
     found = manifest.check(folder)
     if absent := [name for name in PUBLISHED if not (folder / name).exists()]:
         raise SecateurError(f"{folder}: not a whole run, without {', '.join(absent)}. Publish the run again.")
-    config = read_json(folder / "config.json")
-    if not isinstance(config, dict) or not {"seeds", "studies", "criteria", "fewshot", "retrain"} <= set(config):
-        raise SecateurError(f"{folder / 'config.json'}: not the config of a run. Publish the run again.")
+    config = _config(folder / "config.json")
     found += origins.check(folder, config)
     tables = consistency.tables(folder)
     found += consistency.texts(folder, tables) + consistency.seeds(tables, config)
@@ -41,6 +41,24 @@ def kept(folder: Path, tolerance: float) -> list[Finding]:
     if any(one.state == REFUSED and one.what in ("hashes", "seeds", "tables") for one in found):
         return [*found, Finding("statistics", UNCHECKED, "what they are computed from is refused")]
     return found + restated.check(folder, config, tolerance)
+
+
+def _config(path: Path) -> Config:
+    """A run's config as it was published, with the defaults of keys that it is older than.
+
+    Unlike `config.read` it needs none of what the config names: its criteria and data may not be here.
+    """
+    rules = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    found = read_json(path)
+    try:
+        schema.plain(found)
+        found = schema.filled(found, rules, rules)
+        schema.check(found, rules)
+    except SecateurError as error:
+        raise SecateurError(f"{path}: not the config of a run: {error} Publish the run again.") from None
+    if not all(isinstance(item, dict) for item in found["criteria"]):
+        raise SecateurError(f"{path}: not the config that a run writes, which has every criterion as a mapping.")
+    return found
 
 
 def measured_again(

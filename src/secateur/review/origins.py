@@ -20,7 +20,7 @@ def check(folder: Path, config: dict[str, Any]) -> list[Finding]:
 
     Args:
         folder: the published run.
-        config: its config, as its config.json has it.
+        config: its config, with the defaults of keys that it is older than.
 
     Raises:
         SecateurError: provenance.json is no mapping with `versions`, `config_hash` and `hashes`.
@@ -36,7 +36,7 @@ def check(folder: Path, config: dict[str, Any]) -> list[Finding]:
     version, commit = known["versions"].get("secateur", "unknown"), known.get("commit", "unknown")
     here = "" if version == __version__ else f"; here is {__version__}, so numbers may differ where versions do"
     made = Finding("version", HOLDS, f"made by Secateur {version}, commit {commit}{here}")
-    return [made, *_config(folder, config, known), *_hashes(folder, config, known["hashes"]), *data(config, known)]
+    return [made, *_config(folder, known), *_hashes(folder, config, known["hashes"]), *data(config, known)]
 
 
 def data(config: dict[str, Any], known: dict[str, Any]) -> list[Finding]:
@@ -55,9 +55,9 @@ def data(config: dict[str, Any], known: dict[str, Any]) -> list[Finding]:
     return found
 
 
-def _config(folder: Path, config: dict[str, Any], known: dict[str, Any]) -> list[Finding]:
+def _config(folder: Path, known: dict[str, Any]) -> list[Finding]:
     """The config is the one that made the run, and the page is that run's."""
-    own = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+    own = hashlib.sha256(json.dumps(read_json(folder / "config.json"), sort_keys=True).encode()).hexdigest()[:12]
     problems = []
     if own != known["config_hash"]:
         problems.append(f"config.json: its hash is {own}, the run was made with {known['config_hash']}")
