@@ -8,7 +8,7 @@ DEVICE ?= cpu
 export UV_COMPILE_BYTECODE = 1
 export NAME REMOTE TORCH_INDEX
 
-.PHONY: help demo named publish test test-all property lint bench cluster slurm-test storage-test lock clean faults
+.PHONY: help demo named publish test test-all property lint bench docs leaderboard cluster slurm-test storage-test lock clean faults
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -84,6 +84,20 @@ storage-test: .venv/cluster ## the DAG with data and results in a storage plugin
 	command -v rsync > /dev/null || (apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends rsync)
 	$(RUN) pytest -q -rs tests/workflow/test_storage.py
 
+.venv/docs: envs/docs.txt | $(ENVIRONMENT)
+	rm -rf $@
+	@if command -v uv > /dev/null; then \
+		uv pip install --quiet --python .venv --target $@ --no-deps --require-hashes --requirement envs/docs.txt; \
+	else \
+		.venv/bin/python -m pip install --quiet --target $@ --no-deps --require-hashes --requirement envs/docs.txt; \
+	fi
+	@touch $@
+
+docs: .venv/docs ## the site, offline, strict about links: build/site/index.html
+	$(RUN) PYTHONPATH=.venv/docs python docs/site/build.py
+
+leaderboard: docs ## the leaderboard of published/*/, built into the site: build/site/leaderboard.html
+
 faults: $(ENVIRONMENT) ## kill, fill and damage a run; the table of docs/robustness.md (a quarter of an hour, root for disks)
 	$(RUN) python benchmarks/faults.py --write
 
@@ -94,6 +108,10 @@ lock: ## resolve envs/requirements.txt anew from pyproject.toml (needs uv)
 		snakemake-storage-plugin-fs sysrsync reretry \
 		| uv pip compile - --no-deps --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/cluster.txt
+	printf '%s\n' sphinx myst-parser furo \
+		| uv pip compile - --constraint envs/requirements.txt --universal --python-version 3.11 --upgrade --quiet \
+		$$(grep -oE '^[a-z0-9-]+==' envs/requirements.txt | sort -u | sed 's/==//; s/^/--no-emit-package /') \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/docs.txt
 
 clean: ## remove what runs have made (results, data, logs)
 	rm -rf results data logs .snakemake
