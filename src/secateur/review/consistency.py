@@ -68,7 +68,7 @@ def asked(config: dict[str, Any]) -> set[tuple[str, str, str, str, float]]:
         (study, branch, item["name"], str(samples), float(rate))
         for study in config["studies"]
         for item in config["criteria"]
-        for branch in ("fewshot", "retrain")
+        for branch in (("fewshot", "retrain") if config["retrain"]["run"] else ("fewshot",))
         for samples in config[branch]["samples_per_class"]
         for rate in (0.0, *config[branch]["rates"])
     }
