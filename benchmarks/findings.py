@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import findings_causes as causes
 import findings_sentences as sentences
 import findings_tables as tables
 from findings_tables import Table
@@ -47,6 +48,10 @@ PAGE = {
         "scene15_local": "A small residual network, pretrained and transferred on photographs "
         "(`config/scene15_local.yaml`).",
         "cifar10_local": "A small chain, trained on photographs (`config/cifar10_local.yaml`).",
+    },
+    "Digits and photographs": {
+        "causes": "Why one criterion keeps more than another: how many filters of each layer it takes, or which ones; "
+        "and what of its lead outlives a repair without training (`config/causes.yaml`).",
     },
     "Digits": {
         "demo": "What runs without any option, in minutes (`config/demo.yaml`).",
@@ -89,6 +94,8 @@ def measured(run: Path) -> str:
             "The claims of `config/claims.yaml`; with an s: against every form of each rival that the run has. Points "
             "of accuracy (costs: gradient passes) with the interval of the test, and the rival or form that decides.",
         ]
+    if why := causes.all_of(run):
+        parts += [causes.NOTE, *(table.markdown() for table in why)]
     return "\n\n".join(parts)
 
 
@@ -99,6 +106,7 @@ def worked_out(text: str) -> list[str]:
         "criterion, choice: level − level": [sentences.of_factors],
         "claim, criterion": [sentences.of_verdicts],
         "criterion, choice": [sentences.of_choices],
+        **causes.SENTENCES,
     }
     found = tables.read_back(text)
     if "criterion, choice: level − level" in found:

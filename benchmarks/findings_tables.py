@@ -88,7 +88,7 @@ def verdicts(run: Path) -> Table:
     found = found[chosen & (trained(run) | branch.ne("retrain"))]
     columns: dict[str, dict[str, str]] = {}
     for study, rows in found.groupby("study"):
-        cells = {f"{row['claim']}, {row['criterion']}": _verdict(row) for row in rows.to_dict("records")}
+        cells = {f"{row['claim']}, {row['criterion']}": verdict(row) for row in rows.to_dict("records")}
         columns[str(study)] = cells
     rows = list(dict.fromkeys(found["claim"] + ", " + found["criterion"]))
     return Table("claim, criterion", rows, columns)
@@ -170,7 +170,8 @@ def blocks(run: Path, name: str = "intervals") -> str:
 
 def trained(run: Path) -> bool:
     """Whether anything is trained after pruning: some runs are not about it, and take one round without any epoch."""
-    return read_json(run / "config.json")["retrain"]["finetune"].get("epochs") != 0
+    settings = read_json(run / "config.json")["retrain"]
+    return settings.get("run", True) and settings["finetune"].get("epochs") != 0
 
 
 def claims() -> dict[str, Any]:
@@ -221,7 +222,7 @@ def _difference(row: object) -> str:
     return f"**{words}**" if row.wilcoxon_holm < LEVEL else words  # type: ignore[attr-defined]
 
 
-def _verdict(row: dict[str, Any]) -> str:
+def verdict(row: dict[str, Any]) -> str:
     """Such as "supported: +3.1 [2.7, 3.6], weight": the verdict, the effect that decides with its interval, and whom
     it is against; points of accuracy, or gradient passes."""
     if pd.notna(row.get("keeps_to")):

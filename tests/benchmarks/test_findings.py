@@ -12,6 +12,7 @@ from secateur.config import REPOSITORY
 
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 import findings
+import findings_causes as causes
 import findings_sentences as sentences
 import findings_tables as tables
 from findings_tables import Table
@@ -282,3 +283,56 @@ def test_the_page_keeps_what_is_not_there_and_takes_what_is(run, tmp_path, monke
     assert "demo: not run" in capsys.readouterr().out.replace(str(run.parent) + "/", "")
     assert list(findings.sections(text)) == ["demo", "zoo"] and findings.page(findings.sections(text)) == text
     assert "- C1 (Few examples, no retraining): digits 1 supported." in text
+
+
+# Causes: layer or filter, and repairs.
+
+
+@pytest.fixture
+def explained(run):
+    """The run with a decomposition and two remedies."""
+    parts = [
+        ("s", 10, "a", "where", "", 0.30, 0.20, 0.40, 0.01), ("s", 10, "a", "which", "", -0.01, -0.03, 0.02, 0.9),
+        ("s", 10, "b", "where", "", 0.02, -0.01, 0.04, 0.2), ("s", 10, "b", "which", "", 0.08, 0.05, 0.11, 0.03),
+        ("s", 10, "random", "where", "", 0.0, -0.01, 0.01, None), ("s", 10, "random", "which", "", 0.0, -0.01, 0.01, 1),
+        ("s", 10, "a", "where", 0.5, 0.99, 0.99, 0.99, 0.01), ("s", 1, "a", "which", "", 0.77, 0.7, 0.8, 0.01),
+    ]  # fmt: skip
+    columns = ["study", "samples_per_class", "criterion", "effect", "at", "mean", "low", "high", "wilcoxon_holm"]
+    pd.DataFrame(parts, columns=columns).to_csv(run / "statistics/decomposition.csv", index=False)
+    means = {("none", "a"): 0.5, ("none", "b"): 0.45, ("none", "random"): 0.2,
+             ("bias", "a"): 0.6, ("bias", "b"): 0.62, ("bias", "random"): 0.55}  # fmt: skip
+    rows = [("s", 10, *key, mean, mean - 0.01, mean + 0.01) for key, mean in means.items()]
+    columns = ["study", "samples_per_class", "remedy", "criterion", "mean", "low", "high"]
+    pd.DataFrame(rows, columns=columns).to_csv(run / "statistics/remedies.csv", index=False)
+    path = run / "statistics/verdicts.csv"
+    found = pd.read_csv(path).assign(remedy="none")
+    other = found[found["claim"] == "C1"].assign(remedy="bias", verdict="contradicted")
+    pd.concat([found, other]).to_csv(path, index=False)
+    return run
+
+
+def test_layers_and_filters_stand_apart_and_bold_where_the_test_finds_them(explained):
+    table = causes.parts(explained)
+    assert table.rows == ["a", "b", "random"]
+    assert table.columns["s: where"]["a"] == "**+30.0 [+20.0, +40.0]**"
+    assert table.columns["s: which"]["a"] == "−1.0 [−3.0, +2.0]"
+    one, other = causes.of_parts(table)
+    assert "worth most to `a` (30.0), which filters these are to `b` (8.0)" in one
+    assert "worth more than the layers to 1 of 2 criteria: `b`." in one
+    assert other.endswith("above 0: `b`; 0 within it: `a`, `random`.")
+
+
+def test_a_repair_is_held_against_the_highest_without_one(explained):
+    spread, floor = causes.of_repairs(causes.repaired(explained))
+    assert spread.endswith("30.0 (none, highest `a` (50.0)), 7.0 (bias, highest `b` (62.0)).")
+    assert "is `a` (50.0); filters taken at random and repaired have 55.0 % by bias, above it (20.0 %" in floor
+    (said,) = [line for line in causes.of_judged(causes.judged(explained)) if line.startswith("C1 ")]
+    assert said == "C1 for `lrp`, studies by what is done after cutting: none: 1 supported; bias: 1 contradicted."
+
+
+def test_a_run_with_causes_has_their_tables_on_the_page_and_reads_them_back(explained):
+    text = findings.measured(explained)
+    assert [table.first for table in causes.all_of(explained)] == [causes.PARTS, causes.REPAIRED, causes.JUDGED]
+    for table in causes.all_of(explained):
+        assert tables.read_back(text)[table.first] == table
+    assert findings.section(findings.section(text)) == findings.section(text)
