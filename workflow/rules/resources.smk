@@ -1,16 +1,15 @@
 # What a job asks for: a card, memory and running time, from the config's sizes (docs/cluster.md).
 
 import math
-import shutil
 from functools import cache
 
-from secateur import workload
+from secateur import machine, workload
 
 # Cards that a job needs. `auto` looks for one on this machine: without it jobs share the cores instead of queueing for
 # a card. On a cluster whose first machine has none, the config says `device: cuda`.
 GPU = int(
     resolved["device"] == "cuda"
-    or (resolved["device"] == "auto" and shutil.which("nvidia-smi") is not None)
+    or (resolved["device"] == "auto" and machine.has_card())
 )
 
 # What a cluster is asked for (docs/cluster.md). Upper bounds: VGG-16 has the most multiply-accumulates a pixel of the
