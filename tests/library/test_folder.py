@@ -62,7 +62,9 @@ def test_every_kind_of_network_loads_bit_for_bit_with_and_without_secateur(name,
     save_file({"images": images, "outputs": outputs}, tmp_path / "tried.safetensors")
     script = LOADED.format(folder=str(tmp_path / "pruned"), tried=str(tmp_path / "tried.safetensors"))
     assert without(script, "secateur", sources=False) == "True\n"
-    assert (tmp_path / "pruned" / "architecture.py").exists() is (name in ("vgg_bn_small", "alexnet"))
+    ours = name in ("vgg_bn_small", "alexnet")
+    assert (tmp_path / "pruned" / "architecture.py").exists() is ours
+    assert not (ours and (tmp_path / "pruned" / "timm.txt").exists()), "timm alone does not know it"
 
 
 @pytest.mark.parametrize("remedy", ["batch_norm", "bias", "least_squares"])

@@ -57,7 +57,8 @@ def write(
         architecture=architecture, arguments=arguments, kept=kept, attributes=attributes(unpruned, model),
     )  # fmt: skip
     shutil.copyfile(loader.__file__, folder / LOADER)
-    if own := file_of(architecture):
+    own = file_of(architecture)
+    if own:
         shutil.copyfile(own, folder / OWN_ARCHITECTURE)
         written.append(OWN_ARCHITECTURE)
     images = torch.randn(IMAGES, *input_size, generator=torch.Generator().manual_seed(0))
@@ -70,7 +71,8 @@ def write(
                 "architecture and arguments that build it, or save it with torch.save."
             )
     text = timm_string(model)
-    if _timm_rebuilds(unpruned, text, model, images, expected):
+    # Only here does timm know an architecture that it has not itself.
+    if not own and _timm_rebuilds(unpruned, text, model, images, expected):
         write_text(folder / TIMM_STRING, text + "\n")
         written.append(TIMM_STRING)
     return written
