@@ -110,7 +110,7 @@ def test_streams_under_layer_norm_are_not_offered() -> None:
     case = CASES["ViT-Tiny/16"]
     network = case.network()
     names = [group.name for group in find_unit_groups(network, case.inputs())]
-    assert names == [f"blocks.{number}.mlp.fc1" for number in range(12)]
+    assert names == [f"blocks.{number}.{part}" for number in range(12) for part in ("attn.qkv", "mlp.fc1")]
     assert analyse(network, case.inputs()).left_out["patch_embed.proj"] == NORMALISED
 
 
@@ -151,7 +151,7 @@ def test_one_convolution_group_left_is_an_ordinary_convolution_to_a_fresh_trace(
 
 
 def test_bad_input_is_one_clear_error() -> None:
-    with pytest.raises(SecateurError, match="allowed are signal, all, inner"):
+    with pytest.raises(SecateurError, match="allowed are signal, all, inner, filters, neurons, heads"):
         find_unit_groups(networks.chain(), IMAGE, "outer")
     with pytest.raises(SecateurError, match="cannot be traced at input size"):
         find_unit_groups(networks.chain(), torch.zeros(1, 3, 9, 9))

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from attention_networks import FAMILIES, image_size, network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.layers.grn import GlobalResponseNorm
@@ -10,7 +11,6 @@ from torch.nn import functional as F
 
 import graph_oracle
 from attention_by_hand import Block, block_relevance
-from attention_networks import FAMILIES, image_size, network
 from secateur.errors import SecateurError
 from secateur.ranking.network import Network
 from secateur.relevance.composites import assign, depths

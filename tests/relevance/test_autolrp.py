@@ -8,9 +8,9 @@ literal oracle.
 
 import pytest
 import torch
+from attention_networks import image_size, network
 from torch import nn
 
-from attention_networks import image_size, network
 from secateur.ranking.network import Network
 
 autolrp = pytest.importorskip("autolrp", reason="autolrp is not installed (envs/requirements.txt has it)")

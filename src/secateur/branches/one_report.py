@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from secateur import notebook
 from secateur.errors import SecateurError
@@ -43,8 +43,8 @@ class Report:
     samples: int
     """Images that the criterion looked at."""
     input_size: tuple[int, ...]
-    units: dict[str, dict[str, int]]
-    """Group → units `at_first` and `removed`."""
+    units: dict[str, dict[str, Any]]
+    """Group → `kind` of its units (reports of earlier versions lack it), and how many `at_first` and `removed`."""
     removed: dict[str, list[int]]
     """Group → the units that are gone, by their number in the network before."""
     counts: Change
@@ -96,9 +96,12 @@ class Report:
         )
 
 
-def tally(groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) -> dict[str, dict[str, int]]:
-    """Group → units `at_first` and `removed`."""
-    return {group.name: {"at_first": group.size, "removed": len(selection[group.name])} for group in groups}
+def tally(groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) -> dict[str, dict[str, Any]]:
+    """Group → `kind` of its units, how many there were `at_first` and how many were `removed`."""
+    return {
+        group.name: {"kind": group.kind, "at_first": group.size, "removed": len(selection[group.name])}
+        for group in groups
+    }
 
 
 def write(report: Report, folder: str | Path) -> None:

@@ -34,8 +34,8 @@ class Summary:
     seed: int
     input_size: tuple[int, ...]
     classes: list[str]
-    units: dict[str, dict[str, int]]
-    """Group → units `at_first` and `removed`."""
+    units: dict[str, dict[str, Any]]
+    """Group → `kind` of its units, and how many `at_first` and `removed`."""
     left_out: dict[str, str]
     """Layer → why none of its channels may go."""
     undecided: dict[str, int]
@@ -74,6 +74,7 @@ def text(summary: Summary) -> str:
         f"Asked for: {goal}. Removed: {gone} of {total} units ({gone / total:.1%}), ranked on "
         f"{summary.samples_per_class} training images of each of {len(summary.classes)} classes (seed {summary.seed}), "
         f"without any training afterwards{'' if summary.remedy == NONE else f', repaired by {summary.remedy}'}.",
+        *_by_kind(summary),
         f"Measured on {before.test.samples} test images at {' × '.join(map(str, summary.input_size))}; times are "
         f"medians of up to {before.latency[0].runs} runs on {before.latency[0].device}.",
         "",
@@ -85,17 +86,28 @@ def text(summary: Summary) -> str:
         "The pruned network's outputs differ from those of the whole network with the same units silent by "
         f"{summary.difference_from_mask:.0e} of the largest output.",
         "",
-        "| units of | at first | removed | kept |",
-        "|---|---|---|---|",
+        "| units of | kind | at first | removed | kept |",
+        "|---|---|---|---|---|",
         *(
-            f"| {name} | {units['at_first']} | {units['removed']} | {units['at_first'] - units['removed']} |"
-            for name, units in summary.units.items()
+            f"| {name} | {one['kind']} | {one['at_first']} | {one['removed']} | {one['at_first'] - one['removed']} |"
+            for name, one in summary.units.items()
         ),
         "",
     ]
     if summary.left_out:
         lines += ["Not touched:", "", *(f"- {layer}: {reason}" for layer, reason in summary.left_out.items()), ""]
     return "\n".join(lines)
+
+
+def _by_kind(summary: Summary) -> list[str]:
+    """How many units of each kind went, where there are several kinds."""
+    counts: dict[str, list[int]] = {}
+    for units in summary.units.values():
+        one = counts.setdefault(units["kind"], [0, 0])
+        one[0] += units["removed"]
+        one[1] += units["at_first"]
+    said = [f"{removed} of {total} {kind}s" for kind, (removed, total) in counts.items()]
+    return [f"By kind: {', '.join(said)}."] if len(said) > 1 else []
 
 
 def _undecided(summary: Summary) -> list[str]:

@@ -11,7 +11,7 @@ from secateur.data import store
 from secateur.models.backbones import fresh
 from secateur.models.transfer import example_input
 from secateur.pruning import unitfile
-from secateur.pruning.units import analyse, outside
+from secateur.pruning.units import analyse, outside, required
 
 
 def units(config: dict[str, Any], study: str, data: Path, output: Path, table: Path) -> None:
@@ -31,6 +31,7 @@ def units(config: dict[str, Any], study: str, data: Path, output: Path, table: P
     example = example_input(config, study, dataset)
     found = analyse(network.to(example.device).eval(), example)
     scope = scope_of(config, study)
+    required(found, scope, f"study {study!r}: {type(network).__name__}")
     rows = []
     for layer in found.order:
         groups = [group for group in found.groups if any(name == layer for name, _ in group.producers)]

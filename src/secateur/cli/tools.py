@@ -106,7 +106,10 @@ def prune(
         str, typer.Option(help="global ranking, the same share per-layer, or of layers of one structure (isomorphic).")
     ] = "global",
     scope: Annotated[
-        str, typer.Option(help="signal: all units but neurons inside gates; inner: and residual streams; or all.")
+        str,
+        typer.Option(
+            help="signal: all but neurons inside gates; inner: and residual streams; all; filters; neurons; heads."
+        ),
     ] = "signal",
     remedy: Annotated[
         str, typer.Option(help="Repair on the same images, without training: none, batch_norm, bias, least_squares.")

@@ -29,7 +29,8 @@ class RankSettings(TypedDict, total=False):
     options: Mapping[str, Any]
     """The criterion's own, e.g. {"rule": "epsilon"}; `secateur criteria` lists them."""
     scope: str
-    """"signal" (default): all units but the neurons inside gates; "inner": also without residual streams; "all"."""
+    """"signal" (default): all units but the neurons inside gates; "inner": also without residual streams; "all"; or of
+    "signal" one kind: "filters", "neurons", "heads" (of attention)."""
     combine: str
     """How the scores of a unit's channels become one: "sum", "mean", "max" or "first"; else the criterion's own way."""
     normalisation: str

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from secateur.files import write_text
 
@@ -33,8 +34,8 @@ class Facts:
     """On which images it was ranked, in words."""
     rows: list[tuple[str, str, str, str]]
     """What is compared: its name, before, after, and how much is left."""
-    units: dict[str, dict[str, int]]
-    """Group → units `at_first` and `removed`."""
+    units: dict[str, dict[str, Any]]
+    """Group → `kind`, units `at_first` and `removed`."""
     files: list[str]
     """Those that lie beside the card."""
     input_size: tuple[int, ...]

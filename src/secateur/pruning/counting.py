@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from secateur.errors import SecateurError
 from secateur.models import devices, memory_format
-from secateur.pruning.operations import is_layer
+from secateur.pruning.attention import own_macs
+from secateur.pruning.operations import is_layer, layer_size
 from secateur.pruning.tracing import ghost
 
 
@@ -44,7 +45,12 @@ def count(model: nn.Module, input_size: tuple[int, ...]) -> Counts:
 
     Raises SecateurError when the network does not accept the input size.
     """
-    shadow = ghost(model)
+    total = _passed(ghost(model), type(model).__name__, input_size).get_total_flops() // 2
+    return Counts(sum(parameter.numel() for parameter in model.parameters()), total)
+
+
+def _passed(shadow: nn.Module, name: str, input_size: tuple[int, ...]) -> FlopCounterMode:
+    """What PyTorch counts in one pass of a network without values; `name` is for the error."""
     dtype = next((parameter.dtype for parameter in shadow.parameters()), torch.float32)
     counter = FlopCounterMode(display=False)
     try:
@@ -52,19 +58,19 @@ def count(model: nn.Module, input_size: tuple[int, ...]) -> Counts:
             shadow(torch.empty(1, *input_size, device="meta", dtype=dtype))
     except (RuntimeError, ValueError, AssertionError) as error:
         raise SecateurError(
-            f"{type(model).__name__} does not run at input size {tuple(input_size)} "
+            f"{name} does not run at input size {tuple(input_size)} "
             f"({(str(error) or type(error).__name__).splitlines()[0][:200]}). "
             "Give the input size as channels × height × width."
         ) from None
-    return Counts(sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() // 2)
+    return counter
 
 
 class Counter:
     """Counts networks cut from `model` in about a millisecond each: the pass that `count` makes is made only once.
 
     The one pass (at `input_size`: channels × height × width, or features) tells at how many positions each layer works,
-    which no removal of channels changes. Everything else is read off the network that is counted. Products that are no
-    layer's (attention) keep their MACs, as no offered unit reaches them.
+    which no removal of channels changes, and what the products of each attention cost (`attention`: its projection ->
+    MACs), which fall with its heads. Everything else is read off the network that is counted.
     """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, ...]) -> None:
@@ -74,8 +80,16 @@ class Counter:
             if is_layer(module):
                 module.register_forward_hook(self._watch(name))
         self._other = 0
-        total = count(shadow, input_size).macs  # its own ghost carries these hooks with it
-        self._other = total - self.count(model).macs
+        self.attention: dict[str, int] = {}
+        passed = _passed(shadow, type(model).__name__, input_size)
+        weights = {name: model.get_submodule(name).weight.numel() for name in self.positions}  # type: ignore[union-attr, operator]
+        layers = {name: positions * weights[name] for name, positions in self.positions.items()}
+        whole = f"{type(shadow).__name__}."
+        flops = {name: sum(of.values()) // 2 for name, of in passed.get_flop_counts().items()}
+        by_module = {name.removeprefix(whole): macs for name, macs in flops.items() if name.startswith(whole)}
+        self.attention = own_macs(model, by_module, layers)
+        self._inputs = {name: layer_size(model.get_submodule(name), "in") for name in self.attention}
+        self._other = passed.get_total_flops() // 2 - self.count(model).macs
 
     def _watch(self, name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
         def seen(module: nn.Module, _: object, output: torch.Tensor) -> None:
@@ -89,6 +103,8 @@ class Counter:
         macs = self._other
         for name, positions in self.positions.items():
             macs += positions * model.get_submodule(name).weight.numel()  # type: ignore[union-attr, operator]
+        for name, own in self.attention.items():
+            macs += own * layer_size(model.get_submodule(name), "in") // self._inputs[name]
         return Counts(sum(parameter.numel() for parameter in model.parameters()), macs)
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,6 +12,26 @@ from secateur.models import memory_format
 from secateur.pruning.duplication import duplicate
 from secateur.pruning.operations import CONVOLUTIONS, is_layer, layer_size
 from secateur.pruning.tracing import Site
+
+HEADS = ("num_heads", "num_kv_heads")
+WIDTHS = ("attn_dim", "all_head_dim", "dim_attn", "inner_dim", "kv_dim")
+SHAPES = ("bias_shape",)
+"""What modules state of their heads: their number, the channels of all together, and shapes that end in it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """Channels of one place that a group's units take.
+
+    `owner` is a module's name, or a parameter's or buffer's for the roles "parameter" and "axis<n>"; `role` is "out" or
+    "in" (a layer's output or input channels), "channels" (batch-norm, PReLU), "parameter" (its longest axis), "axis<n>"
+    (its n-th) or "heads" (what an attention module states of itself); `index` (size × channels a unit, int64) says
+    which.
+    """
+
+    owner: str
+    role: str
+    index: Tensor
 
 
 def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
@@ -23,14 +44,20 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
         by_owner[owner][role] = index
     memo: dict[int, object] = {}
     form = memory_format.of(model)
-    parameters = dict(model.named_parameters())
+    resized: list[str] = []
+    persistent: list[str] = []
+    heads: dict[str, int] = {}
     for owner, roles in by_owner.items():
-        if "parameter" in roles:
-            tensor = parameters[owner]
-            dimension = max(range(tensor.ndim), key=lambda dim: tensor.shape[dim])
-            _keep(memo, tensor, [(dimension, roles["parameter"])], form)
+        if all(is_tensor(role) for role in roles):
+            tensor = owner_of(model, owner, next(iter(roles)))
+            _keep(memo, tensor, [(axis_of(tensor, role), index) for role, index in roles.items()], form)
+            persistent.append(owner)
             continue
         module: Any = model.get_submodule(owner)
+        if "heads" in roles:
+            heads[owner] = len(roles["heads"])
+            continue
+        resized.append(owner)
         if is_layer(module):
             grouped = getattr(module, "groups", 1) > 1
             weight = [(0, roles["out"])] if "out" in roles else []
@@ -44,9 +71,13 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
             if tensor.ndim == 1:  # not batch-norm's count of batches
                 _keep(memo, tensor, [(0, roles["channels"])], form)
     new = duplicate(model, memo)
-    for owner, roles in by_owner.items():
-        if "parameter" not in roles:
-            resize(new.get_submodule(owner))
+    for owner in resized:
+        resize(new.get_submodule(owner))
+    for owner, left in heads.items():
+        restate_heads(new.get_submodule(owner), left)
+    for owner in persistent:  # a buffer that is not saved would come back whole when the network is built anew
+        place, _, leaf = owner.rpartition(".")
+        new.get_submodule(place)._non_persistent_buffers_set.discard(leaf)
     restate_head(new, head_inputs(model))
     return new
 
@@ -65,6 +96,18 @@ def resize(module: Any) -> None:
     else:
         tensor = next(tensor for tensor in [*module.parameters(False), *module.buffers(False)] if tensor.ndim == 1)
         module.num_features = tensor.numel()
+
+
+def restate_heads(module: Any, left: int) -> None:
+    """Set what an attention module and its parts state of their heads to `left` of them."""
+    before = int(module.num_heads)
+    for part in module.modules():
+        for name, value in vars(part).items():
+            counts = name in HEADS and value == before
+            if counts or (name in WIDTHS and type(value) is int and value % before == 0):
+                setattr(part, name, left if counts else value // before * left)
+            elif name in SHAPES and value[-1] == before:
+                setattr(part, name, (*value[:-1], left))
 
 
 def head_inputs(model: nn.Module) -> int | None:
@@ -88,10 +131,34 @@ def restate_head(model: nn.Module, before: int | None) -> None:
                 setattr(module, attribute, after)
 
 
+def is_tensor(role: str) -> bool:
+    """Whether the owner of a place in this role is a parameter or buffer, not a module."""
+    return role == "parameter" or role.startswith("axis")
+
+
+def axis_of(tensor: Tensor, role: str) -> int:
+    """The axis of a parameter or buffer that a role speaks of."""
+    return int(role[4:]) if role.startswith("axis") else max(range(tensor.ndim), key=lambda dim: tensor.shape[dim])
+
+
+def owner_of(model: nn.Module, owner: str, role: str) -> Any:
+    """The module, parameter or buffer that a place belongs to; AttributeError where the network has none."""
+    if not is_tensor(role):
+        return model.get_submodule(owner)
+    place, _, leaf = owner.rpartition(".")
+    module = model.get_submodule(place)
+    found = module._parameters.get(leaf, module._buffers.get(leaf))
+    if found is None:
+        raise AttributeError(f"{owner} is no parameter or buffer")
+    return found
+
+
 def site_size(owner: Any, role: str) -> int:
-    """Number of channels of a module (or parameter) in a role."""
+    """Number of channels of a module (or parameter) in a role; of attention in the role "heads", its heads."""
     if isinstance(owner, Tensor):
-        return max(owner.shape)
+        return int(owner.shape[axis_of(owner, role)])
+    if role == "heads":
+        return int(owner.num_heads)
     if is_layer(owner):
         return layer_size(owner, role)
     return int(owner.num_parameters if isinstance(owner, nn.PReLU) else owner.num_features)

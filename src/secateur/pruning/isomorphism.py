@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from secateur.errors import SecateurError
+from secateur.pruning.cutting import is_tensor
 from secateur.pruning.operations import is_layer
 from secateur.pruning.units import UnitGroup
 
@@ -44,7 +45,7 @@ def structure(model: nn.Module, group: UnitGroup) -> Structure:
     layers: list[tuple[str, str]] = []
     others: list[tuple[str, str]] = []
     for part in group.slices:
-        module: Any = None if part.role == "parameter" else model.get_submodule(part.owner)
+        module: Any = None if is_tensor(part.role) else model.get_submodule(part.owner)
         grouped = " in groups" if getattr(module, "groups", 1) > 1 else ""
         (layers if is_layer(module) else others).append((type(module).__name__ + grouped, part.role))
     return (group.kind, group.residual, group.gate, *layers, *sorted(others))

@@ -6,7 +6,8 @@ from typing import Any
 from torch import nn
 
 from secateur.pruning.counting import Counter, Counts
-from secateur.pruning.operations import is_layer
+from secateur.pruning.cutting import axis_of, is_tensor
+from secateur.pruning.operations import is_layer, layer_size
 from secateur.pruning.units import UnitGroup
 
 
@@ -19,12 +20,20 @@ class Predictor:
     def __init__(self, model: nn.Module, groups: Sequence[UnitGroup], input_size: tuple[int, ...]) -> None:
         counter = Counter(model, input_size)
         self._full, self._positions = counter.count(model), counter.positions
+        self._attention = counter.attention
         self._groups = {group.name: group for group in groups}
         modules = dict(model.named_modules())
         self._modules = {
             owner: modules[owner]
             for group in groups
-            for owner in {part.owner for part in group.slices if part.role != "parameter"}
+            for owner in {part.owner for part in group.slices if not is_tensor(part.role) and part.role != "heads"}
+        }
+        parameters = dict(model.named_parameters())
+        tensors = {(part.owner, part.role) for group in groups for part in group.slices if is_tensor(part.role)}
+        self._per_channel = {
+            (owner, role): parameters[owner].numel() // parameters[owner].shape[axis_of(parameters[owner], role)]
+            for owner, role in tensors
+            if owner in parameters  # and not a buffer
         }
 
     def counts(self, selection: Mapping[str, Sequence[int]] | None = None) -> Counts:
@@ -36,7 +45,7 @@ class Predictor:
                 key = (part.owner, part.role)
                 removed[key] = removed.get(key, 0) + len(units) * part.index.shape[1]
         params, macs = self._full.params, self._full.macs
-        for owner in {owner for owner, role in removed if role != "parameter"}:
+        for owner in {owner for owner, role in removed if owner in self._modules}:
             module = self._modules[owner]
             if not is_layer(module):
                 size = sum(parameter.numel() // parameter.shape[0] for parameter in module.parameters())
@@ -46,9 +55,10 @@ class Predictor:
             after, bias_after = _weights(module, removed.get((owner, "out"), 0), removed.get((owner, "in"), 0))
             params -= before - after + bias - bias_after
             macs -= (before - after) * self._positions.get(owner, 0)
-        for (_, role), channels in removed.items():
-            if role == "parameter":
-                params -= channels  # offered only if its other dimensions are 1
+            if owner in self._attention:
+                macs -= self._attention[owner] * removed.get((owner, "in"), 0) // layer_size(module, "in")
+        for site, channels in removed.items():
+            params -= channels * self._per_channel.get(site, 0)
         return Counts(params, macs)
 
 

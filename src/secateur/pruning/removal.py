@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
-from secateur.pruning.cutting import cut, site_size
+from secateur.pruning.cutting import Slice, cut, owner_of, site_size
 from secateur.pruning.operations import is_layer, layer_size
 from secateur.pruning.selection import Selection, select_many
 from secateur.pruning.tracing import Site
-from secateur.pruning.units import Producer, Slice, UnitGroup
+from secateur.pruning.units import Producer, UnitGroup
 
 Kept = dict[str, list[int]]
 
@@ -197,18 +197,17 @@ def _leaving(groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]
 
 def _sizes(model: nn.Module, groups: Sequence[UnitGroup]) -> dict[Site, int]:
     """Channels of every site of the groups in `model`; an error where the groups are another network's."""
-    modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
     sizes: dict[Site, int] = {}
     for group in groups:
         for part in group.slices:
             site = (part.owner, part.role)
             if site not in sizes:
-                owner = parameters.get(part.owner) if part.role == "parameter" else modules.get(part.owner)
-                if owner is None:
+                try:
+                    sizes[site] = site_size(owner_of(model, *site), part.role)
+                except AttributeError:
                     raise SecateurError(
                         f"{type(model).__name__} has no {part.owner}: the unit groups are another network's."
-                    )
-                sizes[site] = site_size(owner, part.role)
+                    ) from None
             if int(part.index.max()) >= sizes[site]:
                 raise SecateurError(
                     f"{part.owner} has {sizes[site]} channels, but the unit groups expect at least "

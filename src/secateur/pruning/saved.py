@@ -19,6 +19,7 @@ from secateur.errors import SecateurError
 from secateur.files import md5, read_json, replacing, write_json
 from secateur.models import devices
 from secateur.models.build import register
+from secateur.pruning import attention
 from secateur.pruning.cutting import head_inputs, resize, restate_head
 from secateur.pruning.operations import BATCH_NORMS, is_layer, layer_size
 from secateur.pruning.removal import Kept
@@ -179,10 +180,13 @@ def _description(folder: Path) -> tuple[str, dict[str, Any], Kept, dict[str, Any
 
 
 def _gain(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Give a bias to layers that have none and whose file has one: a remedy may have added it."""
+    """Give the network what its file has beside: a bias that a remedy added, a buffer that heads were cut from."""
     for name, module in model.named_modules():
         if is_layer(module) and module.bias is None and f"{name}.bias" in tensors:
             module.bias = nn.Parameter(torch.zeros(layer_size(module, "out")))
+        for leaf in list(module._non_persistent_buffers_set):
+            if f"{name}.{leaf}" in tensors:
+                module._non_persistent_buffers_set.discard(leaf)
 
 
 def _check_names(model: nn.Module, tensors: Mapping[str, Tensor], architecture: str, where: str) -> None:
@@ -197,6 +201,8 @@ def _check_names(model: nn.Module, tensors: Mapping[str, Tensor], architecture: 
 
 def _shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     """Make the network's tensors as small as those of the file, and its modules' stated sizes with them."""
+    modules = dict(model.named_modules())
+    sizes = {name: attention.head_size(module) for name, module in modules.items() if attention.stated(module)}
     for prefix, module in model.named_modules():
         changed = False
         sized = is_layer(module) or isinstance(module, (nn.PReLU, BATCH_NORMS))
@@ -205,7 +211,7 @@ def _shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> N
             if full not in tensors or tensors[full].shape == own.shape:
                 continue
             found, allowed = tuple(tensors[full].shape), tuple(own.shape)
-            known = sized or own.numel() == max(allowed)
+            known = sized or own.numel() == max(allowed) or prefix.startswith(tuple(sizes))
             fits = len(found) == len(allowed) and all(0 < new <= old for new, old in zip(found, allowed, strict=True))
             if not (known and fits):
                 raise SecateurError(f"{where}: {full} has shape {found}, which no removal makes of {allowed}.")
@@ -214,6 +220,8 @@ def _shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> N
             changed = True
         if changed and sized:
             resize(module)
+    for name, size in sizes.items():
+        attention.restate(modules[name], size)
 
 
 def _check_record(model: nn.Module, kept: Mapping[str, Any], where: str) -> None:

@@ -11,7 +11,8 @@ import torch
 
 from secateur import tensorfile
 from secateur.errors import SecateurError
-from secateur.pruning.units import Producer, Slice, UnitGroup
+from secateur.pruning.cutting import Slice
+from secateur.pruning.units import Producer, UnitGroup
 
 
 def write(path: str | Path, groups: Sequence[UnitGroup]) -> None:

@@ -16,30 +16,21 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
-from secateur.pruning.cutting import cut, site_size
+from secateur.pruning.cutting import Slice, cut, owner_of, site_size
 from secateur.pruning.gates import gated
+from secateur.pruning.heads import find_heads, overlapping
 from secateur.pruning.operations import NORMALISED
 from secateur.pruning.tracing import Site, Trace, ghost, trace
 
-SCOPES = ("signal", "all", "inner")
-"""What may be removed: what carries a signal (not the neurons inside gates), everything, or of the former what no
-residual addition joins."""
+KINDS = {"filters": "filter", "neurons": "neuron", "heads": "head"}
+"""Scope -> the kind of units that it offers."""
+SCOPES = ("signal", "all", "inner", *KINDS)
+"""What may be removed: what carries a signal (not the neurons inside gates), everything, of the former what no residual
+addition joins, or of the former one kind."""
 FIXED = "its number of channels is written into the network's code"
 OUTSIDE = "in a residual stream, outside the chosen scope"
 GATE = "inside a gate, outside the chosen scope"
-
-
-@dataclass(frozen=True, eq=False)
-class Slice:
-    """Channels of one place that a group's units take.
-
-    `owner` is a module's name, or a parameter's for role "parameter"; `role` is "out" or "in" (a layer's output or
-    input channels), "channels" (batch-norm, PReLU) or "parameter"; `index` (size × channels a unit, int64) says which.
-    """
-
-    owner: str
-    role: str
-    index: Tensor
+KIND = "of another kind than the chosen scope"
 
 
 class Producer(NamedTuple):
@@ -53,15 +44,16 @@ class Producer(NamedTuple):
 class UnitGroup:
     """All units that are removed alike.
 
-    `kind` is "neuron" if all producers have one position at any image size (linear modules, and convolutions that stand
-    for them), else "filter". `producers` are in the order of execution. `slices` are all places where the units have
-    channels, the producers' too. `residual` means that an addition of two signals joins the units. `original` (size)
-    gives each unit's number in the group as it was first found: after `removal.shrink` it tells which are left.
+    `kind` is "head" for attention heads (their queries, keys and values), "neuron" if all producers have one position
+    at any image size (linear modules, and convolutions that stand for them), else "filter". `producers` are in the
+    order of execution. `slices` are all places where the units have channels, the producers' too. `residual` means
+    that an addition of two signals joins the units. `original` (size) gives each unit's number in the group as it was
+    first found: after `removal.shrink` it tells which are left.
     `gate` means that the units act on the output only as factors of other signals (see `pruning.gates`).
     """
 
     name: str
-    kind: Literal["filter", "neuron"]
+    kind: Literal["filter", "neuron", "head"]
     size: int
     producers: tuple[Producer, ...]
     slices: tuple[Slice, ...]
@@ -91,22 +83,28 @@ def find_unit_groups(model: nn.Module, example_input: Tensor, scope: str = "all"
 
     `example_input` (samples × channels × height × width, or samples × features; any device) gives the input size only.
     `scope` "signal" leaves out the neurons inside gates (squeeze-and-excite), "inner" also the groups that a residual
-    addition joins. The network's outputs and its image channels
+    addition joins; "filters", "neurons" and "heads" offer one kind. The network's outputs and its image channels
     are in no unit; nor are channels that meet an operation which does not treat every channel alike, such as streams
-    under LayerNorm and attention heads (`analyse` gives the reasons). The model is neither run nor changed.
+    under LayerNorm (`analyse` gives the reasons). The model is neither run nor changed.
 
     Raises SecateurError for an unknown scope, a network that cannot be traced, or one without any unit.
     """
     found = analyse(model, example_input)
+    return required(found, scope, type(model).__name__)
+
+
+def required(found: Analysis, scope: str, name: str) -> list[UnitGroup]:
+    """The groups of the network `name` that a scope offers; SecateurError, saying what there is, where it has none."""
     offered = in_scope(found.groups, scope)
     if not offered:
         detail = "; ".join(f"{name}: {reason}" for name, reason in list(found.left_out.items())[:3])
         others = sum(group.size for group in found.groups)
+        kinds = ", ".join(sorted({f"{group.kind}s" for group in found.groups}))
         raise SecateurError(
-            f"{type(model).__name__} has no unit that can be removed in scope {scope!r} "
+            f"{name} has no unit that can be removed in scope {scope!r} "
             f"({detail or 'no layer was found'}). "
             "Prunable are the outputs of convolutions and linear modules that another layer consumes."
-            + (f" Scope 'all' has {others} units, in gates or residual streams." if others else "")
+            + (f" Scope 'all' has {others} units ({kinds}; some in gates or residual streams)." if others else "")
         )
     return offered
 
@@ -122,7 +120,11 @@ def outside(group: UnitGroup, scope: str) -> str:
         raise SecateurError(f"scope {scope!r}: allowed are {', '.join(SCOPES)}.")
     if scope == "all":
         return ""
-    return GATE if group.gate else OUTSIDE if scope == "inner" and group.residual else ""
+    if group.gate:
+        return GATE
+    if scope in KINDS:
+        return "" if group.kind == KINDS[scope] else KIND
+    return OUTSIDE if scope == "inner" and group.residual else ""
 
 
 def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
@@ -138,6 +140,7 @@ def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
     members = _members(found, unit_of, staying)
     inside = gated(model, tuple(example_input.shape[1:]))
     groups = _groups(found, members, joined, inside)
+    groups, refused = _with_heads(model, groups, found.order, tuple(example_input.shape[1:]))
     fixed = _fixed(model, groups, tuple(example_input.shape[1:]))
     groups = [group for group in groups if group.name not in fixed]
     producing = {name for group in groups for name, _ in group.producers}
@@ -145,8 +148,43 @@ def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
     for name in found.order:
         if name not in producing:
             first = found.sites[name, "out"][0]
-            reasons[name] = staying.get(int(unit_of[first]), FIXED)
+            reasons[name] = refused.get(name) or staying.get(int(unit_of[first]), FIXED)
     return Analysis(groups, found.order, reasons)
+
+
+def _with_heads(
+    model: nn.Module, groups: list[UnitGroup], order: list[str], input_size: tuple[int, ...]
+) -> tuple[list[UnitGroup], dict[str, str]]:
+    """The groups with those of attention heads among them, in the order of execution; layer -> why heads cannot go.
+
+    `order` gains layers that make heads and are missing.
+    """
+    found, refused = find_heads(model, input_size)
+    taken = [part for group in groups for part in group.slices]
+    own = list(groups)
+    for heads in found:
+        if heads.projection not in order or overlapping(heads, taken):
+            continue
+        for name in heads.sources:  # a layer whose weight the module's own code applies was not seen to be called
+            if name not in order:
+                order.insert(order.index(heads.projection), name)
+        rank = {name: place for place, name in enumerate(order)}
+        sources = sorted(heads.sources, key=rank.__getitem__)
+        rows = {part.owner: part.index for part in heads.slices if part.role == "out"}
+        size = len(heads.slices[0].index)
+        own.append(
+            UnitGroup(
+                name=sources[0],
+                kind="head",
+                size=size,
+                producers=tuple(Producer(name, rows[name]) for name in sources),
+                slices=heads.slices,
+                residual=False,
+                original=torch.arange(size),
+            )
+        )
+    rank = {name: place for place, name in enumerate(order)}
+    return sorted(own, key=lambda group: rank[group.producers[0].layer]), refused
 
 
 def _connected(pairs: np.ndarray, count: int) -> np.ndarray:
@@ -184,8 +222,7 @@ def _fixed(model: nn.Module, groups: list[UnitGroup], input_size: tuple[int, ...
                 gone[part.owner, part.role].append(part.index[0])
         staying = {}
         for site, index in gone.items():
-            owner = shadow.get_parameter(site[0]) if site[1] == "parameter" else shadow.get_submodule(site[0])
-            stays = torch.ones(site_size(owner, site[1]), dtype=torch.bool)
+            stays = torch.ones(site_size(owner_of(shadow, *site), site[1]), dtype=torch.bool)
             stays[torch.cat(index)] = False
             staying[site] = stays.nonzero().flatten()
         try:

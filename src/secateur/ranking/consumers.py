@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
+from secateur.pruning.cutting import axis_of, is_tensor, owner_of
 from secateur.pruning.units import UnitGroup
 from secateur.ranking.statistics import Statistics
 from secateur.relevance.reading import Watch, rows_of
@@ -70,10 +71,15 @@ def weights_of(model: nn.Module, group: UnitGroup) -> list[Tensor]:
     no shifts. Each weight counts once: those by which a layer reads a unit that it also makes are part of its filters.
     """
     outputs = {part.owner: part.index for part in group.slices if part.role == "out"}
+    parameters = {name for name, _ in model.named_parameters()}
     found = []
     for part in group.slices:
-        if part.role == "parameter":
-            found.append(model.get_parameter(part.owner).detach().flatten()[part.index])
+        if part.role == "heads":  # what attention states of itself, no weights
+            continue
+        if is_tensor(part.role):
+            tensor = owner_of(model, part.owner, part.role).detach()
+            if part.owner in parameters:  # not a buffer
+                found.append(tensor.movedim(axis_of(tensor, part.role), 0)[part.index])
             continue
         module: Any = model.get_submodule(part.owner)
         if module.weight is None or (part.role == "in" and getattr(module, "groups", 1) > 1):
