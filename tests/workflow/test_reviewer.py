@@ -168,3 +168,40 @@ def test_a_published_run_is_measured_again_from_the_data_and_a_forged_one_refuse
     assert kept.returncode == 0, kept.stdout
     refused = published.run("secateur", "published", "check", str(forged), "--cells", "6", "--seed", "1")
     assert refused.returncode == 1 and "on this machine it must be the same" in refused.stdout, refused.stdout
+
+
+def test_a_criterion_joins_a_published_run_and_is_measured_as_its_own_were(published):
+    """The criterion is a copy of one that the run has, so every number of it must be that one's."""
+    mine = published.folder / "criteria" / "mine.py"
+    mine.parent.mkdir(exist_ok=True)
+    shutil.copyfile(published.folder / "src/secateur/criteria/lrp.py", mine)
+    done(published, "secateur", "publish", "results/tiny", "published/networks", "--networks")
+    with_networks = done(published, "secateur", "join", "mine", "--with", "published/networks")
+    folder = published.folder / "results/tiny_with_mine"
+    curves = tablefile.read(folder / "tables/curves.parquet")
+    keys = ["study", "branch", "remedy", "choice", "shuffle", "seed", "samples_per_class", "rate"]
+    own, theirs = (
+        curves[(curves["criterion"] == name) & (curves["control"] == "")].set_index(keys).sort_index()
+        for name in ("mine", "lrp")
+    )
+    pd.testing.assert_frame_equal(own.drop(columns="criterion"), theirs.drop(columns="criterion"), check_exact=True)
+    tests = pd.read_csv(folder / "statistics/tests.csv")
+    pair = tests[(tests["criterion"] == "lrp") & (tests["other"] == "mine")]
+    assert len(pair) and (pair["mean_difference"] == 0).all()
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "mine" in page and "it joined the published run published/networks" in page
+    assert "models" in str(list((folder / "models").rglob("*"))) and with_networks == ""
+    shutil.rmtree(folder)
+    done(published, "secateur", "join", "mine", "--with", PUBLISHED)  # without networks they are made again, the same
+    assert tablefile.read(folder / "tables/curves.parquet").equals(curves)
+
+
+def test_joining_what_does_not_fit_is_one_clear_error(published):
+    for criterion, folder, words in [
+        ("lrp", PUBLISHED, "criterion 'lrp' is in published/tiny already"),
+        ("nothing", PUBLISHED, "unknown criterion 'nothing'"),
+        ("mine", "published/nowhere", "no published run: manifest.json is not there"),
+    ]:
+        refused = published.run("secateur", "join", criterion, "--with", folder)
+        assert refused.returncode == 2 and words in refused.stderr, refused.stderr
+        assert refused.stderr.count("error:") == 1 and "Traceback" not in refused.stderr

@@ -1,10 +1,11 @@
-"""Curves of a run measured again from the data alone: what a check of somebody else's numbers needs.
+"""Curves of a run measured again from the data alone, without the workflow: what a check of others' numbers needs.
 
-Everything in between (pretraining, transfer, reference samples, ranking) is made again too, for the one seed that is
-asked for, and kept in a folder so that several curves of a seed share it. Nothing of the run but its config is read.
+Everything in between (pretraining, transfer, reference samples, ranking) is made again too, for the seeds that are
+asked for, and kept in a folder: several curves share it, and what is there is not made again. Of the run only its
+config is read. Who has its networks puts them where they would be made, under the same names.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,50 +33,76 @@ class Again:
     config: dict[str, Any]
     folder: Path
 
-    def curves(self, kind: str, study: str, criterion: str, seed: int) -> pd.DataFrame:
-        """The rows of the table `curves` that a job of this kind writes for one seed.
+    def curves(self, kind: str, study: str, criterion: str, seeds: Sequence[int]) -> pd.DataFrame:
+        """The rows of the table `curves` that a job of this kind writes for these seeds.
 
         Args:
             kind: FEWSHOT, RETRAIN, REPAIRED (by every remedy) or DECOMPOSED (every other choice of units).
             study, criterion: names in the config; the criterion is no Snakemake rule.
-            seed: below the config's `seeds`.
+            seeds: one after the other, below the config's `seeds`.
 
         Raises:
             SecateurError: the data are not there and cannot be made, or what a stage raises.
         """
-        opened, samples = self._study(study, seed)
-        output, tuned = self.folder / "curves" / kind / study / criterion / f"{seed}.parquet", None
-        if "tune" in ranking.entry_of(opened, criterion):
-            tuned = self._once(
-                f"tuning/{study}/{criterion}/{seed}.parquet",
-                lambda path: tuning.tune(opened, criterion, [seed], samples, path),
-            )
-        if kind == RETRAIN:
-            retrain.retrain(opened, criterion, [seed], samples, self.folder / "state" / "retrain", output, tuned)
-            return tablefile.read(output)
-        scores = self._once(
-            f"rankings/{study}/{criterion}/{seed}.safetensors",
-            lambda path: ranking.rank_study(opened, criterion, [seed], samples, path, tuned),
-        )
-        if kind == FEWSHOT:
-            fewshot.fewshot(opened, criterion, [seed], scores, output, output.with_suffix(".profiles"))
-        elif kind == REPAIRED:
-            repairing.repair_study(opened, criterion, [seed], samples, scores, output)
-        else:
-            decomposition.decompose(opened, criterion, [seed], scores, output)
-        return tablefile.read(output)
+        opened, samples = self.study(study, seeds), self.samples(study, seeds)
+        job = f"{study}/{criterion}/{_part(seeds)}"
 
-    def _study(self, name: str, seed: int) -> tuple[Study, Path]:
-        """The study with the network of one seed, made again, and the file of the seed's reference samples."""
+        def make(path: Path) -> None:
+            if kind == RETRAIN:
+                state = self.folder / "state" / "retrain" / job
+                retrain.retrain(opened, criterion, seeds, samples, state, path, self._tuned(study, criterion, seeds))
+                return
+            scores = self.scores(study, criterion, seeds)
+            if kind == FEWSHOT:
+                fewshot.fewshot(opened, criterion, seeds, scores, path, self.folder / "profiles" / f"{job}.parquet")
+            elif kind == REPAIRED:
+                repairing.repair_study(opened, criterion, seeds, samples, scores, path)
+            else:
+                decomposition.decompose(opened, criterion, seeds, scores, path)
+
+        return tablefile.read(self._once(f"curves/{kind}/{job}.parquet", make))
+
+    def scores(self, study: str, criterion: str, seeds: Sequence[int]) -> Path:
+        """The score file of a criterion."""
+        opened, samples = self.study(study, seeds), self.samples(study, seeds)
+        tuned = self._tuned(study, criterion, seeds)
+        return self._once(
+            f"rankings/{study}/{criterion}/{_part(seeds)}.safetensors",
+            lambda path: ranking.rank_study(opened, criterion, seeds, samples, path, tuned),
+        )
+
+    def redraws(self, study: str, criterion: str, seeds: Sequence[int]) -> Path:
+        """The score file of a criterion on other draws of reference samples; seed 0 is among `seeds`."""
+        opened = self.study(study, seeds)
+        return self._once(
+            f"redraws/{study}/{criterion}.safetensors", lambda path: ranking.rank_redraws(opened, criterion, path)
+        )
+
+    def study(self, name: str, seeds: Sequence[int]) -> Study:
+        """The study with the networks of these seeds."""
         entry = self.config["studies"][name]
         data = self._images(entry["dataset"], entry["backbone"])
-        begun = self._backbone(entry["backbone"], seed)
-        models = self.folder / "models" / name / f"{seed}.safetensors"
-        samples = self.folder / "samples" / name / f"{seed}.csv"
-        if not models.exists():
-            state, history = self.folder / "state" / "transfer", models.with_suffix(".csv")
-            transfer.transfer(self.config, name, [seed], data, [begun], state, models, samples, history)
-        return open_study(self.config, name, data, models), samples
+        models = self.folder / "models" / name / f"{_part(seeds)}.safetensors"
+        if not (models.exists() and self.samples(name, seeds).exists()):
+            begun = list(dict.fromkeys(self._backbone(entry["backbone"], seed) for seed in seeds))
+            state, history = self.folder / "state" / "transfer" / name, models.with_suffix(".csv")
+            samples = self.samples(name, seeds)
+            transfer.transfer(self.config, name, seeds, data, begun, state, models, samples, history)
+        return open_study(self.config, name, data, models)
+
+    def samples(self, study: str, seeds: Sequence[int]) -> Path:
+        """The file of these seeds' reference samples, made with the study."""
+        return self.folder / "samples" / study / f"{_part(seeds)}.csv"
+
+    def _tuned(self, study: str, criterion: str, seeds: Sequence[int]) -> Path | None:
+        """Options of a criterion that is tuned; None for others."""
+        opened, samples = self.study(study, seeds), self.samples(study, seeds)
+        if "tune" not in ranking.entry_of(opened, criterion):
+            return None
+        return self._once(
+            f"tuning/{study}/{criterion}/{_part(seeds)}.parquet",
+            lambda path: tuning.tune(opened, criterion, seeds, samples, path),
+        )
 
     def _backbone(self, name: str, seed: int) -> Path:
         """Weights of the backbone that a seed's network starts from."""
@@ -111,3 +138,8 @@ class Again:
             path.parent.mkdir(parents=True, exist_ok=True)
             make(path)
         return path
+
+
+def _part(seeds: Sequence[int]) -> str:
+    """The name of a block of seeds, as `config.parts` has it."""
+    return f"{seeds[0]}-{seeds[-1]}"

@@ -14,7 +14,9 @@ from secateur.errors import SecateurError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-RUNNING_CRITERIA = frozenset({"rank", "tune", "redraw", "retrain", "toy", "cost", "gallery", "prune", "published"})
+RUNNING_CRITERIA = frozenset(
+    {"rank", "tune", "redraw", "retrain", "toy", "cost", "gallery", "prune", "published", "join"}
+)
 """Subcommands that run code of others, in a process that is watched."""
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="The run's config, e.g. config/demo.yaml.")]

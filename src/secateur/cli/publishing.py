@@ -1,10 +1,11 @@
-"""Subcommands about published runs: checking what somebody else has published."""
+"""Subcommands about published runs: checking what somebody else has published, and joining a criterion to it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secateur import tablefile
 from secateur.cli.application import app, opened, said
 from secateur.errors import SecateurError
 
@@ -70,6 +71,44 @@ def _measured_again(folder: Path, cells: int, seed: int, tolerance: float) -> "l
 
         def measure(config: "Config", curve: "Curve") -> "pd.DataFrame":
             opened(folder / "config.json")  # holds PyTorch to the run's threads
-            return Again(config, Path(made)).curves(curve.kind, curve.study, curve.criterion, curve.seed)
+            return Again(config, Path(made)).curves(curve.kind, curve.study, curve.criterion, [curve.seed])
 
         return checking.measured_again(folder, cells, seed, tolerance, measure)
+
+
+@app.command()
+def join(
+    criterion: Annotated[str, typer.Argument(help="Name of your criterion.")],
+    published: Annotated[Path, typer.Option("--with", help="The published run to join, published/<run>.")],
+    criteria_path: Annotated[
+        list[Path] | None, typer.Option(help="Folder with criterion files of your own; criteria/ where it is there.")
+    ] = None,
+) -> None:
+    """Compare your criterion with a published run's, running yours alone.
+
+    It is ranked and measured on the run's own data, networks, reference
+    samples and seeds, each held to the run's hash. The networks come from
+    the published folder where it has them (`secateur publish --networks`),
+    else they are trained again, which gives the same ones only on a machine
+    like the run's. A call that was killed resumes.
+
+    Writes results/<run>_with_<criterion>/ with tables, statistics, figures
+    and report.html, in which your criterion stands beside all others.
+
+    Example: secateur join mine --with published/demo --criteria-path criteria
+    """
+    from secateur.branches import joining
+    from secateur.config import read
+    from secateur.files import read_json, write_json
+    from secateur.review import joined
+
+    own = criteria_path or ([Path("criteria")] if Path("criteria").is_dir() else [])
+    alone, both = joined.config_of(published, criterion, own)
+    folder = Path("results", both["run"])
+    write_json(folder / "alone.json", alone)
+    alone = opened(folder / "alone.json")  # checked as every config, and PyTorch held to its threads
+    known = read_json(published / "provenance.json")
+    mine = joining.measure(published, alone, folder, known["hashes"])
+    joining.same_start(mine["curves"], tablefile.read(published / "tables" / "curves.parquet"), 1e-5)
+    write_json(folder / "config.json", both)
+    said(f"wrote {joined.write(published, read(folder / 'config.json'), mine, folder)}")
