@@ -65,7 +65,7 @@ def judged(run: Path) -> Table:
     columns: dict[str, dict[str, str]] = {}
     for row in found.to_dict("records"):
         columns.setdefault(row["study"], {})[f"{row['claim']}, {row['criterion']}: {row['remedy']}"] = verdict(row)
-    order = sorted({name for cells in columns.values() for name in cells}, key=lambda name: name.split(": ")[0])
+    order = sorted({name for cells in columns.values() for name in cells}, key=_unrepaired_first)
     return Table(JUDGED, order, columns)
 
 
@@ -91,6 +91,7 @@ def of_parts(table: Table) -> Iterator[str]:
 
 def of_repairs(table: Table) -> Iterator[str]:
     """What of the distance between criteria a repair leaves, and where repaired chance stands beside the best."""
+    yield from _against_chance(table)
     for study in _studies(table):
         means = {
             name.partition(": ")[2]: {row: number(cell) for row, cell in cells.items()}
@@ -111,6 +112,20 @@ def of_repairs(table: Table) -> Iterator[str]:
                 f"{study}: the highest without repair is {_first(means[NONE])}; filters taken at random and repaired "
                 f"have {'; '.join(said)} ({means[NONE][FLOOR]:.1f} % unrepaired)."
             )
+
+
+def _against_chance(table: Table) -> Iterator[str]:
+    """In how many studies a repair of filters taken at random does more than any choice of them without it."""
+    studies = [study for study in _studies(table) if FLOOR in table.columns[f"{study}: {NONE}"]]
+    best = {study: max(map(number, table.columns[f"{study}: {NONE}"].values())) for study in studies}
+    remedies = dict.fromkeys(name.partition(": ")[2] for name in table.columns if not name.endswith(f": {NONE}"))
+    for remedy in remedies:
+        repaired = {study: number(table.columns[f"{study}: {remedy}"][FLOOR]) for study in studies}
+        above = [study for study in studies if repaired[study] > best[study]]
+        yield (
+            f"Filters taken at random and then repaired by {remedy} keep more than those that the best criterion "
+            f"chose, unrepaired, in {len(above)} of {len(studies)} studies{': ' * bool(above)}{', '.join(above)}."
+        )
 
 
 def of_judged(table: Table) -> Iterator[str]:
@@ -137,6 +152,11 @@ NOTE = (
     "labels or training ([remedies](remedies.md)), and the verdicts on the repaired networks. Intervals are exact, "
     "over seeds."
 )
+
+
+def _unrepaired_first(row: str) -> tuple[str, bool, str]:
+    claim, _, remedy = row.partition(": ")
+    return claim, remedy != NONE, remedy
 
 
 def _studies(table: Table) -> list[str]:

@@ -323,7 +323,9 @@ def test_layers_and_filters_stand_apart_and_bold_where_the_test_finds_them(expla
 
 
 def test_a_repair_is_held_against_the_highest_without_one(explained):
-    spread, floor = causes.of_repairs(causes.repaired(explained))
+    chance, spread, floor = causes.of_repairs(causes.repaired(explained))
+    assert chance.endswith("repaired by bias keep more than those that the best criterion chose, unrepaired, in 1 of 1 "
+                           "studies: s.")  # fmt: skip
     assert spread.endswith("30.0 (none, highest `a` (50.0)), 7.0 (bias, highest `b` (62.0)).")
     assert "is `a` (50.0); filters taken at random and repaired have 55.0 % by bias, above it (20.0 %" in floor
     (said,) = [line for line in causes.of_judged(causes.judged(explained)) if line.startswith("C1 ")]
