@@ -34,6 +34,11 @@ def test_the_page_is_what_its_tables_say_and_nothing_else():
     assert len(RUNS) >= 4
 
 
+def test_what_the_readme_quotes_is_on_the_page():
+    quoted = re.findall(r"\*([A-Z][^*]{40,})\*", (REPOSITORY / "README.md").read_text(encoding="utf-8"))
+    assert quoted and all(" ".join(text.split()) in PAGE for text in quoted)
+
+
 def test_words_written_by_hand_have_neither_numbers_nor_superlatives():
     words = [
         findings.HEAD,
