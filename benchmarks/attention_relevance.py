@@ -29,14 +29,16 @@ DEPTHS = (2, 6, 12, 24)
 SAMPLES, BATCH, REPEATS = 4, 10, 3
 
 
-def vit(depth: int, width: int = 96, heads: int = 3, size: int = 64) -> nn.Module:
-    """A ViT with random weights, biases and class token, float64, at patches of 16 px."""
+def vit(depth: int, gain: float = 1.0, width: int = 96, heads: int = 3, size: int = 64) -> nn.Module:
+    """A ViT with random weights of deviation `gain`/√inputs and random biases, float64, at patches of 16 px."""
     torch.manual_seed(0)
     arguments = {"img_size": size, "embed_dim": width, "depth": depth, "num_heads": heads, "num_classes": 10}
     model: nn.Module = timm.create_model("vit_tiny_patch16_224", **arguments)
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):
             nn.init.normal_(parameter, 0, 0.05)
+        elif parameter.dim() == 2:
+            nn.init.normal_(parameter, 0, gain * parameter.shape[1] ** -0.5)
     return model.double().eval()
 
 
@@ -54,11 +56,11 @@ def ledgers() -> list[str]:
     return rows
 
 
-def growth() -> list[str]:
+def growth(gain: float) -> list[str]:
     """Σ|R| at the input for a start of 1, by depth and rule: what cancels makes it exceed 1."""
     rows = [f"| rule | {' | '.join(f'{depth} blocks' for depth in DEPTHS)} |", "|---|" + "---:|" * len(DEPTHS)]
     images = torch.rand(SAMPLES, 3, 64, 64, dtype=torch.float64)
-    models = [vit(depth) for depth in DEPTHS]
+    models = [vit(depth, gain) for depth in DEPTHS]
     for name, rule in RULES.items():
         found = []
         for model in models:
@@ -96,8 +98,10 @@ def text() -> str:
     parts = [
         "Kept by each kind, as a share of the start, ViT of 12 blocks (96 channels, 3 heads, 64 px), random weights:",
         "\n".join(ledgers()),
-        "Σ|R| at the input for a start of 1: median (largest) over the samples, random weights, by depth:",
-        "\n".join(growth()),
+        "Σ|R| at the input for a start of 1, median (largest) over samples, by depth; weights of deviation 1/√inputs:",
+        "\n".join(growth(1)),
+        "The same with weights of deviation 2/√inputs, which makes attention sharp:",
+        "\n".join(growth(2)),
         "Cost on ViT-S/16 at 224 px, batch 10, float32, one thread:",
         "\n".join(costs()),
         f"`python benchmarks/attention_relevance.py --write`; {SAMPLES} random images; "

@@ -17,7 +17,8 @@ from secateur.ranking.network import Network
 NAMES = sorted(name for name, source in registry.find().items() if source.kind == "built-in")
 # ε is a number on the scale of one layer's outputs: where it is not small beside them, that scale does matter.
 SMALL = {"rule": "epsilon", "epsilon": 1e-12}
-WITHOUT_EPSILON = {"lrp_epsilon": {"epsilon": 1e-12}, "lrp_class": {"rule": SMALL}}
+BY_RULE = ("lrp_class", "head_relevance", "attention_relevance")
+WITHOUT_EPSILON = {"lrp_epsilon": {"epsilon": 1e-12}, **{name: {"rule": SMALL} for name in BY_RULE}}
 LETTERS = {"s": "samples", "l": "labels", "g": "gradients"}
 ROW = re.compile(r"^\| `(?P<name>\w+)` \| .* \| (?P<needs>[–slg]+) \| (?P<norm>\w+) \| (?P<source>[^|]+) \|$", re.M)
 # What a filter's score is multiplied by when its weights and bias are multiplied by c and what reads it by 1/c, so that
@@ -27,12 +28,12 @@ POWERS = {
     "weight": 1, "weight_l2": 1, "activation_mean": 1, "gradient": -1, "batch_norm": 0, "synflow": 0, "apoz": 0,
     "hrank": 0, "taylor": 0, "taylor_gate": 0, "snip": 0, "fisher": 0, "lrp": 0, "lrp_epsilon": 0, "lrp_class": 0,
     "integrated_gradients": 0, "deeplift": 0, "oracle": 0, "variance": 2, "group_fisher": 0, "wanda": 0, "flap": 0,
-    "reconstruction": 0, "oracle_joint": 0,
+    "reconstruction": 0, "oracle_joint": 0, "head_gate": 0, "head_relevance": 0, "attention_relevance": 0,
 }  # fmt: skip
 BY_READERS = {"wanda", "flap", "reconstruction"}  # scores that depend on the weights that read a filter
 OF_UNITS = {
     "oracle", "random", "wanda", "flap", "group_norm", "lamp", "obs", "group_fisher", "reconstruction",
-    "oracle_joint",
+    "oracle_joint", "head_gate", "head_relevance", "attention_relevance",
 }  # fmt: skip
 
 

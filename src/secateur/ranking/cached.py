@@ -90,6 +90,14 @@ class CachedNetwork:
         whole = self._remember(key, lambda: _joined(self._network.relevance(rule, start, additions, bias)))
         yield {layer: self._taken(signal) for layer, signal in whole.items()}
 
+    def read_relevance(
+        self, rule: Any = "zplus", start: str = "one-hot", additions: str = "value", bias: str | None = None
+    ) -> Iterator[dict[str, Tensor]]:
+        """As `Network.read_relevance`, in one batch."""
+        key = ("read_relevance", repr(rule), start, additions, bias)
+        whole = self._remember(key, lambda: _joined(self._network.read_relevance(rule, start, additions, bias)))
+        yield {layer: self._taken(signal) for layer, signal in whole.items()}
+
     def cached(self) -> "CachedNetwork":
         """This view itself."""
         return self

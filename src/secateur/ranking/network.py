@@ -194,6 +194,21 @@ class Network:
             inputs, labels = self._labelled(position)
             yield relevance_pass(self._model, self._plan, self.layers, inputs, labels, rule, start, additions, bias)
 
+    def read_relevance(
+        self, rule: Any = "zplus", start: str = "one-hot", additions: str = "value", bias: str | None = None
+    ) -> Iterator[dict[str, Tensor]]:
+        """Batch by batch: layer -> relevance of what it reads, samples × input channels × positions.
+
+        The layers are those that read the units (`consumers`): what a unit passes on to them, after non-linearities
+        and, of attention heads, after values were weighed. Options as of `relevance`.
+        """
+        layers = list(dict.fromkeys(consumer.layer for consumer in self.consumers().every))
+        for position in range(0, self.samples, self._batch_size):
+            inputs, labels = self._labelled(position)
+            yield relevance_pass(
+                self._model, self._plan, layers, inputs, labels, rule, start, additions, bias, reading=True
+            )
+
     def input_relevance(
         self, rule: Any = "zplus", start: str = "one-hot", additions: str = "value", bias: str | None = None
     ) -> Iterator[Tensor]:

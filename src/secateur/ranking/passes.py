@@ -135,7 +135,8 @@ def _gated(channels: Tensor, gates: Tensor, module: nn.Module, given: tuple[Tens
     values = given[0]
     axis = values.ndim - 1 if isinstance(module, nn.Linear) else 1
     places = channels.flatten().to(values.device)
-    factors = gates.repeat_interleave(channels.shape[1], 1)
+    factors = gates.repeat_interleave(len(values) // len(gates), 0)  # windows of a sample lie one after another
+    factors = factors.repeat_interleave(channels.shape[1], 1)
     every = gates.new_ones(len(values), values.shape[axis]).index_copy(1, places, factors)
     shape = [len(values), *(size if place == axis else 1 for place, size in enumerate(values.shape) if place)]
     return (values.clone() * every.reshape(shape), *given[1:])  # a clone: the network may go on to change its own

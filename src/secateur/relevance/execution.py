@@ -19,13 +19,15 @@ class Execution(Interception):
     """One pass over one batch. `rules`: one a call, for relevance (see `ruled`); None for plain outputs and gradients.
 
     Afterwards `outputs` (not for relevance) and `signals` hold the wanted calls' tensors, by place of the call; a
-    call that nothing flows back to (it stands inside a gate, say) has a signal of zeros. `anchor` (see `Affine`) is
-    set for a pass with a way back. `at_input` collects what flat and zbox find at `network_input`.
+    call that nothing flows back to (it stands inside a gate, say) has a signal of zeros. With `reading` the signals
+    are those of the calls' inputs. `anchor` (see `Affine`) is set for a pass with a way back. `at_input` collects what
+    flat and zbox find at `network_input`.
     """
 
     def __init__(self, plan: Plan, wanted: set[int], rules: list[Rule] | None = None) -> None:
         super().__init__(plan.modules)
         self.plan, self.wanted, self.rules = plan, wanted, rules
+        self.reading = False
         self.anchor: Tensor | None = None
         self.network_input: Tensor | None = None
         self.place = -1
@@ -91,7 +93,8 @@ class Execution(Interception):
         self, place: int, inputs: Tensor, parameters: Callable[[], tuple[Tensor, Tensor | None]]
     ) -> Tensor:
         rule = self.rules[place] if self.rules is not None else None
-        collect = partial(self.signals.__setitem__, place) if place in self.wanted else None
+        wanted = partial(self.signals.__setitem__, place) if place in self.wanted else None
+        collect, collect_read = (None, wanted) if self.reading else (wanted, None)
         collect_input = None
         if rule is not None and rule.input_only:
             if not self.enters(inputs):
@@ -101,10 +104,12 @@ class Execution(Interception):
                 )
             collect_input = self.at_input.append
         operator = self.plan.calls[place].operator
-        absorb = self.absorbing(place)
-        outputs = Affine.apply(inputs, self.anchor, parameters, operator, rule, collect, collect_input, absorb)
+        outputs = Affine.apply(
+            *(inputs, self.anchor, parameters, operator, rule),
+            *(collect, collect_input, self.absorbing(place), collect_read),
+        )
         if place in self.wanted:
-            self.shapes[place] = outputs.shape
+            self.shapes[place] = inputs.shape if self.reading else outputs.shape
         return outputs
 
     def enters(self, tensor: Tensor) -> bool:

@@ -29,7 +29,7 @@ class Affine(torch.autograd.Function):
     `parameters()` gives weight and bias; large ones are made anew on the way back, so that folded weights do not pile
     up in memory.
     `collect(signal)`, if any, gets the relevance (or, without a rule, the gradient) at the outputs on the way back;
-    `absorb(relevance)` what the bias keeps of it, in all.
+    `absorb(relevance)` what the bias keeps of it, in all; `collect_read(relevance)` what the inputs get of it.
     """
 
     @staticmethod
@@ -43,12 +43,13 @@ class Affine(torch.autograd.Function):
         collect: Collect | None,
         collect_input: Collect | None,
         absorb: Collect | None,
+        collect_read: Collect | None,
     ) -> Tensor:
         del anchor
         weight, bias = parameters()
         outputs = operator.apply(inputs, weight, bias)
         ctx.operator, ctx.rule, ctx.collect, ctx.collect_input = operator, rule, collect, collect_input
-        ctx.absorb = absorb
+        ctx.absorb, ctx.collect_read = absorb, collect_read
         ctx.parameters = (lambda: (weight, bias)) if weight.numel() <= KEPT else parameters
         ctx.signed = False if inputs.grad_fn is not None and inputs.grad_fn.name() == RELU else None
         ctx.save_for_backward(inputs, outputs)
@@ -69,7 +70,9 @@ class Affine(torch.autograd.Function):
                 ctx.collect_input(input_relevance(ctx.rule, ctx.operator, inputs, weight, outputs, bias, signal))
             else:
                 down = hand_down(ctx.rule, ctx.operator, inputs, weight, bias, outputs, signal, ctx.signed, ctx.absorb)
-        return (down, *[None] * 7)
+        if ctx.collect_read is not None and down is not None:
+            ctx.collect_read(inputs * down)
+        return (down, *[None] * 8)
 
 
 class Activation(torch.autograd.Function):

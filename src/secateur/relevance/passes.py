@@ -66,15 +66,18 @@ def relevance_pass(
     additions: str,
     bias: str | None,
     at_input: bool = False,
+    reading: bool = False,
 ) -> dict[str, Tensor]:
     """Relevance at the output of each layer, samples × channels × positions; layers inside a gate have none (zeros).
 
-    With `at_input`, the key "" has the relevance of the network's input, in the input's shape.
+    With `reading`, that of what each layer reads, samples × input channels × positions. With `at_input`, the key ""
+    has the relevance of the network's input, in the input's shape.
     """
     choose("start", start, STARTS)
     choose("additions", additions, ADDITIONS)
     rules = assign(rule, [call.kind for call in plan.calls], bias)
     execution = Ruled(plan, _wanted(plan, layers), rules, additions)
+    execution.reading = reading
     logits = forward(model, execution, inputs, labels, at_input)
     multiplier = start_of(logits.detach(), labels, start)
     below = backward(execution, logits, multiplier)

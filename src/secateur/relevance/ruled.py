@@ -59,7 +59,7 @@ class Ruled(Execution):
         self.call(kind, tuple(arguments["weight"].shape))
         outputs: Tensor = function(*args, **kwargs)
         if self.place in self.wanted:
-            self.shapes[self.place] = outputs.shape
+            self.shapes[self.place] = inputs.shape if self.reading else outputs.shape
         return self._constant(outputs, what)
 
     def handle(self, function: Any, name: str, args: tuple, kwargs: dict) -> Any:
