@@ -101,6 +101,25 @@ def test_what_cannot_carry_fewer_heads_is_refused_by_name(family):
     assert all(found.left_out.get(layer, CARRIES_NOT) == CARRIES_NOT for layer in reasons)
 
 
+def test_neurons_of_a_gated_mlp_go_with_their_gates(tmp_path):
+    """EVA-02's SwiGLU, one layer for signals and gates; in float64, with a rotary embedding that no file holds."""
+    model = network("eva02")
+    groups = find_unit_groups(model, images("eva02"))
+    assert [(group.name, group.kind) for group in groups] == [(f"blocks.{n}.mlp.fc1", "neuron") for n in range(2)]
+    half = model.blocks[0].mlp.fc2.in_features
+    assert groups[0].producers[0].channels[3].tolist() == [3, 3 + half]
+    selection = {group.name: list(range(0, group.size, 3)) for group in groups}
+    evidence = prove(model, groups, selection, images("eva02"))
+    assert evidence.difference < 1e-12 and evidence.predicted == evidence.counted and evidence.trains
+    pruned = remove(model, groups, selection)
+    name, arguments = FAMILIES["eva02"]
+    kept = remaining(all_channels(model), groups, selection)
+    arguments = {**arguments, "num_classes": 5}
+    write(pruned, tmp_path, architecture=name, arguments=arguments, kept=kept, input_size=(3, 28, 28))
+    for again in (load(tmp_path).model, loading(tmp_path)()):
+        assert torch.equal(again(images("eva02")), pruned(images("eva02")))
+
+
 class Mixed(nn.Module):
     """Attention as its parts say it: normalised over heads, mixed, with rows in another order, or in order."""
 

@@ -64,6 +64,26 @@ def settings(work: Path, output: Path, **changed: Any) -> dict[str, Any]:
     return chosen | changed
 
 
+def test_a_vit_loses_heads_and_neurons_and_the_summary_says_how_many(work: Path, tmp_path: Path) -> None:
+    arguments = {"embed_dim": 24, "depth": 2, "num_heads": 3, "img_size": 32, "patch_size": 8}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        weights = build_unpruned("vit_tiny_patch16_224", arguments | {"num_classes": 3}).state_dict()
+    save_file(weights, tmp_path / "weights.safetensors")
+    vit = {"architecture": "vit_tiny_patch16_224", "arguments": arguments, "weights": tmp_path / "weights.safetensors"}
+    scheme = {"scheme": "isomorphic", "criterion": "lrp", "rate": 0.5}
+    summary = prune_own_network(Request(**settings(work, tmp_path / "out", **vit, **scheme)))
+    heads = {name: units for name, units in summary.units.items() if units["kind"] == "head"}
+    assert list(heads) == ["blocks.0.attn.qkv", "blocks.1.attn.qkv"]
+    gone = sum(units["removed"] for units in heads.values())
+    assert 0 < gone < 6
+    text = (tmp_path / "out" / "summary.md").read_text()
+    neurons = sum(units["removed"] for units in summary.units.values()) - gone
+    assert f"By kind: {gone} of 6 heads, {neurons} of 192 neurons." in text
+    loaded = load(tmp_path / "out").model
+    assert [block.attn.num_heads for block in loaded.blocks] == [3 - units["removed"] for units in heads.values()]
+
+
 @pytest.mark.parametrize("criterion", ["weight", "lrp"])
 def test_one_call_prunes_and_tells(work: Path, tmp_path: Path, criterion: str) -> None:
     summary = prune_own_network(Request(**settings(work, tmp_path / "out", criterion=criterion)))

@@ -30,6 +30,12 @@ def load(folder: str | Path = HERE) -> torch.nn.Module:
         old, new = getattr(module, leaf), tensor.clone()  # cloned: tensors in a file may start at odd addresses
         gradient = old is None or old.requires_grad  # none: a bias that the pruned network has gained
         setattr(module, leaf, torch.nn.Parameter(new, gradient) if leaf in module._parameters else new)
+    dtype = next((value.dtype for value in model.parameters() if value.is_floating_point()), torch.float32)
+    for module in model.modules():
+        for leaf in module._non_persistent_buffers_set:  # not in the file, and built in single precision
+            buffer = module._buffers[leaf]
+            if buffer is not None and buffer.is_floating_point():
+                module._buffers[leaf] = buffer.to(dtype)
     for owner, stated in about["attributes"].items():
         for name, value in stated.items():
             setattr(model.get_submodule(owner), name, tuple(value) if isinstance(value, list) else value)

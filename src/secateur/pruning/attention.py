@@ -1,6 +1,6 @@
 """What an attention module states of its heads, and how many multiply-accumulates are its own."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import nn
 
@@ -10,11 +10,16 @@ from secateur.pruning.operations import is_layer, layer_size
 PROJECTIONS = ("proj", "out_proj", "o_proj", "to_out", "proj_out")
 
 
+GATED = (("fc1", "fc2"), ("w12", "w3"))
+"""Names of the packed layer of a gated MLP, whose outputs are signals and their gates, and of the one behind it."""
+
+
 class Attention(NamedTuple):
-    """How many heads a module has, and the name in it of the layer that joins them."""
+    """How many heads a module has, and the name in it of the layer that joins them; or how many neurons likewise."""
 
     heads: int
     projection: str
+    kind: Literal["head", "neuron"] = "head"
 
 
 def stated(module: nn.Module) -> Attention | None:
@@ -26,6 +31,15 @@ def stated(module: nn.Module) -> Attention | None:
         layer = module._modules.get(name)
         if is_layer(layer) and layer_size(layer, "in") % heads == 0:
             return Attention(heads, name)
+    return None
+
+
+def gated_mlp(module: nn.Module) -> Attention | None:
+    """The neurons of a gated MLP whose signals and gates one layer makes, as in SwiGLU: each a head of one channel."""
+    for first, second in GATED:
+        packed, reader = module._modules.get(first), module._modules.get(second)
+        if is_layer(packed) and is_layer(reader) and layer_size(packed, "out") == 2 * layer_size(reader, "in"):
+            return Attention(layer_size(reader, "in"), second, "neuron")
     return None
 
 

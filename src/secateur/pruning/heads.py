@@ -3,19 +3,20 @@
 A module with `num_heads` and a projection is a candidate. Where its heads lie in the layers before the projection is
 guessed in a few ways, and a guess holds if a copy of the module with random weights gives without a head what it gives
 with that head silent, with attention fused and not. So a module whose code mixes heads, normalises over them, or counts
-on their number is refused, whoever wrote it.
+on their number is refused, whoever wrote it. The neurons of a gated MLP that one layer makes together with their gates
+are found in the same way.
 """
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from secateur.models import devices
-from secateur.pruning.attention import Attention, stated
+from secateur.pruning.attention import Attention, gated_mlp, stated
 from secateur.pruning.cutting import Slice, cut, owner_of, site_size
 from secateur.pruning.operations import BATCH_NORMS, CHANNEL_NORMS, is_layer, layer_size
 from secateur.pruning.tracing import ghost
@@ -29,8 +30,9 @@ Places = dict[tuple[str, str], Tensor]
 
 
 class Heads(NamedTuple):
-    """The heads of one module: the layers whose outputs they are, the one that reads them, and all their places."""
+    """The heads or gated neurons of one module: the layers that make them, the reader, and all their places."""
 
+    kind: Literal["head", "neuron"]
     projection: str
     sources: tuple[str, ...]
     slices: tuple[Slice, ...]
@@ -45,14 +47,14 @@ def find_heads(model: nn.Module, input_size: tuple[int, ...]) -> tuple[list[Head
     candidates = {
         name: module
         for name, module in model.named_modules()
-        if (about := stated(module)) is not None and about.heads > 1
+        if (about := _about(module)) is not None and about.heads > 1
     }
     calls = _calls(model, set(candidates), input_size) if candidates else {}
     found, reasons = [], {}
     known: dict[Any, Places | None] = {}
     for name, (args, kwargs, times) in calls.items():
         module = candidates[name]
-        about = stated(module)
+        about = _about(module)
         assert about is not None
         key = _form(module, args, kwargs)
         if key not in known:
@@ -60,7 +62,7 @@ def find_heads(model: nn.Module, input_size: tuple[int, ...]) -> tuple[list[Head
             known[key] = next((guess for guess in guesses if _holds(module, about, guess, args, kwargs)), None)
         places = known[key]
         if places is None:
-            for layer, _ in _sources(module, about):
+            for layer, _ in _sources(module, about) if about.kind == "head" else ():
                 reasons[f"{name}.{layer}"] = CARRIES_NOT if times == 1 else f"{name} is used {times} times in one pass"
             continue
         prefix = f"{name}." if name else ""
@@ -69,8 +71,12 @@ def find_heads(model: nn.Module, input_size: tuple[int, ...]) -> tuple[list[Head
             for (owner, role), index in places.items()
         )
         sources = tuple(prefix + layer for layer, _ in _sources(module, about))
-        found.append(Heads(prefix + about.projection, sources, slices))
+        found.append(Heads(about.kind, prefix + about.projection, sources, slices))
     return found, reasons
+
+
+def _about(module: nn.Module) -> Attention | None:
+    return stated(module) or gated_mlp(module)
 
 
 def _calls(
@@ -133,7 +139,8 @@ def _guesses(module: nn.Module, about: Attention) -> Iterator[Places]:
             for name, tensor in [*part.named_parameters(prefix, False), *part.named_buffers(prefix, False)]:
                 if (axis := _axis(tensor, heads, width, from_the_end)) is not None:
                     places[name, f"axis{axis}"] = torch.arange(tensor.shape[axis]).reshape(heads, -1)
-        places["", "heads"] = torch.arange(heads).unsqueeze(1)
+        if about.kind == "head":
+            places["", "heads"] = torch.arange(heads).unsqueeze(1)
         if sources and not any(_same(places, other) for other in seen):
             seen.append(places)
             yield places

@@ -101,6 +101,7 @@ def load(folder: str | Path, *, build: Builder | None = None) -> Saved:
     _shrink_to(model, tensors, where)
     _check_record(model, kept, where)
     model.load_state_dict(tensors, assign=True)
+    _match_precision(model)
     restate_head(model, before)
     _state(model, attributes, where)
     return Saved(model.eval(), architecture, arguments, kept)
@@ -187,6 +188,16 @@ def _gain(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         for leaf in list(module._non_persistent_buffers_set):
             if f"{name}.{leaf}" in tensors:
                 module._non_persistent_buffers_set.discard(leaf)
+
+
+def _match_precision(model: nn.Module) -> None:
+    """Give buffers that are not saved the precision of the weights, which the network may have been brought to."""
+    dtype = next((tensor.dtype for tensor in model.parameters() if tensor.is_floating_point()), torch.float32)
+    for module in model.modules():
+        for leaf in module._non_persistent_buffers_set:
+            buffer = module._buffers.get(leaf)
+            if buffer is not None and buffer.is_floating_point():
+                module._buffers[leaf] = buffer.to(dtype)
 
 
 def _check_names(model: nn.Module, tensors: Mapping[str, Tensor], architecture: str, where: str) -> None:

@@ -175,7 +175,7 @@ def _with_heads(
         own.append(
             UnitGroup(
                 name=sources[0],
-                kind="head",
+                kind=heads.kind,
                 size=size,
                 producers=tuple(Producer(name, rows[name]) for name in sources),
                 slices=heads.slices,
