@@ -14,6 +14,7 @@ from secateur.data import checksums
 from secateur.files import read_json
 from secateur.layout import prepared, rankings
 from secateur.machine import processor
+from secateur.ranking import glossary
 from secateur.ranking.registry import describe
 from secateur.running import FILE, busy_seconds, times
 
@@ -51,6 +52,7 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
             + (OF_A_RULE if is_rule(config, item) else "")
             for item in config["criteria"]
         },
+        "glossary": {item["name"]: glossary.entry(item, config["criteria_path"]) for item in config["criteria"]},
     }
 
 

@@ -154,7 +154,7 @@ def test_the_figure_has_two_bars_per_criterion_as_long_as_the_table_says(found):
         lengths = dict(zip(order, (bar.get_width() for bar in bars), strict=True))
         for name in PLANTED:
             assert lengths[name] == pytest.approx(100 * effects(found, name)[effect])
-    assert f"n = {SEEDS} seeds" in drawing.caption
+    assert f"n = {SEEDS} seeds" in drawing.note
 
 
 def test_the_table_has_every_effect_and_the_largest_lead_first(found):

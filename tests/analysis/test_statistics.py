@@ -12,7 +12,7 @@ from secateur.analysis.measures import measure_all
 from secateur.analysis.statistics import friedman_ranks, numbered, pairwise_tests
 
 FILES = {f"{name}.csv" for name in ("measures", "intervals", "tests", "ranks", "variance", "verdicts", "power",
-                                     "diagnostics", "recommended")}  # fmt: skip
+                                     "diagnostics", "recommended", "datasets")}  # fmt: skip
 FILES |= {"metrics.json", "toy_published.csv", "toy_cells.csv", "toy_ordering.csv"}
 
 

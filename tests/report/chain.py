@@ -11,7 +11,9 @@ HOSTILE = "<script>alert(1)</script>&\"'$x$ {{ 7*7 }} {% raw %} {# no #}"
 """A name, with HTML, TeX and Jinja in it, that must come out as text wherever it is shown."""
 
 PROVENANCE = {
-    "commit": "abc1234", "criteria": {"lrp": "Relevance of a filter"}, "wall_seconds": 200.0,
+    "commit": "abc1234", "criteria": {"lrp": "Relevance of a filter"},
+    "glossary": {"lrp": {"sentence": "Relevance of a filter", "formula": "Σ R", "needs": "reference images",
+                         "normalisation": "scores as they are", "paper": "Somebody, 2021"}}, "wall_seconds": 200.0,
     "rules": {"fewshot": {"jobs": 2, "wall_seconds": 20.0, "cpu_seconds": 18.0}},
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 import synthetic
+from secateur.analysis import datasets
 from secateur.analysis.measures import measure_all
 from secateur.analysis.recommended import COLUMNS, recommend
 from secateur.report import content, decision
@@ -70,9 +71,13 @@ def test_a_curve_that_never_falls_is_a_bound():
 
 def test_the_scope_names_data_networks_and_seeds():
     facts = content.facts(synthetic.curves(studies=("a-x", "b-x"), seeds=3))
-    text = decision.scope(facts, {"x": 32}, facts["seeds"])
+    about = pd.DataFrame([["a-x", "a", 5, 100, 2000, 0.2]], columns=datasets.COLUMNS)
+    text = decision.scope(facts, {"x": 32}, about)
     assert text.startswith(
-        "Measured on a (2,000 test images), b (2,000 test images); 1 small network: x (32 px); 3 seeds."
+        "Measured on 5 classes of a (2,000 test images, chance 20 %), b (2,000 test images); 1 small network: x (32×32 "
+        "pixels); 3 seeds."
     )
-    assert "1 network: x; 3 seeds" in decision.scope(facts, {}, facts["seeds"])
-    assert "small" not in decision.scope(facts, {"x": 224}, facts["seeds"])
+    assert "1 network: x; 3 seeds" in decision.scope(facts, {}, about.head(0))
+    assert "small" not in decision.scope(facts, {"x": 224}, about) and "1 seed." in decision.scope(
+        content.facts(synthetic.curves(studies=("a-x",), seeds=1)), {}, about
+    )

@@ -5,13 +5,17 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import synthetic
 from secateur.analysis import statistics
 from secateur.errors import SecateurError
-from secateur.report import figures, style
+from secateur.report import figures, matrices, page_tables, pareto, style, time_tables
+from secateur.report.drawing import read_statistics
+from secateur.report.numbers import told_apart, written_p
 
 
 def captions(run) -> list[dict]:
@@ -23,20 +27,27 @@ def test_every_section_is_drawn_and_nothing_else_lies_there(run):
     assert {entry["file"] for entry in entries} == {path.name for path in (run / "figures").glob("*.svg")}
     count = collections.Counter(entry["section"] for entry in entries)
     three = dict.fromkeys(("curve", "macs", "params", "worst", "effects", "pairs", "ranks"), 3)
-    assert count == three | {"profile": 1, "grid": 1, "agreement": 1, "cost": 1, "boundary": 1, "toy": 8,
+    assert count == three | {"pareto": 2, "profile": 1, "grid": 1, "agreement": 1, "cost": 1, "boundary": 1, "toy": 8,
                              "maps": 1, "wrong": 1, "workflow": 1}  # fmt: skip
 
 
 def test_captions_say_n_and_what_the_bands_are(run):
     for entry in captions(run):
-        words = entry["caption"]
-        if entry["section"] == "toy" and entry["title"] not in ("moons", "circles", "spirals"):
+        words = f"{entry['caption']} {entry['note']}"
+        if entry["section"] == "toy" and not entry["title"].startswith(("moons ·", "circles ·", "spirals ·")):
             continue  # several sets at once: n stands beside each set's own figure
         assert re.search(r"n = \d|over \d+ seed|over \d+ seeds", words), entry["file"]
         if entry["section"] in ("curve", "macs", "params", "worst"):
-            assert "bands: smallest to largest seed" in words and "2,000 test images" in words
+            assert "smallest to largest seed" in words and "2,000 test images" in words
         if entry["section"] == "effects":
-            assert "exact 95 % interval" in words and ", lrp and lrp_epsilon keep than each other" in words
+            assert "95 % interval" in words and "exact interval" in words and ", lrp and lrp_epsilon keep than" in words
+
+
+def test_panels_of_one_figure_share_their_caption(run):
+    captions_of = collections.defaultdict(set)
+    for entry in captions(run):
+        captions_of[entry["section"]].add(entry["caption"])
+    assert {section for section, found in captions_of.items() if len(found) > 1} <= {"toy"}
 
 
 @pytest.mark.slow
@@ -63,6 +74,7 @@ def test_figures_of_an_earlier_run_are_removed(tmp_path):
         "worst",
         "effects",
         "pairs",
+        "pareto",
     }
 
 
@@ -85,7 +97,7 @@ def test_a_criterion_has_one_colour_in_every_figure(run):
 
 
 def test_missing_statistics_are_an_error(run, tmp_path):
-    with pytest.raises(SecateurError, match=r"measures\.csv: not a readable CSV table"):
+    with pytest.raises(SecateurError, match=r"recommended\.csv: not a readable CSV table"):
         figures.run(run / "tables", tmp_path, tmp_path / "figures")
 
 
@@ -122,6 +134,90 @@ def test_a_broken_style_is_an_error(tmp_path):
     (tmp_path / "style.yaml").write_text("criteria: {}")
     with pytest.raises(SecateurError, match="needs the keys criteria, others, ink, line and card"):
         style.read(tmp_path / "style.yaml", ["lrp"])
+
+
+@pytest.mark.parametrize("colour", ["red", "#12345", "#12345G", "url(x)", "7", "null"])
+def test_a_colour_that_cannot_be_read_is_an_error(tmp_path, colour):
+    text = Path("report/style.yaml").read_text(encoding="utf-8")
+    (tmp_path / "style.yaml").write_text(
+        text.replace('"#0072B2"', colour if colour in ("7", "null") else f'"{colour}"')
+    )
+    with pytest.raises(SecateurError, match=r"criteria: weight has the colour .*#RRGGBB"):
+        style.read(tmp_path / "style.yaml", ["lrp"])
+
+
+def test_numbers_in_cells_stand_out_from_their_colour():
+    import matplotlib.pyplot as plt
+    import numpy as np
+    import seaborn as sns
+    from matplotlib.colors import to_rgb
+
+    values = np.linspace(-1, 1, 25).reshape(5, 5)
+    values[2, 3] = np.nan
+    axes = plt.figure().add_subplot()
+    sns.heatmap(values, annot=True, vmin=-1, vmax=1, cmap=matrices._diverging(), ax=axes)
+    matrices.readable(axes)
+    cells = axes.collections[0].get_facecolors()[~np.isnan(values.ravel())]
+    for words, cell in zip(axes.texts, cells, strict=True):
+        one, two = sorted((matrices.luminance(to_rgb(words.get_color())), matrices.luminance(to_rgb(cell))))
+        assert (two + 0.05) / (one + 0.05) >= 4.5
+    plt.close("all")
+
+
+def test_stars_bars_and_the_table_of_pairs_are_one_test(run):
+    """A pair has a star exactly where the critical difference lies between their average ranks."""
+    ranks = read_statistics(run / "statistics", "ranks")
+    rows = ranks[
+        (ranks["measure"] == figures.MAIN) & (ranks["branch"] == "fewshot") & (ranks["samples_per_class"] == "1")
+    ]
+    apart = told_apart(rows)
+    average = rows.set_index("criterion")["average_rank"]
+    critical = rows["critical_difference"].iloc[0]
+    for one in average.index:
+        for other in average.index:
+            assert (frozenset((one, other)) in apart) == (abs(average[one] - average[other]) > critical)
+    assert 0 < len(apart) < 15
+    svg = (run / "figures/pairs_scene15-resnet18_fewshot_1.svg").read_text()
+    assert len(re.findall(r">[+−-][\d.]+\*<", svg)) == 2 * len(apart)
+    table = page_tables.pairwise(read_statistics(run / "statistics", "tests"), ranks)
+    place = table.head.index("Nemenyi")
+    shown = [row for row, mark in zip(table.rows, table.marks, strict=True)
+             if (mark["data-branch"], mark["data-samples"]) == ("fewshot", "1")]  # fmt: skip
+    assert {frozenset((row[0].text, row[1].text)) for row in shown if row[place].text == "apart"} == apart
+
+
+@pytest.mark.parametrize(("p", "blocks", "words"), [
+    (1 / 5001, 8, "≤ 1/5001"), (2 / 5001, 8, "< 0.001"), (0.0312, 8, "= 0.031"), (1e-9, 30, "< 0.001"),
+])  # fmt: skip
+def test_the_smallest_p_value_of_permutations_is_written_as_a_bound(p, blocks, words):
+    assert written_p(p, blocks) == words
+
+
+def test_the_front_is_what_nothing_beats():
+    points = pd.DataFrame(
+        {"x": [0.9, 0.5, 0.5, 0.2, 0.7], "accuracy": [0.9, 0.8, 0.7, 0.3, 0.8], "criterion": list("abcde")}
+    )
+    best = pareto.front(points)
+    assert list(best["criterion"]) == ["d", "b", "a"]
+    for row in points.itertuples():
+        beaten = ((points["x"] <= row.x) & (points["accuracy"] >= row.accuracy)
+                  & ((points["x"] < row.x) | (points["accuracy"] > row.accuracy))).any()  # fmt: skip
+        assert beaten == (row.criterion not in set(best["criterion"]))
+
+
+def test_a_timed_network_has_its_own_accuracy_and_noise_is_called_so():
+    rows = [("lrp", 0.0, 2.0, 1.8, 2.2, 1.0), ("lrp", 0.5, 1.0, 0.9, 1.1, 2.0), ("lrp", 0.3, 1.9, 1.7, 2.1, 2 / 1.9)]
+    latency = pd.DataFrame(rows, columns=["criterion", "rate", "seconds", "seconds_lower", "seconds_upper", "speed_up"])
+    latency = latency.assign(study="a-x", seed=0, samples_per_class="10", batch=1, macs_share=0.5)
+    curves = pd.DataFrame({"criterion": "lrp", "seed": [0, 1, 0], "samples_per_class": "10", "rate": [0.5, 0.5, 0.3],
+                           "accuracy": [0.7, 0.1, 0.9]})  # fmt: skip
+    points = pareto.by_time(latency, curves).set_index("rate")
+    assert points.loc[0.5, ["x", "low", "high", "accuracy"]].tolist() == [0.5, 0.45, 0.55, 0.7]
+    gains = time_tables.gains(latency).set_index("rate")["sure"]
+    assert gains[0.5] == "faster" and gains[0.3] == "noise"
+    (said,) = time_tables.gain_sentences(latency)
+    assert "of 2 pruned networks 1 are faster than the unpruned one, 1 cannot be told from it" in said
+    assert "2.00 times (lrp at a rate of 50 %, 1.64 to 2.44)" in said
 
 
 def test_a_partial_report_may_lack_the_criteria_of_the_claims(tmp_path):

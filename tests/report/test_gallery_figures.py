@@ -29,8 +29,8 @@ def test_every_reference_image_has_a_map_of_each_lrp_criterion(run):
     svg = (run / "figures/maps_scene15-resnet18.svg").read_text()
     assert svg.count("<image") == 3 * 3 and ">lrp_epsilon<" in svg and ">forest<" in svg
     entries = json.loads((run / "figures/captions.json").read_text())
-    (caption,) = (entry["caption"] for entry in entries if entry["section"] == "maps")
-    assert "n = 1 network (seed 0)" in caption
+    (note,) = (entry["note"] for entry in entries if entry["section"] == "maps")
+    assert "n = 1 network (seed 0)" in note
 
 
 def test_relevance_is_orange_for_and_blue_against_over_the_faded_image():

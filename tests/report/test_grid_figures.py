@@ -25,7 +25,7 @@ def test_there_is_one_figure_a_study_and_its_caption_says_n():
     look = style.read("report/style.yaml", set(table["criterion"]))
     with style.theme(look, "secateur"):
         (drawn,) = grid.drawings(table, look)
-    assert (drawn.section, drawn.study, drawn.samples) == ("grid", "scene15-vgg16", "10")
+    assert (drawn.section, drawn.study, drawn.samples) == ("grid", "scene15-vgg16", "")
     for words in (
         "n = 3 seeds",
         "2,000 test images",
@@ -33,12 +33,12 @@ def test_there_is_one_figure_a_study_and_its_caption_says_n():
         "8,192 neurons",
         "10 reference images per class",
     ):
-        assert words in drawn.caption
+        assert words in f"{drawn.title} {drawn.note}"
 
 
 def test_the_page_has_the_section_where_there_is_a_table(run):
     html = (run / "report.html").read_text()
-    assert '<section id="grid">' in html and 'href="#grid"' in html and '<figure id="grid_scene15-vgg16_10"' in html
+    assert '<section id="grid">' in html and 'href="#grid"' in html and 'id="grid_scene15-vgg16_10"' in html
 
 
 def test_without_a_table_or_with_an_empty_one_there_is_no_section(tmp_path):

@@ -1,6 +1,4 @@
-"""The page's sentence on who leads: each named criterion is the maximum of that very number in the table it cites."""
-
-import re
+"""The page's sentences on who leads: each named criterion is the maximum of that very number in the table it cites."""
 
 import pandas as pd
 import pytest
@@ -9,68 +7,79 @@ import synthetic
 from secateur.analysis import statistics
 from secateur.analysis.measures import measure_all
 from secateur.analysis.statistics import numbered
-from secateur.report import content, page_tables
+from secateur.report import page_tables, summary
 
-PARTS = re.compile(
-    r"^(?P<branch>.+?) and with (?P<samples>\S+) reference images? per class(?P<over>.*?): .*?rates is that of "
-    r"(?P<highest>\S+) \((?P<accuracy>\S+) %(?:, against (?P<floor>\S+) % at random)?\); .*?that of "
-    r"(?P<furthest>\S+) \((?P<rate>\S+) %"
-)
-ACCURACY, RATE = "mean accuracy over rates", "keeps 95 % to rate"
+HEADINGS = ("mean accuracy over rates", "keeps 95 % to rate")
+"""The columns that a sentence's two parts are about, in their order."""
 
 
 def intervals(**other) -> pd.DataFrame:
     return statistics.intervals(numbered(measure_all(synthetic.curves(**other))), 0.05, 0)
 
 
-def cited(found: pd.DataFrame, branch: str, samples: str) -> pd.DataFrame:
-    """The cells of "All criteria at a glance" for one setting: criterion × column, in per cent, means over studies."""
-    table = page_tables.glance(found)
-    cells = pd.DataFrame([[cell.text for cell in row] for row in table.rows], columns=table.head)
-    words = page_tables.branch_words(branch)
-    cells = cells[(cells["retraining"] == words) & (cells["images per class"] == samples)]
-    numbers = cells[[ACCURACY, RATE]].map(lambda text: float(text.removesuffix(" %")))
-    return numbers.groupby(cells["criterion"]).mean()
+def cells(found: pd.DataFrame) -> pd.DataFrame:
+    """The summary as it is shown, one row a criterion and setting, with the id of each row."""
+    table = summary.summary(found, synthetic.cost())
+    shown = pd.DataFrame([[cell.text for cell in row] for row in table.rows], columns=table.head)
+    marks = pd.DataFrame(table.marks).rename(columns=lambda name: name.removeprefix("data-"))
+    return pd.concat([shown.drop(columns="study", errors="ignore"), marks], axis=1)
 
 
 @pytest.mark.parametrize("studies", [("a-x",), ("a-x", "b-y")])
-def test_a_leader_is_the_maximum_of_the_number_that_is_named(studies):
-    found = intervals(studies=studies, seeds=6)
-    sentences = content.leaders(found)
-    assert len(sentences) == 2
-    for branch, sentence in zip(("fewshot", "retrain"), sentences, strict=True):
-        said = PARTS.match(sentence)
-        assert said, sentence
-        cells = cited(found, branch, said["samples"])
-        assert said["samples"] == {"fewshot": "1", "retrain": "10"}[branch]
-        assert ("2 studies" in said["over"]) == (len(studies) == 2)
-        for who, number, column in (("highest", "accuracy", ACCURACY), ("furthest", "rate", RATE)):
-            assert said[who] == cells[column].idxmax()
-            assert float(said[number]) == pytest.approx(cells[column].max(), abs=0.06)
-        assert float(said["floor"]) == pytest.approx(cells.loc["random", ACCURACY], abs=0.06)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_leader_is_the_maximum_of_the_number_that_is_named_and_links_to_its_row(studies, seed):
+    found = intervals(studies=studies, seeds=6, noise=0.05, seed=seed)
+    table = cells(found)
+    sentences = summary.leaders(found)
+    assert len(sentences) == 3 * len(studies), "one a study, branch and number of images"
+    for said in sentences:
+        keys = ["study", "branch", "samples"]
+        here = table[(table[keys] == [said[key] for key in keys]).all(axis=1)]
+        assert len(here) == len(synthetic.CRITERIA)
+        for part, heading in zip(said["parts"], HEADINGS, strict=True):
+            numbers = here.set_index("criterion")[heading].map(lambda text: float(text.removesuffix(" %")))
+            assert set(part["names"]) == set(numbers[numbers == numbers.max()].index)
+            assert part["value"] == f"{numbers.max():.1f} %"
+            assert part["beside"] == f"{numbers['random']:.1f} % at random"
+            assert here.set_index("id")["criterion"][part["row"]] in part["names"]
 
 
-def test_two_measures_can_have_two_leaders_and_each_keeps_its_own_number():
+def test_both_leaders_have_their_own_number_where_they_differ():
     found = intervals(seeds=3)
-    few = found["branch"].eq("fewshot") & found["samples_per_class"].eq("1") & found["measure"].eq("rate_keeping_95")
-    found.loc[few & found["criterion"].eq("weight"), "mean"] = 0.79
-    said = PARTS.match(content.leaders(found)[0])
-    assert said["highest"] == "lrp" and said["furthest"] == "weight" and said["rate"] == "79.0"
-    kept = found[few & found["criterion"].eq("lrp")]["mean"].item()
-    assert said["rate"] != f"{100 * kept:.1f}"
-
-
-def test_equals_lead_together_and_who_was_not_everywhere_leads_nowhere():
-    found = intervals(seeds=3, studies=("a-x", "b-y"))
     few = found["branch"].eq("fewshot") & found["samples_per_class"].eq("1")
-    main = few & found["measure"].eq(page_tables.MAIN)
+    found.loc[few & found["criterion"].eq("weight") & found["measure"].eq(summary.KEPT), "mean"] = 0.79
+    first, second = summary.leaders(found)[0]["parts"]
+    assert first["names"] == ["lrp"] and second["names"] == ["weight"] and second["value"] == "79.0 %"
+    assert first["value"] != second["value"]
+
+
+def test_equals_lead_together():
+    found = intervals(seeds=3)
+    main = found["measure"].eq(page_tables.MAIN) & found["samples_per_class"].eq("1")
     found.loc[main & found["criterion"].isin(["lrp", "taylor"]), "mean"] = 0.9
-    assert "is that of lrp and taylor (90.0 %, against" in content.leaders(found)[0]
-    found.loc[main & found["criterion"].eq("gradient"), "mean"] = 0.99
-    found = found[~(few & found["criterion"].eq("gradient") & found["study"].eq("b-y"))]
-    assert "is that of lrp and taylor (90.0 %" in content.leaders(found)[0]
+    part = summary.leaders(found)[0]["parts"][0]
+    assert part["names"] == ["lrp", "taylor"] and part["value"] == "90.0 %"
 
 
 def test_random_in_front_is_not_set_against_itself():
     found = intervals(seeds=3, criteria={"lrp": -0.1, "random": 0.1})
-    assert "is that of random (" in content.leaders(found)[0] and "at random" not in content.leaders(found)[0]
+    part = summary.leaders(found)[0]["parts"][0]
+    assert part["names"] == ["random"] and part["beside"] == ""
+
+
+def test_the_best_of_a_setting_is_the_darkest_and_every_number_has_its_interval():
+    found = intervals(seeds=6)
+    table = summary.summary(found, synthetic.cost())
+    place = table.head.index(HEADINGS[0])
+    for mark in {tuple(sorted(mark.items()))[:2] for mark in table.marks}:
+        rows = [row for row, own in zip(table.rows, table.marks, strict=True) if set(mark) <= set(own.items())]
+        best = max(rows, key=lambda row: float(row[place].sort))
+        assert best[place].heat == "1" and sorted(row[place].heat for row in rows)[0] == "0"
+    row = found[(found["criterion"] == "lrp") & (found["measure"] == page_tables.MAIN) & (found["branch"] == "retrain")]
+    span = f"{100 * row['low'].item():.1f}–{100 * row['high'].item():.1f}"
+    assert [own[place].beside for own in table.rows if own[0].text == "lrp"][-1] == span
+
+
+def test_what_one_criterion_has_is_not_coloured_by_rank():
+    table = summary.summary(intervals(seeds=3, criteria={"lrp": 0.1}), synthetic.cost().head(0))
+    assert {cell.heat for row in table.rows for cell in row} == {""} and "cost" not in table.head

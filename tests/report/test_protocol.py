@@ -20,7 +20,7 @@ def said(**retrain) -> tuple[str, list[str]]:
 
 def test_the_recipe_the_statistics_and_the_control_are_said():
     text, differences = said()
-    assert "trained for 1 epoch (adamw, learning rate 0.001, batches of 64)" in text
+    assert "trained for 1 epoch (adamw, learning rate 0.001, cosine schedule" in text and "batches of 64)" in text
     assert "estimated anew from the same images" in text and "trained in the same way, as a control" in text
     assert "here 2 rounds with 1 epoch each" in differences[0] and "estimated anew" in differences[1]
 

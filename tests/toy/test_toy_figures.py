@@ -29,7 +29,7 @@ def svgs(tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], folder: Path) 
             path = folder / f"{style.slug(*drawing.name)}.svg"
             style.save(drawing.figure, path)
             found["/".join(drawing.name)] = path.read_text(encoding="utf-8")
-            assert drawing.section == "toy" and drawing.caption and drawing.panel
+            assert drawing.section == "toy" and drawing.caption and " · " in drawing.title
     return found
 
 

@@ -43,6 +43,20 @@ def dataset_of(wildcards):
     )
 
 
+def images_of_studies():
+    """Folders of all studies' prepared images, whose classes the statistics and the page speak of."""
+    return sorted(
+        {
+            str(
+                layout.prepared(
+                    study["dataset"], resolved["backbones"][study["backbone"]]
+                )
+            )
+            for study in resolved["studies"].values()
+        }
+    )
+
+
 def source_of(wildcards):
     """What a backbone's weights are made of: the images that it is pretrained on, the user's file, or nothing."""
     backbone = resolved["backbones"][wildcards.backbone]

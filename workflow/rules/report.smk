@@ -40,6 +40,7 @@ rule statistics:
     input:
         claims=CLAIMS,
         tables=rules.collect.output,
+        images=images_of_studies(),
         rankings=ranked(),
         redraws=redrawn(),
         published=published(),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from secateur.analysis import claims as claim_files
-from secateur.analysis import decomposition, overall, remedies, sentences, tables, toy, trace
+from secateur.analysis import datasets, decomposition, overall, remedies, sentences, tables, toy, trace
 from secateur.analysis.agreement import agreement
 from secateur.analysis.choices import compare_choices, variants
 from secateur.analysis.diagnostics import diagnose
@@ -55,7 +55,7 @@ def run(
     Args:
         tables_dir: folder with curves.parquet and, if made, cost.parquet.
         output_dir: gets measures.csv, intervals.csv, tests.csv, ranks.csv, variance.csv, verdicts.csv, power.csv,
-            diagnostics.csv, recommended.csv and metrics.json.
+            diagnostics.csv, recommended.csv, datasets.csv and metrics.json.
         config: the run's config: `run_seed` (default 0) starts the bootstrap's streams; `criteria` says which entries
             are variants of a criterion (choices.csv) and which are the oracles (oracle.csv, regret.csv).
         claims_path: the claims to judge.
@@ -90,6 +90,7 @@ def run(
         "power": plan(measures, claims, PLANNED),
         "diagnostics": diagnose(curves, unpruned, measures),
         "recommended": recommend(tables_dir, claims.alpha),
+        "datasets": datasets.known(config),
     }
     if variants(entries):
         found["choices"] = compare_choices(measures, entries, claims.alpha, seed)

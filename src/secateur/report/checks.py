@@ -56,7 +56,10 @@ def _of_rebounds(found: pd.DataFrame, curves: int) -> str:
             "these were trained and measured before trusting their means."
         )
     if not trained.all():
-        said.append(f"Without: {_named(found[~trained])}. There a network near guessing may rise by chance.")
+        said.append(
+            f"Without: {_named(found[~trained])}. There a network near guessing may rise by chance, and further up "
+            "what goes later can undo part of the harm of what went before."
+        )
     return " ".join(said)
 
 

@@ -9,7 +9,6 @@ import pandas as pd
 from secateur.analysis import tables
 from secateur.analysis.measures import ACCURACY
 from secateur.report.drawing import BRANCHES
-from secateur.report.page_tables import MAIN, branch_words
 
 
 def sensitivity(power: pd.DataFrame) -> str:
@@ -23,40 +22,6 @@ def sensitivity(power: pd.DataFrame) -> str:
         f"if it is at least {smallest:.1f} to {largest:.1f} percentage points, depending on the comparison "
         "(statistics/power.csv, which also says how many seeds two points would need)."
     )
-
-
-def leaders(intervals: pd.DataFrame) -> list[str]:
-    """Per branch, who leads by mean accuracy and who by how far 95 % of it is kept: each named with its own number.
-
-    The numbers are columns of the table "All criteria at a glance", averaged over the studies where there are several,
-    and only criteria that every study has can lead. Describes the means without a test; where sample counts differ,
-    the smallest speaks, and the sentence says so.
-    """
-    sentences = []
-    for branch, group in intervals.groupby("branch"):
-        samples = tables.in_order(group["samples_per_class"])[0]
-        chosen = group[group["samples_per_class"] == samples]
-        images = "all reference images" if samples == "all" else f"{samples} reference image{'s' * (samples != '1')}"
-        where = branch_words(str(branch)).replace("no ", "without ").capitalize()
-        studies = chosen["study"].nunique()
-        over = f", on average over {studies} studies" if studies > 1 else ""
-        highest = _leader(chosen, MAIN)
-        furthest = _leader(chosen, "rate_keeping_95")
-        sentences.append(
-            f"{where} and with {images} per class{over}: the highest mean accuracy over the rates is that of "
-            f"{highest}; the largest share removed before accuracy falls below 95 % of the unpruned network's is that "
-            f"of {furthest}."
-        )
-    return sentences
-
-
-def _leader(intervals: pd.DataFrame, measure: str) -> str:
-    """Who has the largest mean of `measure` over the studies, to the digits shown, with it and that of random."""
-    values = intervals[intervals["measure"] == measure].pivot(index="criterion", columns="study", values="mean")
-    shown = values.dropna().mean(axis=1).map(lambda mean: round(100 * mean, 1))
-    best = [str(name) for name in shown[shown == shown.max()].index]
-    beside = f", against {shown['random']:.1f} % at random" if "random" in shown and "random" not in best else ""
-    return f"{' and '.join(best)} ({shown.max():.1f} %{beside})"
 
 
 VARIED = {
@@ -104,6 +69,9 @@ def facts(curves: pd.DataFrame) -> dict[str, Any]:
         "rates": {
             str(branch): sorted({float(rate) for rate in group["rate"] if rate > 0})
             for branch, group in curves.groupby("branch")
+        },
+        "images": {  # of each branch
+            str(branch): tables.in_order(group["samples_per_class"]) for branch, group in curves.groupby("branch")
         },
         "largest_miss": float((curves["rate"] - curves["rate_achieved"]).abs().max()),
     }

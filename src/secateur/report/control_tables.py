@@ -3,6 +3,7 @@
 import pandas as pd
 
 from secateur.report.page_tables import Table, build, percent, signed
+from secateur.report.plots import over_rates
 
 KEYS = ["study", "samples_per_class", "rate"]
 
@@ -13,8 +14,7 @@ def controls_table(curves: pd.DataFrame, unpruned: pd.DataFrame, scratch: pd.Dat
     Args:
         curves: of pruned networks; unpruned, scratch: of these controls (see `tables.read`), either may be empty.
     """
-    own = curves[(curves["branch"] == "retrain") & (curves["rate"] > 0)]
-    own = own[[*KEYS, "criterion", "seed", "accuracy"]]
+    own = _at_rates(curves[curves["branch"] == "retrain"])
     whole = unpruned[["study", "seed", "rate", "accuracy"]].rename(columns={"accuracy": "unpruned"})
     shape = scratch[[*KEYS, "criterion", "seed", "accuracy"]].rename(columns={"accuracy": "scratch"})
     joined = own.merge(whole, how="left", on=["study", "seed", "rate"])
@@ -38,3 +38,17 @@ def controls_table(curves: pd.DataFrame, unpruned: pd.DataFrame, scratch: pd.Dat
                for control in shown},
         }, "tables/curves.csv",
     )  # fmt: skip
+
+
+def _at_rates(curves: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy at exactly the pruning rates, as curves and other tables have it: `KEYS criterion seed accuracy`."""
+    columns = [*KEYS, "criterion", "seed", "accuracy"]
+    pieces = [
+        over_rates(group, "accuracy")
+        .rename(columns={"x": "rate"})
+        .assign(study=str(study), samples_per_class=str(samples))
+        for (study, samples), group in curves.groupby(["study", "samples_per_class"])
+        if (group["rate"] > 0).any()
+    ]
+    found = pd.concat(pieces)[columns] if pieces else pd.DataFrame(columns=columns)
+    return found[found["rate"] > 0]

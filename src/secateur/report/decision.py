@@ -1,17 +1,18 @@
 """The page's first screen: which criterion to use on each network, how much can go, and what this was measured on."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from secateur.analysis import tables
+from secateur.report.drawing import counted
 from secateur.report.page_tables import percent
 
 WORDS = {
     "none": "no training afterwards", "repaired": "repaired without labels or training", "retrained": "retrained",
 }  # fmt: skip
+BRANCH = {"none": "fewshot", "repaired": "fewshot", "retrained": "retrain"}
 SHOWN_LEVEL = 3
 """So many criteria that are level are named in a row, the others counted."""
 SMALL = 64
@@ -30,7 +31,8 @@ def rows(recommended: pd.DataFrame, cost: pd.DataFrame) -> list[dict[str, Any]]:
         for row in tables.records(recommended[recommended["treatment"] == treatment]):
             ratio = ratios.get((row["study"], row["criterion"]), math.nan)
             found.append({
-                "treatment": words, "remedy": row["remedy"] if treatment == "repaired" else "", "study": row["study"],
+                "treatment": words, "branch": BRANCH[treatment],
+                "remedy": row["remedy"] if treatment == "repaired" else "", "study": row["study"],
                 "criterion": row["criterion"], "won": row["candidates"] == 1, "verdict": verdict(row),
                 "filters": share(row, "rate"), "macs": share(row, "macs"), "params": share(row, "params"),
                 "bound": row["at_limit"], "lead": lead(row), "runner_up": _text(row["runner_up"]),
@@ -78,20 +80,26 @@ def _text(value: Any) -> str:
     return "" if value is None or value != value else str(value)
 
 
-def scope(facts: dict[str, Any], sizes: dict[str, int], seeds: Sequence[int]) -> str:
-    """What the numbers are about, in a line: datasets, networks with their inputs, seeds.
+def scope(facts: dict[str, Any], sizes: dict[str, int], datasets: pd.DataFrame) -> str:
+    """What the numbers are about, in a line: datasets with their classes and what guessing gets, networks, seeds.
 
     Args:
-        facts: from `content.facts`; sizes: backbone → side of its input in pixels; seeds: of the run.
+        facts: from `content.facts`; sizes: backbone → side of its input in pixels; datasets: datasets.csv, possibly
+            empty, in runs whose statistics do not have it.
     """
-    datasets = sorted({study["dataset"] for study in facts["studies"]})
-    backbones = sorted({study["backbone"] for study in facts["studies"]})
+    about = {row["dataset"]: row for row in tables.records(datasets)}
     images = {study["dataset"]: int(study["test_samples"]) for study in facts["studies"]}
-    networks = [f"{name} ({sizes[name]} px)" if name in sizes else name for name in backbones]
+    data = []
+    for name in sorted(images):
+        known = about.get(name)
+        classes = f"{known['classes']:,} classes of " if known else ""
+        chance = f", chance {100 * known['chance']:.3g} %" if known else ""
+        data.append(f"{classes}{name} ({images[name]:,} test images{chance})")
+    backbones = sorted({study["backbone"] for study in facts["studies"]})
+    networks = [f"{name} ({sizes[name]}×{sizes[name]} pixels)" if name in sizes else name for name in backbones]
     small = "small " if backbones and all(sizes.get(name, SMALL + 1) <= SMALL for name in backbones) else ""
     noun = "network" if len(backbones) == 1 else "networks"
-    data = ", ".join(f"{name} ({images[name]:,} test images)" for name in datasets)
     return (
-        f"Measured on {data}; {len(backbones)} {small}{noun}: {', '.join(networks)}; {len(seeds)} "
-        f"{'seed' if len(seeds) == 1 else 'seeds'}. Other data and networks may rank criteria differently."
+        f"Measured on {', '.join(data)}; {len(backbones)} {small}{noun}: {', '.join(networks)}; "
+        f"{counted(len(facts['seeds']), 'seed')}. Other data and networks may rank criteria differently."
     )

@@ -7,8 +7,9 @@ import pandas as pd
 
 from secateur.analysis import tables
 from secateur.analysis.decomposition import CHOICES, SETTING
-from secateur.report.drawing import Drawing, samples_title
+from secateur.report.drawing import Drawing, counted, setting
 from secateur.report.page_tables import Table, build, p_value, percent, plain, signed
+from secateur.report.plots import WIDTH
 from secateur.report.style import Style
 
 COLOURS = {"where": "#3B7DBB", "which": "#E07B39"}
@@ -28,12 +29,12 @@ def drawings(found: pd.DataFrame, look: Style) -> Iterator[Drawing]:
         for samples in tables.in_order(of_study["samples_per_class"]):
             group, n = of_study[of_study["samples_per_class"] == samples], int(of_study["n"].max())
             yield Drawing(
-                "decomposition", (str(study), samples), samples_title(samples),
+                "decomposition", (str(study), samples), setting(str(study), "fewshot", samples),
                 "What a criterion is ahead of random filters in layers that all lose the same share, in percentage "
                 "points of accuracy averaged over the pruning rates (mark), is the sum of two parts: blue, how many "
-                "filters each layer loses; orange, which of them. Bars: mean; lines: exact interval over "
-                f"n = {n} seeds (none below six). {study}, no retraining, {samples_title(samples)}.",
-                bars(group, look, title=samples_title(samples)), str(study), "fewshot", samples, str(study),
+                "filters each layer loses; orange, which of them. Bars: mean; lines: exact interval over seeds (none "
+                "below six).",
+                bars(group, look, title=""), str(study), "", "", f"n = {counted(n, 'seed')}.",
             )  # fmt: skip
 
 
@@ -50,7 +51,7 @@ def bars(found: pd.DataFrame, look: Style, *, title: str) -> Any:
 
     by_effect = {str(effect): rows.set_index("criterion") for effect, rows in found.groupby("effect")}
     lead = by_effect["lead"]["mean"].sort_values(ascending=False, kind="stable")
-    figure, axes = plt.subplots(figsize=(5.6, 0.46 * len(lead) + 1.3))
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.4 * len(lead) + 1.3))
     axes.axvline(0, color=look.ink, linewidth=0.9)
     for effect, offset in (("where", -0.18), ("which", 0.18)):
         rows = by_effect[effect].loc[lead.index]
@@ -64,7 +65,7 @@ def bars(found: pd.DataFrame, look: Style, *, title: str) -> Any:
     axes.set(xlabel="accuracy, percentage points", ylim=(len(lead) - 0.5, -0.5))
     axes.grid(axis="y", visible=False)
     axes.set_title(title, pad=26)
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=3, fontsize=10, labelcolor=look.ink, borderpad=0,
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=3, fontsize=9.5, labelcolor=look.ink, borderpad=0,
                 handlelength=1.2)  # fmt: skip
     return figure
 

@@ -19,7 +19,7 @@ AXES = {
 
 
 class Drawing(NamedTuple):
-    """A figure to be saved: where it belongs on the page, its words, and the Matplotlib figure itself."""
+    """One picture to be saved. Those of one section with the same caption are one figure of the page, its panels."""
 
     section: str
     name: tuple[str, ...]
@@ -29,7 +29,20 @@ class Drawing(NamedTuple):
     study: str = ""
     branch: str = ""
     samples: str = ""
-    panel: str = ""
+    note: str = ""
+    """What is so of this panel alone: n, how many test images."""
+
+
+def setting(study: str, branch: str, samples: str) -> str:
+    """The title of a panel about one study, branch and number of reference samples; what is "" is left out."""
+    parts = (study, BRANCHES.get(branch, branch), samples_title(samples) if samples else "")
+    return " · ".join(part for part in parts if part)
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 seed", "8 seeds", "2 studies"."""
+    plural = noun if number == 1 else f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {plural}"
 
 
 def samples_title(samples: str) -> str:
@@ -68,6 +81,11 @@ def read_statistics(folder: Path, name: str, remedy: str | None = NONE) -> pd.Da
         SecateurError: the file is missing or no CSV table.
     """
     path = folder / f"{name}.csv"
+    if not path.exists():
+        raise SecateurError(
+            f"{path}: not a readable CSV table (there is no such file: an older version may have made this run). "
+            f"Compute the statistics anew: secateur statistics, or remove {folder} and run the workflow again."
+        )
     try:
         table = pd.read_csv(path, dtype=dict.fromkeys(TEXTS, str), float_precision="round_trip")
     except (OSError, ValueError) as error:
@@ -78,3 +96,11 @@ def read_statistics(folder: Path, name: str, remedy: str | None = NONE) -> pd.Da
     if remedy is not None and "remedy" in table:
         table = table[table["remedy"] == remedy].reset_index(drop=True)
     return table
+
+
+def chance(statistics: Path) -> dict[str, float]:
+    """Study → accuracy of a network that guesses; {} for a run whose statistics do not say."""
+    if not (statistics / "datasets.csv").exists():
+        return {}
+    table = read_statistics(statistics, "datasets")
+    return {str(study): float(share) for study, share in zip(table["study"], table["chance"], strict=True)}

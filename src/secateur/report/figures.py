@@ -1,5 +1,6 @@
 """The stage `figures`: every figure of the report as an SVG file, and its caption in captions.json."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,21 @@ from secateur.analysis.measures import wide
 from secateur.analysis.overall import SHARED
 from secateur.analysis.statistics import ROPE
 from secateur.files import write_json, write_text
-from secateur.report import decomposition, explorer, gallery, grid, plots, style, toy, toy_figures, workflow
-from secateur.report.drawing import AXES, BRANCHES, Drawing, read_statistics, samples_title
+from secateur.report import (
+    decomposition,
+    explorer,
+    gallery,
+    grid,
+    matrices,
+    pareto,
+    plots,
+    style,
+    toy,
+    toy_figures,
+    workflow,
+)
+from secateur.report.drawing import AXES, Drawing, chance, counted, read_statistics, setting
+from secateur.report.numbers import told_apart, written_p
 
 MAIN = "mean_accuracy_over_rate"
 KEYS = ["scope", "study", "branch", "samples_per_class"]
@@ -38,7 +52,7 @@ def run(
         tables_dir: folder of the tidy tables; profiles, grid, cost and toy may be absent.
         statistics_dir: what the stage `statistics` wrote.
         output_dir: gets `*.svg` and captions.json: a list, in the order of the page, of
-            `{file, section, panel, title, caption, study, branch, samples}`; and explorer.json, the interactive curves
+            `{file, section, title, caption, note, study, branch, samples}`; and explorer.json, the interactive curves
             (see explorer.describe). Older *.svg files there are removed.
         toy_dir: the toy branch's folder; a `<dataset>.npz` there is drawn as decision boundaries.
         gallery_dir: the gallery's folder; a `<study>.npz` there is drawn as relevance maps and mistakes.
@@ -51,7 +65,7 @@ def run(
     """
     claims = claim_files.read(claims_path)
     curves = tables.read(tables_dir, "curves")
-    others = {name: tables.optional(tables_dir, name) for name in ("profiles", "grid", "cost", "toy")}
+    others = {name: tables.optional(tables_dir, name) for name in ("profiles", "grid", "cost", "latency", "toy")}
     names = {str(name) for table in (curves, *others.values()) for name in table["criterion"]}
     look = style.read(Path(assets) / "style.yaml", names)
     output = Path(output_dir)
@@ -59,10 +73,12 @@ def run(
     for old in output.glob("*.svg"):
         old.unlink()
     entries: list[dict[str, str]] = []
+    chances = chance(Path(statistics_dir))
     parts = [
-        lambda: _curves(curves, look),
+        lambda: _curves(curves, chances, claims.paper, look),
+        lambda: pareto.drawings(curves, others["latency"], Path(statistics_dir), chances, look),
         lambda: gallery.drawings(gallery_dir, look),
-        lambda: _comparisons(Path(statistics_dir), curves, claims, look),
+        lambda: _comparisons(Path(statistics_dir), claims, look),
         lambda: _decomposition(Path(statistics_dir), look),
         lambda: _profiles(others["profiles"], look),
         lambda: grid.drawings(others["grid"], look),
@@ -79,8 +95,9 @@ def run(
                 style.save(drawing.figure, output / file)
                 entry = drawing._asdict() | {"file": file}
                 entries.append({key: entry[key] for key in (
-                    "file", "section", "panel", "title", "caption", "study", "branch", "samples")})  # fmt: skip
-    write_text(output / EXPLORER, explorer.embedded(explorer.describe(curves, look)))
+                    "file", "section", "title", "caption", "note", "study", "branch", "samples")})  # fmt: skip
+    every = tables.read(tables_dir, "curves", remedy=None)
+    write_text(output / EXPLORER, explorer.embedded(explorer.describe(every, look, chances, claims.paper)))
     write_json(output / "captions.json", entries)
 
 
@@ -92,7 +109,7 @@ def _groups(curves: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]
                 yield study, branch, samples, chosen[chosen["samples_per_class"] == samples]
 
 
-def _curves(curves: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
+def _curves(curves: pd.DataFrame, chances: dict[str, float], paper: str, look: style.Style) -> Iterator[Drawing]:
     measured = "accuracy on test images"
     kinds = (
         ("curve", "rate", "accuracy", measured,
@@ -109,75 +126,90 @@ def _curves(curves: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
         for study, branch, samples, group in _groups(curves):
             if not (group["rate"] > 0).any():
                 continue
-            data = group.assign(x=group["rate"]) if axis == "rate" else plots.over_grid(group, column, share)
-            seeds, images = group["seed"].nunique(), int(group["test_samples"].max())
+            data = plots.over_rates(group, column) if axis == "rate" else plots.over_grid(group, column, share)
+            chance = chances.get(study, math.nan) if column == "accuracy" else math.nan
             yield Drawing(
-                section, (study, branch, samples), samples_title(samples),
-                f"{see} Lines: mean over {seeds} seed{'' if seeds == 1 else 's'}; bands: smallest to largest seed; "
-                f"each point is measured on {images:,} test images of {study}, {BRANCHES.get(branch, branch)}.",
-                plots.curve(data, column, look, title=samples_title(samples), x_label=f"{removed} removed",
-                            y_label=y_label),
-                study, branch, samples, _panel(curves, study, branch),
+                section, (study, branch, samples), setting(study, branch, samples),
+                f"{see} Lines: mean over seeds; bands, of {paper} and of the best other criterion alone: smallest to "
+                "largest seed. A curve that rises again is explained under “Can the curves be trusted?”.",
+                plots.curve(data, column, look, plots.Marks(_banded(data, column, paper), chance),
+                            title="", x_label=f"{removed} removed", y_label=y_label),
+                study, branch, samples,
+                f"Mean over {counted(group['seed'].nunique(), 'seed')}, each measured on "
+                f"{int(group['test_samples'].max()):,} test images.",
             )  # fmt: skip
 
 
-def _panel(curves: pd.DataFrame, study: str, branch: str) -> str:
-    """Title of the figures of one study and branch; the study goes without saying where there is only one."""
-    words = BRANCHES.get(branch, branch)
-    return words if study and curves["study"].nunique() == 1 else f"{study or 'over all studies'} · {words}"
+def _banded(data: pd.DataFrame, column: str, paper: str) -> tuple[str, ...]:
+    """Whose spread is drawn: the paper's criterion and the best of the others; more bands hide each other."""
+    means = data.groupby("criterion")[column].mean()
+    others = means.drop(index=paper, errors="ignore")
+    return tuple(name for name in (paper, *others.nlargest(1).index) if name in means.index)
 
 
-def _comparisons(
-    folder: Path, curves: pd.DataFrame, claims: claim_files.Claims, look: style.Style
-) -> Iterator[Drawing]:
+def _comparisons(folder: Path, claims: claim_files.Claims, look: style.Style) -> Iterator[Drawing]:
     measures, tests, ranks = (read_statistics(folder, name) for name in ("measures", "tests", "ranks"))
     table = wide(measures, MAIN)
     level = f"{100 * (1 - claims.alpha):g} %"
     main = tests[tests["measure"] == MAIN]
     for scope, study, branch, samples in dict.fromkeys(zip(*(main[name] for name in KEYS), strict=True)):
         group = main[(main[KEYS] == [scope, study, branch, samples]).all(axis=1)]
-        blocks = "seeds" if scope == "study" else "studies"
+        noun = "seed" if scope == "study" else "study"
         where = (study or "all-studies", branch, samples)
-        n = int(group["n"].max())
-        interval = f"exact {level} interval from the signed-rank test (none below six {blocks})"
+        n = f"n = {counted(int(group['n'].max()), noun)}."
+        intervals = "exact interval from the signed-rank test"
         if group["note"].eq(SHARED).all():
-            interval = f"{level} interval with datasets and networks as crossed clusters (none for one of either)"
-        name, panel = samples_title(samples), _panel(curves, study, branch)
+            intervals = "interval with datasets and networks as crossed clusters (none for one of either)"
+        name = setting(study or "over all studies", branch, samples)
         whose = plots.compared(group, claims.criteria, look)[0]
         keeps = f"{whose[0]} keeps" if len(whose) == 1 else f"{' and '.join(whose)} keep"
+        none = "" if group["low"].notna().any() else " No interval: too few for one."
         yield Drawing(
             "effects", where, name,
             f"How much more accuracy, averaged over all pruning rates, {keeps} than each other criterion: right of "
             f"the line is better, inside the shaded band the two are practically equal. Dots: mean difference; bars: "
-            f"{interval}; n = {n} {blocks}.",
-            plots.effects(group, claims.criteria, ROPE, look, title=name), study, branch, samples, panel,
-        )  # fmt: skip
-        yield Drawing(
-            "pairs", where, name,
-            "Row minus column, in percentage points of accuracy averaged over all pruning rates; best at the top. A "
-            f"star: the {level} interval of the difference excludes zero (not corrected for the number of pairs; "
-            f"corrected tests are in the table below). n = {n} {blocks}.",
-            plots.pairs(group, look, title=name), study, branch, samples, panel,
+            f"{level} interval.",
+            plots.effects(group, claims.criteria, ROPE, look, title=""), study, branch, samples,
+            f"{n} Bars: {intervals}.{none}",
         )  # fmt: skip
         same = (ranks["measure"] == MAIN) & (ranks["scope"] == scope)
         for column, value in (("study", study), ("branch", branch), ("samples_per_class", samples)):
             same &= ranks[column] == value
         rows = ranks[same]
-        if rows.empty or rows["critical_difference"].isna().all() or rows["note"].iloc[0]:
+        stars = told_apart(rows)
+        yield Drawing(
+            "pairs", where, name,
+            "Row minus column, in percentage points of accuracy averaged over all pruning rates; best at the top. A "
+            "star: the two are told apart by Nemenyi's test, corrected for all pairs: those that no bar joins in the "
+            "average ranks.",
+            matrices.pairs(group, stars, look, title=""), study, branch, samples,
+            n if _decides(rows) else f"{n} No star is possible: {_undecidable(rows)}.",
+        )  # fmt: skip
+        if not _decides(rows):
             continue
         blocks_table = table.query("branch == @branch and samples_per_class == @samples")
         blocks_table = (
             blocks_table.query("study == @study") if scope == "study" else blocks_table.groupby(level="study").mean()
         )
-        critical = float(rows["critical_difference"].iloc[0])
+        first = rows.iloc[0]
         yield Drawing(
             "ranks", where, name,
-            f"Average rank (1 = best) over {int(rows['blocks'].iloc[0])} {blocks}. Criteria under one bar cannot be "
-            f"told apart by Nemenyi's test (critical difference {critical:.2f} at {claims.alpha:g}); Iman–Davenport "
-            f"p = {float(rows['p'].iloc[0]):.2g}.",
-            plots.critical_differences(blocks_table.dropna(axis=1, how="all"), claims.alpha, look, title=name),
-            study, branch, samples, panel,
+            "Average rank over the seeds (1 = best). Criteria under one bar cannot be told apart by Nemenyi's test, "
+            f"corrected for all pairs at {claims.alpha:g}.",
+            plots.critical_differences(blocks_table.dropna(axis=1, how="all"), claims.alpha, look, title=""),
+            study, branch, samples,
+            f"n = {counted(int(first['blocks']), noun)}; critical difference {first['critical_difference']:.2f}; do "
+            f"criteria differ at all: Iman–Davenport p {written_p(float(first['p']), int(first['blocks']))}.",
         )  # fmt: skip
+
+
+def _decides(ranks: pd.DataFrame) -> bool:
+    """Whether Nemenyi's test could tell any two criteria of this setting apart."""
+    return len(ranks) > 0 and bool(ranks["critical_difference"].notna().all()) and not ranks["note"].iloc[0]
+
+
+def _undecidable(ranks: pd.DataFrame) -> str:
+    return str(ranks["note"].iloc[0]) if len(ranks) and ranks["note"].iloc[0] else "too few blocks to rank"
 
 
 def _decomposition(statistics: Path, look: style.Style) -> Iterator[Drawing]:
@@ -191,13 +223,12 @@ def _profiles(profiles: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
         rate = min(set(group["rate"]), key=lambda value: (abs(value - PROFILE_RATE), value))
         chosen = group[(group["samples_per_class"] == samples) & (group["rate"] == rate)]
         yield Drawing(
-            "profile", (str(study),), f"{100 * rate:.0f} % of all filters removed",
+            "profile", (str(study),), setting(str(study), "fewshot", samples),
             f"Which layers each criterion empties: per cent of a layer's filters removed when {100 * rate:.0f} % of "
-            f"all filters of {study} are gone; orange layers lost more than the "
-            f"network as a whole, blue ones less. Layers from the image (left) to the answer (right); mean over "
-            f"{chosen['seed'].nunique()} seeds, {samples_title(samples)}.",
-            plots.profile(chosen, look, title=f"{100 * rate:.0f} % of all filters removed"), str(study), "fewshot",
-            samples, str(study),
+            "all filters are gone; orange layers lost more than the network as a whole, blue ones less. Layers from "
+            "the image (left) to the answer (right).",
+            matrices.profile(chosen, look, title=""), str(study), "", "",
+            f"Mean over {counted(chosen['seed'].nunique(), 'seed')}.",
         )  # fmt: skip
 
 
@@ -219,12 +250,11 @@ def _agreement(statistics: Path, look: style.Style) -> Iterator[Drawing]:
             )
         if samples:
             yield Drawing(
-                "agreement", (str(study),), samples_title(samples[-1]),
+                "agreement", (str(study),), setting(str(study), "", samples[-1]),
                 "Spearman's rank correlation between the scores that two criteria give all filters of the same "
-                f"network: 1 is the same order, 0 is unrelated.{same} Mean over n = {group['seed'].nunique()} seeds; "
-                f"{samples_title(samples[-1])}.",
-                plots.agreement(group, samples[-1], look, title=samples_title(samples[-1])), str(study), "fewshot",
-                samples[-1], str(study),
+                f"network: 1 is the same order, 0 is unrelated.{same}",
+                matrices.agreement(group, samples[-1], look, title=""), str(study), "", "",
+                f"Mean over n = {counted(group['seed'].nunique(), 'seed')}.",
             )  # fmt: skip
 
 
@@ -235,11 +265,11 @@ def _cost(cost: pd.DataFrame, claims: claim_files.Claims, look: style.Style) -> 
         dashed = f" Dashed line: the limit of the claim, {limits[0]:g}×." if limits else ""
         yield Drawing(
             "cost", (str(study),), str(study),
-            f"Time to rank all filters once, as a multiple of a gradient pass on the same {first['samples']} images "
-            f"({first['input_size']}, {first['device']}). One dot a repeat, n = {group['repeat'].nunique()}; mark and "
-            f"number: median.{dashed}",
-            plots.cost(group, limits[0] if limits else None, look, title=""), str(study),
-            panel=str(study),
+            "Time to rank all filters once, as a multiple of a gradient pass on the same images. One dot a repeat; "
+            f"mark and number: median.{dashed}",
+            plots.cost(group, limits[0] if limits else None, look, title=""), str(study), "", "",
+            f"{first['samples']} images ({first['input_size']}, {first['device']}); n = "
+            f"{counted(group['repeat'].nunique(), 'repeat')}.",
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from secateur.errors import SecateurError
-from secateur.report.drawing import Drawing, read_arrays, samples_title
+from secateur.report.drawing import Drawing, read_arrays, setting
 from secateur.report.style import Style
 
 FOR, AGAINST = (213, 94, 0), (0, 114, 178)
@@ -39,24 +39,24 @@ def _of_study(study: str, arrays: dict[str, np.ndarray], look: Style) -> Iterato
     maps = [name for name in look.colours if f"map/{name}" in arrays]
     if maps:
         yield Drawing(
-            "maps", (study,), "What LRP sees",
-            f"Reference images of {study} and, below each, which pixels speak for its class (orange) or against it "
-            "(blue) in the unpruned network, by the rule of each LRP criterion; each map has its own scale, on which "
-            "its strongest pixels (3 %) have full colour. The same relevance, summed over a filter instead of a "
-            "pixel, is what the criterion ranks by. "
-            f"n = 1 network (seed {seed}), one image a class.",
-            relevance(arrays, maps), study, "fewshot", samples, study,
+            "maps", (study,), study,
+            "Reference images and, below each, which pixels speak for its class (orange) or against it (blue) in the "
+            "unpruned network, by the rule of each LRP criterion; each map has its own scale, on which its strongest "
+            "pixels (3 %) have full colour. The same relevance, summed over a filter instead of a pixel, is what the "
+            "criterion ranks by. In a residual network much of it lies in the upper left corner: its strided shortcuts "
+            "read only every second pixel, so that corner of what is below them; that is the network's doing, not "
+            "something in the image.",
+            relevance(arrays, maps), study, "", "", f"n = 1 network (seed {seed}), one image a class.",
         )  # fmt: skip
     names = [name for name in look.colours if f"wrong/{name}/count" in arrays]
     if names:
         total = int(arrays["test_samples"])
         yield Drawing(
-            "wrong", (study,), f"{100 * rate:.0f} % removed",
-            f"Test images that the unpruned network gets right and the pruned one gets wrong, {100 * rate:.0f} % of "
-            f"the units of {study} removed without retraining ({samples_title(samples)}): the surest mistake of each "
-            "class first. Above each: the true class → the answer. The fewer mistakes, the better the criterion knew "
-            f"what to remove. n = 1 network (seed {seed}), {total:,} test images.",
-            mistakes(arrays, names), study, "fewshot", samples, study,
+            "wrong", (study,), f"{setting(study, 'fewshot', samples)} · {100 * rate:.0f} % removed",
+            "Test images that the unpruned network gets right and the pruned one gets wrong: the surest mistake of "
+            "each class first. Above each: the true class → the answer. The fewer mistakes, the better the criterion "
+            "knew what to remove.",
+            mistakes(arrays, names), study, "", "", f"n = 1 network (seed {seed}), {total:,} test images.",
         )  # fmt: skip
 
 
@@ -94,7 +94,7 @@ def mistakes(arrays: dict[str, np.ndarray], names: list[str]) -> Any:
             _show(place, None)
         if not len(found[0]):
             words = "the unpruned network gets them wrong, too" if count else "none"
-            axes[0].text(0, 0.5, words, transform=axes[0].transAxes, va="center", fontsize=8.5)
+            axes[0].text(0, 0.5, words, transform=axes[0].transAxes, va="center", fontsize=8.5).set_in_layout(False)
         for place, picture, label, answer in zip(axes, *found, strict=False):
             _show(place, picture)
             words = f"{short(str(label), 5)} → {short(str(answer), 5)}"
@@ -140,6 +140,6 @@ def _label(place: Any, text: str) -> None:
     lines = text.split("\n")
     for number, line in enumerate(lines):  # each by itself, so that a browser with another font aligns it too
         offset = (-9, 13 * ((len(lines) - 1) / 2 - number))
-        face: Any = {"fontsize": 9} if number else {"fontsize": 10, "fontweight": "bold"}
+        face: Any = {"fontsize": 9.5} if number else {"fontsize": 10, "fontweight": "bold"}
         place.annotate(line, (0, 0.5), offset, xycoords="axes fraction", textcoords="offset points", ha="right",
                        va="center", **face)  # fmt: skip

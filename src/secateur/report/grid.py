@@ -6,7 +6,8 @@ from typing import Any
 import pandas as pd
 
 from secateur.analysis import tables
-from secateur.report.drawing import BRANCHES, Drawing, samples_title
+from secateur.report.drawing import Drawing, counted, setting
+from secateur.report.matrices import readable
 from secateur.report.style import Style
 
 COLUMNS_AT_MOST = 4
@@ -27,18 +28,17 @@ def drawings(grid: pd.DataFrame, look: Style) -> Iterator[Drawing]:
         of_study = grid[grid["study"] == study]
         for samples in tables.in_order(of_study["samples_per_class"]):
             group = of_study[of_study["samples_per_class"] == samples]
-            title = samples_title(samples)
             first = group.iloc[0]
             yield Drawing(
-                "grid", (study, samples), title,
+                "grid", (study, samples), setting(study, "fewshot", samples),
                 "Accuracy in per cent when filters (further to the right) and neurons of the fully connected layers "
                 "(further up) go together; darker is more, on one scale for all criteria. The further a criterion's "
                 "panel stays dark to the right and up, the more it can remove; where it fades in one direction only, "
-                f"the network depends on that kind of unit. The rates are of {first['filters_total']:,} filters and "
-                f"{first['neurons_total']:,} neurons, each kind ranked by itself. Mean over n = "
-                f"{group['seed'].nunique()} seeds, each measured on {int(group['test_samples'].max()):,} test images "
-                f"of {study}, {BRANCHES['fewshot']}; {title}.",
-                heat_map(group, look, title=title), study, "fewshot", samples, study,
+                "the network depends on that kind of unit.",
+                heat_map(group, look, title=""), study, "", "",
+                f"Rates are of {first['filters_total']:,} filters and {first['neurons_total']:,} neurons, each kind "
+                f"ranked by itself. Mean over n = {counted(group['seed'].nunique(), 'seed')}, each measured on "
+                f"{int(group['test_samples'].max()):,} test images.",
             )  # fmt: skip
 
 
@@ -73,19 +73,21 @@ def heat_map(grid: pd.DataFrame, look: Style, *, title: str) -> Any:
         table = means[name].unstack("filter_rate")
         sns.heatmap(
             table, vmin=0, vmax=100, cmap=colours, annot=True, fmt=".0f", linewidths=1, linecolor="none",
-            annot_kws={"fontsize": 9}, cbar=False, ax=place,
+            annot_kws={"fontsize": 9.5}, cbar=False, ax=place,
             xticklabels=[f"{100 * rate:.3g}" for rate in table.columns],
             yticklabels=[f"{100 * rate:.3g}" for rate in table.index],
         )  # fmt: skip
+        readable(place)
         place.grid(False)
         place.set(xlabel="", ylabel="")
         place.set_title(name, fontsize=10.5)
-        place.tick_params(axis="both", rotation=0, labelsize=9)
+        place.tick_params(axis="both", rotation=0, labelsize=9.5)
         place.tick_params(axis="x", labelbottom=names.index(name) + columns >= len(names))
     for place in places[len(names) :]:
         place.set_axis_off()
     places[0].set_ylim(0, down)  # shared: nothing is removed at the bottom left
-    figure.suptitle(title, x=0.0, ha="left", fontsize=12, fontweight="bold")
+    if title:
+        figure.suptitle(title, x=0.0, ha="left", fontsize=12, fontweight="bold")
     figure.supxlabel("filters removed, %", fontsize=11)
     figure.supylabel("neurons removed, %", fontsize=11)
     return figure

@@ -14,7 +14,8 @@ from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.analysis.forms import of_run
 from secateur.errors import SecateurError
-from secateur.files import read_json, write_text
+from secateur.files import write_text
+from secateur.repair import NONE
 from secateur.report import (
     answer,
     checks,
@@ -26,20 +27,18 @@ from secateur.report import (
     inline,
     latex,
     page_tables,
+    panels,
     protocol,
     published,
     remedy_tables,
     style,
+    summary,
+    time_tables,
     workflow,
 )
 from secateur.report.control_tables import controls_table
 from secateur.report.drawing import read_statistics
 from secateur.report.figures import EXPLORER
-
-SECTIONS = (
-    "curve", "macs", "params", "worst", "maps", "wrong", "ranks", "effects", "pairs", "decomposition", "profile",
-    "grid", "agreement", "cost", "boundary", "toy", "workflow",
-)  # fmt: skip
 
 SHOWN_VERSIONS = 10
 """So many packages stand on the page, Python first; provenance.json has all."""
@@ -80,80 +79,70 @@ def run(
     claims = of_run(claim_files.read(claims_path), config.get("criteria", []))
     curves = tables.read(tables_dir, "curves")
     unpruned = tables.read(tables_dir, "curves", control="unpruned")
-    cost = tables.optional(tables_dir, "cost")
-    names = ("intervals", "tests", "variance", "verdicts", "power", "diagnostics", "recommended")
-    found = {name: read_statistics(Path(statistics_dir), name) for name in names}
-    described = {str(key): str(value) for key, value in (provenance.get("criteria") or {}).items()}
+    cost, latency = (tables.optional(tables_dir, name) for name in ("cost", "latency"))
+    statistics = Path(statistics_dir)
+    names = ("intervals", "tests", "ranks", "variance", "verdicts", "power", "diagnostics", "recommended")
+    found = {name: read_statistics(statistics, name) for name in names}
+    parts, ties, datasets = (_optional(statistics, name) for name in ("decomposition", "ties", "datasets"))
+    described = glossary(provenance)
     look = style.read(Path(assets) / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
     run_name = str(config.get("run") or (curves["run"].iloc[0] if len(curves) else "run"))
-    chart = _explorer(Path(figures_dir) / EXPLORER)
+    chart = panels.curves(Path(figures_dir) / EXPLORER)
     scripts = [_asset(assets, "page.js")]
     if chart:
         scripts.append(_asset(assets, "explorer.js"))
     library = explorer.library() if chart else ""
     facts = content.facts(curves)
+    studies = pd.DataFrame(facts["studies"], columns=["study", "dataset", "backbone"])
+    repair = _repair(Path(tables_dir), statistics, claims.paper)
     shown = [
         page_tables.studies_table(facts["studies"]),
-        page_tables.glance(found["intervals"]), page_tables.by_rate(found["intervals"]),
-        page_tables.pairwise(found["tests"]), page_tables.verdict_table(found["verdicts"]),
+        summary.summary(found["intervals"], cost), summary.by_rate(found["intervals"]),
+        page_tables.pairwise(found["tests"], found["ranks"]), page_tables.verdict_table(found["verdicts"], studies),
         page_tables.variance_table(found["variance"]), checks.table(found["diagnostics"]),
         controls_table(curves, unpruned, tables.read(tables_dir, "curves", control="scratch")),
-        page_tables.cost_table(cost), page_tables.latency_table(tables.optional(tables_dir, "latency")),
+        time_tables.cost_table(cost), time_tables.latency_table(latency),
         page_tables.units_table(tables.optional(tables_dir, "units")),
-        *published.toy_tables(Path(statistics_dir)), page_tables.times_table(provenance.get("rules") or {}),
+        *published.toy_tables(statistics), time_tables.times_table(provenance.get("rules") or {}),
+        criteria_tables.tuning_table(tables.optional(tables_dir, "tuning")), *repair[1],
     ]  # fmt: skip
     for name, table in (
-        ("oracle", criteria_tables.oracle_table),
-        ("regret", criteria_tables.regret_table),
-        ("choices", criteria_tables.choices_table),
-    ):
-        if (Path(statistics_dir) / f"{name}.csv").exists():
-            shown.append(table(read_statistics(Path(statistics_dir), name)))
-    repaired = []
-    if (Path(statistics_dir) / "remedies.csv").exists():
-        worth, order, verdicts = (
-            read_statistics(Path(statistics_dir), each, None) for each in ("remedies", "remedies_order", "verdicts")
-        )
-        timed = tables.optional(tables_dir, "cost", remedy=None)
-        shown += [
-            remedy_tables.worth_table(worth), remedy_tables.order_table(order),
-            remedy_tables.verdicts_table(verdicts), remedy_tables.cost_table(timed),
-        ]  # fmt: skip
-        repaired = remedy_tables.sentences(worth, order) + remedy_tables.verdict_sentences(verdicts, claims.paper)
-        repaired += remedy_tables.cost_sentences(timed)
+        ("oracle", criteria_tables.oracle_table), ("regret", criteria_tables.regret_table),
+        ("choices", criteria_tables.choices_table), ("agreement", page_tables.agreement_table),
+    ):  # fmt: skip
+        if (statistics / f"{name}.csv").exists():
+            shown.append(table(read_statistics(statistics, name)))
+    trusted = checks.sentences(found["diagnostics"], curves, unpruned)
     chosen = []
-    if (Path(statistics_dir) / "decomposition.csv").exists():
-        parts = read_statistics(Path(statistics_dir), "decomposition")
+    if parts is not None:
         shown.append(decomposition.table(parts))
         chosen = decomposition.sentences(parts, config.get("criteria", []))
-    shown.append(criteria_tables.tuning_table(tables.optional(tables_dir, "tuning")))
-    trusted = checks.sentences(found["diagnostics"], curves, unpruned)
-    if (Path(statistics_dir) / "ties.csv").exists():
-        tied = read_statistics(Path(statistics_dir), "ties")
-        trusted.append(checks.of_ties(tied))
-        shown.append(checks.ties_table(tied))
-    if (Path(statistics_dir) / "agreement.csv").exists():
-        shown.append(page_tables.agreement_table(read_statistics(Path(statistics_dir), "agreement")))
+    if ties is not None:
+        trusted.append(checks.of_ties(ties))
+        shown.append(checks.ties_table(ties))
+    known = tables.records(datasets) if datasets is not None else []
     context = {
         "run": run_name, "claims": claims, "cards": answer.cards(found["verdicts"], claims),
         "headline": answer.headline(found["verdicts"], claims),
-        "pictures": _pictures(toy_dir), "toy": published.toy_sentences(Path(statistics_dir)),
+        "pictures": panels.pictures(toy_dir), "toy": published.toy_sentences(statistics),
         "sensitivity": content.sensitivity(found["power"]),
-        "repaired": repaired, "chosen": chosen,
-        "leaders": content.leaders(found["intervals"]),
+        "repaired": repair[0], "chosen": chosen,
+        "leaders": summary.leaders(found["intervals"]),
         "decision": decision.rows(found["recommended"], cost),
-        "scope": decision.scope(facts, _sizes(config), facts["seeds"]),
-        "checks": trusted,
+        "scope": decision.scope(facts, _sizes(config), pd.DataFrame(known)),
+        "checks": trusted, "gains": time_tables.gain_sentences(latency),
         "facts": facts, "described": described, "look": look,
-        "figures": _figures(Path(figures_dir), look),
+        "selector": selector(curves, chart), "verdict_id": page_tables.verdict_id, "row_id": page_tables.row_id,
+        "figures": panels.figures(Path(figures_dir), look),
         "tables": {table.id: table for table in shown if table.rows},
         "provenance": _provenance(provenance), "missing": [str(item) for item in missing],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
+        "transfer": protocol.transfer(config, known),
         "retraining": protocol.retraining(config), "differences": protocol.differences(config),
         "conditional": content.conditional(config.get("vary") or varying.DEFAULT),
         "deviations": [str(item) for item in config.get("deviations") or []],
         "command": command or f"snakemake --cores all --configfile results/{run_name}/config.json",
-        "css": _asset(assets, "page.css"), "scripts": scripts, "library": library,
+        "css": _asset(assets, "page.css"), "scripts": scripts, "library": inline.packed(library),
         "script_hashes": [inline.source_hash(script) for script in (*scripts, library) if script],
         "explorer": chart,
         "percent": page_tables.percent,
@@ -162,18 +151,43 @@ def run(
     latex.write(Path(output).with_name("tables.tex"), found["intervals"], found["verdicts"])
 
 
-def _explorer(path: Path) -> dict[str, Any] | None:
-    """What the template needs of the interactive curves; None where the stage `figures` found nothing to draw."""
-    found = read_json(path)
-    if found is None:
-        return None
-    every = [n for branches in found["settings"].values() for samples in branches.values() for n in samples]
+def _optional(folder: Path, name: str) -> pd.DataFrame | None:
+    """A table of the statistics that not every run has."""
+    return read_statistics(folder, name) if (folder / f"{name}.csv").exists() else None
+
+
+def glossary(provenance: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Criterion → what it is (see `ranking.glossary.entry`); of an earlier run's provenance the sentence alone."""
+    sentences = provenance.get("criteria") or {}
+    entries = provenance.get("glossary") or {name: {"sentence": words} for name, words in sentences.items()}
+    keys = ("sentence", "formula", "needs", "normalisation", "paper")
+    return {str(name): {key: str(entry.get(key, "")) for key in keys} for name, entry in entries.items()}
+
+
+def selector(curves: pd.DataFrame, chart: dict[str, Any] | None) -> dict[str, list[tuple[str, str]]]:
+    """What the page's selector offers: control → its values, each with words; "remedy" is of the interactive curves."""
+    branches = sorted(set(curves["branch"]))
     return {
-        "data": explorer.embedded(found),
-        "studies": [(name, name) for name in found["settings"]],
-        "samples": [(n, n) for n in tables.in_order(pd.Series(every))],
-        **{key: list(found[key].items()) for key in ("branches", "axes", "measures")},
+        "study": [(name, name) for name in sorted(set(curves["study"]))],
+        "branch": [(name, page_tables.branch_words(name)) for name in branches],
+        "samples": [(n, n) for n in tables.in_order(curves["samples_per_class"])],
+        "remedy": [(name, name) for name in chart["remedies"]] if chart else [(NONE, NONE)],
     }
+
+
+def _repair(tables_dir: Path, statistics: Path, paper: str) -> tuple[list[str], list[page_tables.Table]]:
+    """Sentences and tables on repair without training; none of either where the run has no remedies."""
+    if not (statistics / "remedies.csv").exists():
+        return [], []
+    worth, order, verdicts = (
+        read_statistics(statistics, each, None) for each in ("remedies", "remedies_order", "verdicts")
+    )
+    timed = tables.optional(tables_dir, "cost", remedy=None)
+    said = remedy_tables.sentences(worth, order) + remedy_tables.verdict_sentences(verdicts, paper)
+    return said + remedy_tables.cost_sentences(timed), [
+        remedy_tables.worth_table(worth), remedy_tables.order_table(order),
+        remedy_tables.verdicts_table(verdicts), remedy_tables.cost_table(timed),
+    ]  # fmt: skip
 
 
 def _sizes(config: dict[str, Any]) -> dict[str, int]:
@@ -204,38 +218,10 @@ def _render(assets: Path, context: dict[str, Any]) -> str:
         raise SecateurError(f"{assets}/page.html.j2: the template cannot be rendered: {error!r}.") from None
 
 
-def _figures(folder: Path, look: style.Style) -> dict[str, list[dict[str, Any]]]:
-    """Section → panels (one a study and branch) → figures with their SVG."""
-    sections: dict[str, list[dict[str, Any]]] = {name: [] for name in SECTIONS}
-    colours = {look.ink: "var(--ink)", look.line: "var(--line)", look.card: "var(--card)"}
-    for number, entry in enumerate(read_json(folder / "captions.json")):
-        panels = sections.setdefault(entry["section"], [])
-        panel = next((panel for panel in panels if panel["title"] == entry["panel"]), None)
-        if panel is None:
-            panel = {"title": entry["panel"], "figures": []}
-            panels.append(panel)
-        name = f"{panel['title']}: {entry['title']}"
-        drawn = inline.svg(folder / entry["file"], name, f"f{number}-", colours)
-        panel["figures"].append(entry | {"svg": drawn, "wide": "min-width" in drawn.partition(">")[0]})
-    return sections
-
-
-def _pictures(folder: str | Path | None) -> list[dict[str, str]]:
-    """The toy branch's own pictures, as images that cannot touch the page."""
-    if folder is None:
-        return []
-    kinds = {".png": "image/png", ".svg": "image/svg+xml"}
-    return [
-        {"name": path.stem.replace("_", " "), "uri": inline.data_uri(path.read_bytes(), kinds[path.suffix])}
-        for path in sorted(Path(folder).glob("*"))
-        if path.suffix in kinds
-    ]
-
-
 def _provenance(provenance: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
     for key, value in provenance.items():
-        if key in ("criteria", "rules") or value in (None, "", {}, []):
+        if key in ("criteria", "glossary", "rules") or value in (None, "", {}, []):
             continue
         if key == "wall_seconds":
             rows.append(("wall time", workflow.duration(float(value))))

@@ -1,7 +1,10 @@
 """The page's tables: what is shown, how numbers are written, and the same rows as a CSV download."""
 
+import gzip
 import math
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -9,27 +12,33 @@ import pandas as pd
 from secateur.analysis import tables
 from secateur.report.drawing import BRANCHES
 from secateur.report.inline import data_uri
+from secateur.report.numbers import told_apart
 
 MAIN = "mean_accuracy_over_rate"
-MOST_ROWS = 600
-"""A table of more would make the page heavy, and nobody reads it there."""
+OVER_ALL = "all studies"
+MOST_ROWS = 150
+"""A table of more would make the page heavy, and nobody reads it there; its file has them all."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A table cell: the text shown and the value it is sorted by; `criterion` puts a coloured dot before it."""
+    """A table cell: the text shown and the value it is sorted by; `criterion` puts a coloured dot before it, `beside`
+    stands small below it, `heat` from "0" to "1" colours it by rank ("" does not)."""
 
     text: str
     sort: str
     numeric: bool = False
     criterion: str = ""
+    beside: str = ""
+    heat: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
     """A table of the page: its first rows, of `count`.
 
-    `uri` is the CSV of all of them as a download, `file` the file of the run that holds the numbers.
+    `uri` is the CSV of all of them as a download (gzip), `file` the file of the run that holds the numbers, `marks` the
+    attributes of each row's element: its id, and the setting that the page's selector shows it for.
     """
 
     id: str
@@ -41,6 +50,7 @@ class Table:
     uri: str
     file: str
     count: int
+    marks: list[dict[str, str]] = field(default_factory=list)
 
 
 def percent(value: float) -> str:
@@ -65,106 +75,142 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def build(id: str, title: str, note: str, frame: pd.DataFrame, columns: dict[str, tuple[str, Any]], file: str) -> Table:
+def build(
+    id: str, title: str, note: str, frame: pd.DataFrame, columns: dict[str, tuple[str, Any]], file: str,
+    mark: Callable[[dict[str, Any]], dict[str, str]] | None = None, most: int | None = None,
+) -> Table:  # fmt: skip
     """A `Table` from a data frame.
 
     Args:
         columns: column of the frame → (heading, function from value to text); only these are shown and downloaded,
-            and `study` only where there are several.
+            and `study` only where there are several. A column of numbers without any number is not shown.
         file: where the numbers come from, relative to the run's folder.
+        mark: from a row to the attributes of its element.
+        most: so many rows are shown, of every setting alike where rows are marked by setting; default `MOST_ROWS`.
     """
     if "study" in frame and frame["study"].nunique() == 1:
         columns = {name: value for name, value in columns.items() if name != "study"}
     shown = frame[list(columns)]
-    numeric = [bool(pd.api.types.is_numeric_dtype(shown[name])) for name in columns]
+    uri = data_uri(gzip.compress(shown.to_csv(index=False, lineterminator="\n").encode(), mtime=0), "application/gzip")
+    numeric = {name: bool(pd.api.types.is_numeric_dtype(shown[name])) for name in columns}
+    said = {name: about for name, about in columns.items() if not (numeric[name] and shown[name].isna().all())}
+    said = said or columns
+    first = _first(frame, most or MOST_ROWS, mark is of_setting)
     rows = [
-        [Cell(write(row[name]), "" if row[name] != row[name] else str(row[name]), number,  # NaN sorts as empty
+        [Cell(write(row[name]), _sorted(row[name]), numeric[name],
               row[name] if name in ("criterion", "other") else "")
-         for (name, (_, write)), number in zip(columns.items(), numeric, strict=True)]
-        for row in tables.records(shown.head(MOST_ROWS))
+         for name, (_, write) in said.items()]
+        for row in tables.records(first[list(columns)])
     ]  # fmt: skip
-    uri = data_uri(shown.to_csv(index=False, lineterminator="\n"), "text/csv")
-    return Table(id, title, note, [heading for heading, _ in columns.values()], rows, numeric, uri, file, len(shown))
+    marks = [mark(row) if mark else {} for row in tables.records(first)]
+    head = [heading for heading, _ in said.values()]
+    return Table(id, title, note, head, rows, [numeric[name] for name in said], uri, file, len(shown), marks)
 
 
-def glance(intervals: pd.DataFrame) -> Table:
-    """One row a criterion and setting, best first: what it keeps, how far it goes, when a class is lost."""
-    wanted = [MAIN, "mean_accuracy_over_macs", "rate_keeping_95", "macs_left_keeping_95", "collapse_rate"]
-    keys = ["study", "branch", "samples_per_class", "criterion"]
-    frame = intervals[intervals["measure"].isin(wanted)].pivot(index=keys, columns="measure", values="mean")
-    frame = frame.reindex(columns=wanted).reset_index()
-    counts = intervals[intervals["measure"] == MAIN].set_index(keys)["n"]
-    frame["n"] = counts.reindex(pd.MultiIndex.from_frame(frame[keys])).to_numpy()
-    frame["order"] = frame["samples_per_class"].map(tables.in_order(frame["samples_per_class"]).index)
-    frame = frame.sort_values(["study", "branch", "order", MAIN], ascending=[True, True, True, False])
-    return build(
-        "glance", "All criteria at a glance",
-        "Means over seeds. “Keeps 95 %”: up to this share of filters removed, accuracy stays at 95 % of the unpruned "
-        "network's or more.",
-        frame, {
-            "criterion": ("criterion", str), "study": ("study", str), "branch": ("retraining", branch_words),
-            "samples_per_class": ("images per class", str), MAIN: ("mean accuracy over rates", percent),
-            "mean_accuracy_over_macs": ("… over MACs", percent), "rate_keeping_95": ("keeps 95 % to rate", percent),
-            "macs_left_keeping_95": ("MACs left there", percent),
-            "collapse_rate": ("worst class halves at rate", percent), "n": ("seeds", plain),
-        }, "statistics/intervals.csv",
-    )  # fmt: skip
+def _first(frame: pd.DataFrame, most: int, by_setting: bool) -> pd.DataFrame:
+    """The first rows of a table, of each setting the same number, so that none is left without."""
+    if not by_setting or len(frame) <= most:
+        return frame.head(most)
+    settings = frame.groupby([name for name in ("study", "branch", "samples_per_class") if name in frame], sort=False)
+    return settings.head(max(1, most // settings.ngroups))
 
 
-def by_rate(intervals: pd.DataFrame) -> Table:
-    """Accuracy at every pruning rate, one row a criterion and setting."""
-    keys = ["study", "branch", "samples_per_class", "criterion"]
-    chosen = intervals[intervals["measure"] == "accuracy_at_rate"]
-    frame = chosen.pivot(index=keys, columns="at", values="mean")
-    rates = [float(rate) for rate in frame.columns]
-    if len(rates) > 12:  # a table of forty columns helps nobody; the file has them all
-        rates = rates[:: math.ceil(len(rates) / 12)]
-    frame = frame[rates].rename(columns=lambda rate: f"{rate:g}").reset_index()
-    frame["order"] = frame["samples_per_class"].map(tables.in_order(frame["samples_per_class"]).index)
-    frame = frame.sort_values(["study", "branch", "order", "criterion"])
-    columns: dict[str, tuple[str, Any]] = {
-        "criterion": ("criterion", str), "study": ("study", str), "branch": ("retraining", branch_words),
-        "samples_per_class": ("images per class", str),
-    }  # fmt: skip
-    columns |= {f"{rate:g}": (f"{100 * rate:.0f} %", percent) for rate in rates}
-    return build("by-rate", "Accuracy at each pruning rate", "Columns: share of filters removed. Means over seeds.",
-                 frame, columns, "statistics/intervals.csv")  # fmt: skip
+def _sorted(value: Any) -> str:
+    """What a cell is sorted by; what is missing is empty."""
+    if value != value:
+        return ""
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
 
 
-def pairwise(tests: pd.DataFrame) -> Table:
-    """Every pair of criteria by the main measure, with both tests; over all studies first."""
-    frame = tests[tests["measure"] == MAIN].sort_values("scope", key=lambda scope: scope == "study", kind="stable")
-    frame["study"] = frame["study"].where(frame["scope"] == "study", "all studies")
+def row_id(*parts: Any) -> str:
+    """The id of a table's row, from what it is about; letters and digits of any alphabet stay."""
+    return "-".join(re.sub(r"[^\w.]+", "-", str(part)).strip("-") or "all" for part in parts)
+
+
+def of_setting(row: dict[str, Any]) -> dict[str, str]:
+    """The attributes by which the page's selector shows a row; a row over all studies is shown for each of them."""
+    study = "" if row.get("study") == OVER_ALL else row.get("study", "")
+    found = {"study": study, "branch": row.get("branch", ""), "samples": row.get("samples_per_class", "")}
+    return {f"data-{name}": str(value) for name, value in found.items() if value}
+
+
+def pairwise(tests: pd.DataFrame, ranks: pd.DataFrame) -> Table:
+    """Every pair of criteria by the main measure, with its tests.
+
+    Args:
+        tests, ranks: the statistics of these names.
+    """
+    frame = tests[tests["measure"] == MAIN].sort_values("scope", key=lambda scope: scope != "study", kind="stable")
+    keys = ["scope", "study", "branch", "samples_per_class"]
+    apart = {key: told_apart(group) for key, group in ranks[ranks["measure"] == MAIN].groupby(keys)}
+    decidable = {key for key, group in ranks[ranks["measure"] == MAIN].groupby(keys) if not group["note"].iloc[0]}
+    setting = list(zip(*(frame[key] for key in keys), strict=True))
+    pairs = [frozenset(pair) for pair in zip(frame["criterion"], frame["other"], strict=True)]
+    frame["nemenyi"] = [
+        ("apart" if pair in apart[key] else "level") if key in decidable else "cannot tell"
+        for key, pair in zip(setting, pairs, strict=True)
+    ]
+    frame["study"] = frame["study"].where(frame["scope"] == "study", OVER_ALL)
+    reasons = [str(note) for note in dict.fromkeys(frame["note"]) if note]
     return build(
         "pairs-table", "Every pair, tested",
-        "Difference: criterion minus other, in percentage points; from … to: exact interval of "
-        "the signed-rank test. p-values are two-sided; “Holm” is corrected for all "
-        "pairs of the same setting. “≈”: probability that the two are practically equal (within one point), by the "
-        "Bayesian signed-rank test. A dash: too few blocks for such a test ever to reach its level.",
+        "Difference: criterion minus other, in percentage points of mean accuracy over rates; from … to: exact "
+        "interval of the signed-rank test, of this pair alone. “Nemenyi”: whether the two are told apart when all "
+        "pairs are corrected for, as in the pictures. p-values are two-sided; “Holm” is corrected for all pairs of "
+        "the same setting. “≈”: probability that the two are practically equal (within one point), by the Bayesian "
+        "signed-rank test." + (f" Where a p-value is missing: {'; '.join(reasons)}." if reasons else ""),
         frame, {
             "criterion": ("criterion", str), "other": ("other", str), "study": ("study", str),
             "branch": ("retraining", branch_words), "samples_per_class": ("images per class", str),
             "mean_difference": ("difference", signed), "low": ("from", signed), "high": ("to", signed),
+            "nemenyi": ("Nemenyi", str),
             "rank_biserial": ("rank-biserial", plain), "wilcoxon_p": ("Wilcoxon p", p_value),
             "wilcoxon_holm": ("… Holm", p_value), "permutation_p": ("permutation p", p_value),
             "permutation_holm": ("… Holm", p_value), "p_better": ("P(better)", plain), "p_equal": ("P(≈)", plain),
-            "n": ("n", plain), "note": ("note", str), "source": ("from", str),
-        }, "statistics/tests.csv",
+            "n": ("n", plain), "source": ("from", str),
+        }, "statistics/tests.csv", of_setting, 450,
     )  # fmt: skip
 
 
-def verdict_table(verdicts: pd.DataFrame) -> Table:
-    """Every verdict with the numbers behind it."""
-    frame = verdicts.assign(where=verdicts["where"].where(verdicts["scope"] != "overall", "all"))
+def adding(verdicts: pd.DataFrame, studies: pd.DataFrame) -> pd.DataFrame:
+    """The rows of verdicts.csv that say something of their own: a place whose studies are those of another row repeats
+    it, as a dataset with one study does, or the one study of a run.
+
+    Args:
+        verdicts: verdicts.csv; studies: one row a study, columns `study dataset backbone`.
+    """
+    whole = frozenset(studies["study"])
+    kept = {("overall", ""): whole} | ({("study", name): frozenset([name]) for name in whole} if len(whole) > 1 else {})
+    for scope in ("dataset", "backbone"):
+        for where, group in studies.groupby(scope):
+            inside = frozenset(group["study"])
+            if inside not in kept.values():
+                kept[scope, str(where)] = inside
+    places = zip(verdicts["scope"], verdicts["where"], strict=True)
+    return verdicts[[(scope, "" if scope == "overall" else where) in kept for scope, where in places]]
+
+
+def verdict_id(row: dict[str, Any]) -> str:
+    """The id of a verdict's row in the table of all verdicts."""
+    return row_id("verdict", row["claim"], row["criterion"], row["scope"], row["where"])
+
+
+def verdict_table(verdicts: pd.DataFrame, studies: pd.DataFrame) -> Table:
+    """Every verdict that adds something, with the numbers behind it."""
+    frame = adding(verdicts, studies)
+    left_out = len(verdicts) - len(frame)
+    frame = frame.assign(place=frame["where"].where(frame["scope"] != "overall", "all"))
     return build(
         "verdicts-table", "Every verdict, with its numbers",
         "Effect, interval and p belong to the comparison that decides. Accuracy is a share (0.01 is one percentage "
         "point); cost is in gradient passes. p is two-sided; a dash: too few blocks to test. “each study”: what all "
         "of the studies behind a verdict say by themselves, where they agree. “Keeps to”: the rate "
         "up to which accuracy is kept. The last verdicts: the same test at equal MACs, equal parameters, by the worst "
-        "class, and with Holm's correction over all comparisons of all criteria; empty where a claim has no such test.",
+        "class, and with Holm's correction over all comparisons of all criteria; empty where a claim has no such test."
+        + (f" {left_out} rows that repeat others (a dataset or a network with the same studies) are in the file alone."
+           if left_out else ""),
         frame, {
-            "claim": ("claim", str), "criterion": ("criterion", str), "scope": ("about", str), "where": ("which", str),
+            "claim": ("claim", str), "criterion": ("criterion", str), "scope": ("about", str), "place": ("which", str),
             "verdict": ("verdict", str), "alike": ("each study", str), "against": ("against / at", str),
             "effect": ("effect", plain),
             "low": ("from", plain), "high": ("to", plain), "rank_biserial": ("rank-biserial", plain),
@@ -172,7 +218,7 @@ def verdict_table(verdicts: pd.DataFrame) -> Table:
             "keeps_to": ("keeps to", percent), "verdict_macs": ("equal MACs", str),
             "verdict_params": ("equal parameters", str), "verdict_worst_class": ("worst class", str),
             "verdict_holm": ("Holm", str), "test": ("test", str), "unit": ("unit", str), "source": ("from", str),
-        }, "statistics/verdicts.csv",
+        }, "statistics/verdicts.csv", lambda row: {"id": verdict_id(row)},
     )  # fmt: skip
 
 
@@ -211,7 +257,7 @@ def units_table(units: pd.DataFrame) -> Table:
 def variance_table(variance: pd.DataFrame) -> Table:
     """What the main measure varies by: within each study, and between them."""
     frame = variance[variance["measure"] == MAIN].copy()
-    frame["study"] = frame["study"].where(frame["scope"] == "study", "all studies")
+    frame["study"] = frame["study"].where(frame["scope"] == "study", OVER_ALL)
     frame["varied"] = frame["varied"].replace("", "all")
     return build(
         "variance-table", "What varies",
@@ -229,41 +275,6 @@ def variance_table(variance: pd.DataFrame) -> Table:
     )  # fmt: skip
 
 
-def cost_table(cost: pd.DataFrame) -> Table:
-    """Median time and memory of each criterion."""
-    frame = (
-        cost.groupby(["study", "criterion", "device"])
-        .agg(ratio=("ratio_to_gradient", "median"), seconds=("seconds", "median"), peak=("peak_bytes", "median"),
-             gradient=("gradient_peak_bytes", "median"), repeats=("repeat", "nunique"))
-        .reset_index().sort_values(["study", "ratio"])
-    )  # fmt: skip
-    return build(
-        "cost-table", "Cost of ranking once", "Medians over repeats, each timed beside a gradient pass.", frame, {
-            "criterion": ("criterion", str), "study": ("study", str), "ratio": ("gradient passes", plain),
-            "seconds": ("seconds", plain), "peak": ("peak memory", in_bytes), "gradient": ("… of a gradient", in_bytes),
-            "repeats": ("repeats", plain), "device": ("device", str),
-        }, "tables/cost.csv",
-    )  # fmt: skip
-
-
-def latency_table(latency: pd.DataFrame) -> Table:
-    """How much faster and smaller the pruned networks are, measured, beside the MACs that they save."""
-    frame = latency[latency["rate"] > 0].sort_values(
-        ["study", "rate", "batch", "speed_up"], ascending=[True, True, True, False]
-    )
-    frame = frame.assign(mac_ratio=1 / frame["macs_share"])
-    return build(
-        "latency-table", "What removal gains", "Medians over warm runs, in one process with the unpruned network; "
-        "fewer MACs are not the same gain in time.", frame, {
-            "criterion": ("criterion", str), "study": ("study", str), "rate": ("rate", plain), "batch": ("batch", str),
-            "speed_up": ("times faster", plain), "mac_ratio": ("times fewer MACs", plain),
-            "seconds": ("seconds", plain), "seconds_lower": ("lower quartile", plain),
-            "seconds_upper": ("upper quartile", plain), "runs": ("runs", str), "disk_bytes": ("on disk", in_bytes),
-            "disk_share": ("of the size before", percent), "device": ("device", str),
-        }, "tables/latency.csv",
-    )  # fmt: skip
-
-
 def studies_table(studies: list[dict[str, Any]]) -> Table:
     """The studies as the tables show them; see content.facts."""
     frame = pd.DataFrame(studies).rename(columns={"study": "name"})  # shown also where there is only one
@@ -273,19 +284,6 @@ def studies_table(studies: list[dict[str, Any]]) -> Table:
             "units": ("removable filters", _whole), "accuracy": ("unpruned accuracy", percent),
             "test_samples": ("test images", _whole), "seeds": ("seeds", plain),
         }, "tables/curves.csv",
-    )  # fmt: skip
-
-
-def times_table(rules: dict[str, dict[str, float]]) -> Table:
-    """How many jobs each rule of the workflow had and how long they took; see running.times."""
-    frame = pd.DataFrame.from_dict(rules, orient="index", columns=["jobs", "wall_seconds", "cpu_seconds"])
-    return build(
-        "times-table", "Run times", "Summed over the jobs of a rule; jobs that write no times, and the one that makes "
-        "this page, count as 0.",
-        frame.rename_axis("rule").reset_index(), {
-            "rule": ("rule", str), "jobs": ("jobs", plain), "wall_seconds": ("seconds", _seconds),
-            "cpu_seconds": ("processor seconds", _seconds),
-        }, "usage/",
     )  # fmt: skip
 
 
@@ -300,10 +298,6 @@ def _yes(value: bool) -> str:
 
 def _whole(value: int) -> str:
     return f"{value:,}"
-
-
-def _seconds(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:,.1f}"
 
 
 def in_bytes(value: float) -> str:

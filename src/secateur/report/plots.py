@@ -1,18 +1,29 @@
 """Drawing: one function a kind of figure, from a data frame to a Matplotlib figure by seaborn."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from secateur.analysis.measures import REACHED
+from secateur.analysis.measures import points as measured_points
 from secateur.analysis.tables import CURVE, records
 from secateur.report.style import Style
 
-WIDTH, HEIGHT = 5.6, 3.7
-"""Inches of a single panel."""
-GRID = 31
+WIDTH, HEIGHT = 4.0, 3.4
+"""Inches of a single panel: as wide as a phone, where its text is read at its own size."""
+LETTERS = 50
+"""So many fit across the legend below a panel."""
+GRID = 21
 """Points of the common grid over removed MACs or params."""
+
+
+class Marks(NamedTuple):
+    """What curves are drawn with: the criteria whose spread is shown, and the accuracy of guessing (NaN: unknown)."""
+
+    banded: tuple[str, ...] = ()
+    chance: float = float("nan")
 
 
 def over_grid(curves: pd.DataFrame, column: str, left: str = "macs_share", points: int = GRID) -> pd.DataFrame:
@@ -30,48 +41,91 @@ def over_grid(curves: pd.DataFrame, column: str, left: str = "macs_share", point
     pieces = [piece.sort_values(left, ascending=False) for _, piece in curves.groupby(CURVE) if len(piece) > 1]
     end = min(1 - piece[left].min() for piece in pieces)
     grid = np.linspace(0, end, points)
+    return _interpolated([(piece, 1 - piece[left].to_numpy(), piece[column].to_numpy()) for piece in pieces], grid,
+                         column)  # fmt: skip
+
+
+def over_rates(curves: pd.DataFrame, column: str) -> pd.DataFrame:
+    """`column` of every curve at exactly the pruning rates: the numbers that the statistics call "at a rate".
+
+    Whole units go, so the rate that is reached differs a little from the one that was asked for; between the measured
+    points the curve is a straight line, here as in `analysis.measures`.
+
+    Args:
+        curves: rows of one study, branch and sample count.
+        column: what is interpolated.
+
+    Returns:
+        Columns `criterion seed x <column>`; rates that a curve has not reached are left out.
+    """
+    pieces = [piece for _, piece in curves.groupby(CURVE) if len(piece) > 1]
+    until = min(float(piece["rate_achieved"].max()) for piece in pieces)
+    rates = sorted({float(rate) for rate in curves["rate"] if rate <= until + REACHED})
+    return _interpolated([(piece, *measured_points(piece, "rate", column)) for piece in pieces], rates, column)
+
+
+def _interpolated(pieces: Sequence[tuple[pd.DataFrame, Any, Any]], places: Any, column: str) -> pd.DataFrame:
     rows = []
-    for piece in pieces:
-        values = np.interp(grid, 1 - piece[left], piece[column])
+    for piece, x, y in pieces:
         first = piece.iloc[0]
-        rows.append(pd.DataFrame({"criterion": first["criterion"], "seed": first["seed"], "x": grid, column: values}))
+        names = {"criterion": first["criterion"], "seed": first["seed"]}
+        rows.append(pd.DataFrame(names | {"x": places, column: np.interp(places, x, y)}))
     return pd.concat(rows, ignore_index=True)
 
 
-def curve(data: pd.DataFrame, y: str, style: Style, *, title: str, x_label: str, y_label: str) -> Any:
-    """Means over seeds with a band from the smallest to the largest seed; beside them the criteria, best first.
+def curve(data: pd.DataFrame, y: str, style: Style, marks: Marks, *, title: str, x_label: str, y_label: str) -> Any:
+    """Means over seeds, for a few criteria with a band from the smallest to the largest seed; the best named first.
 
     Args:
         data: columns `criterion seed x` and y; x and y are shares in [0, 1].
+        marks: which criteria have a band, and the accuracy of guessing.
     """
     import matplotlib.pyplot as plt
-    import seaborn as sns
 
-    figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT))
     names = [name for name in style.colours if name in set(data["criterion"])]
-    sns.lineplot(
-        data=data, x="x", y=y, hue="criterion", style="criterion", hue_order=names, style_order=names,
-        palette=style.colours, dashes=style.dashes, errorbar=("pi", 100), err_kws={"alpha": 0.13, "linewidth": 0},
-        linewidth=1.9, legend=False, ax=axes,
-    )  # fmt: skip
+    figure, axes, columns = panel(names)
+    found = data.groupby(["criterion", "x"])[y].agg(["mean", "min", "max"])
+    for name in names:
+        line = found.loc[name]
+        if name in marks.banded:
+            axes.fill_between(line.index, line["min"], line["max"], color=style.colours[name], alpha=0.15, linewidth=0)
+        dashes = (0, style.dashes[name]) if style.dashes[name] else "-"
+        axes.plot(line.index, line["mean"], color=style.colours[name], linestyle=dashes, linewidth=1.7)
     start = data.loc[data["x"] == 0, y].mean()
-    axes.axhline(start, color=style.ink, linewidth=0.8, linestyle=(0, (2, 3)), alpha=0.6, zorder=1)
     top = 1.0 if start > 0.5 else min(1.0, 1.6 * start + 0.05)
     axes.set(xlim=(0, data["x"].max()), ylim=(0, top), xlabel=x_label, ylabel=y_label, title=title)
-    axes.annotate("unpruned", (1, start), (-4, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
-                  ha="right", va="bottom", fontsize=9, alpha=0.75)  # fmt: skip
+    _level(axes, start, "unpruned", style)
+    if marks.chance == marks.chance:  # known
+        _level(axes, marks.chance, "chance", style)
     percent_axis(axes.xaxis)
     percent_axis(axes.yaxis)
     means = data.groupby("criterion")[y].mean()
     ranked = sorted(names, key=lambda name: -float(means[name]))
     handles = [
-        plt.Line2D([], [], color=style.colours[name], linewidth=2.4,
+        plt.Line2D([], [], color=style.colours[name], linewidth=2.2,
                    linestyle=(0, style.dashes[name]) if style.dashes[name] else "-")
         for name in ranked
     ]  # fmt: skip
-    axes.legend(handles, ranked, loc="upper left", bbox_to_anchor=(1.0, 1.03), fontsize=10, labelcolor=style.ink,
-                handlelength=1.8, labelspacing=0.42, borderpad=0.2)  # fmt: skip
+    figure.legend(handles, ranked, loc="outside lower left", ncols=columns, fontsize=9.5, labelcolor=style.ink,
+                  handlelength=1.6, labelspacing=0.3, columnspacing=1.2, borderpad=0.1)  # fmt: skip
     return figure
+
+
+def panel(names: Sequence[str]) -> tuple[Any, Any, int]:
+    """A figure and its axes, tall enough for a legend of these names below, and that legend's number of columns."""
+    import matplotlib.pyplot as plt
+
+    columns = max(1, min(3, LETTERS // (4 + max(map(len, names), default=0))))
+    lines = -(-len(names) // columns)
+    figure, axes = plt.subplots(figsize=(WIDTH, HEIGHT + 0.19 * max(0, lines - 3)))
+    return figure, axes, columns
+
+
+def _level(axes: Any, height: float, words: str, style: Style) -> None:
+    """A dotted line across at an accuracy, named at its right end."""
+    axes.axhline(height, color=style.ink, linewidth=0.8, linestyle=(0, (2, 3)), zorder=1)
+    axes.annotate(words, (1, height), (-4, 2), xycoords=("axes fraction", "data"), textcoords="offset points",
+                  ha="right", va="bottom", fontsize=9.5)  # fmt: skip
 
 
 def critical_differences(table: pd.DataFrame, alpha: float, style: Style, *, title: str) -> Any:
@@ -85,54 +139,20 @@ def critical_differences(table: pd.DataFrame, alpha: float, style: Style, *, tit
 
     from secateur.analysis.ranks import nemenyi, rank
 
-    figure, axes = plt.subplots(figsize=(WIDTH, 1.3 + 0.24 * table.shape[1]))
+    figure, axes = plt.subplots(figsize=(1.15 * WIDTH, 1.3 + 0.24 * table.shape[1]))
     axes.grid(False)
     average = rank(table, alpha).average
     drawn = scikit_posthocs.critical_difference_diagram(
         average, nemenyi(table), alpha=alpha, ax=axes, color_palette={**style.colours},
         label_fmt_left="{label} ({rank:.1f})\u00a0", label_fmt_right="\u00a0({rank:.1f}) {label}",
-        crossbar_props={"color": style.ink}, label_props={"fontsize": 10}, text_h_margin=0.03 * table.shape[1],
+        crossbar_props={"color": style.ink}, label_props={"fontsize": 9.5}, text_h_margin=0.03 * table.shape[1],
     )  # fmt: skip
+    for label in drawn["labels"]:
+        label.set_color(style.ink)  # criteria's colours are too light for words; their lines keep them
     for bars in drawn["crossbars"]:  # their points come in the order of a set, which differs from process to process
         for line in bars:
             line.set_xdata(sorted(line.get_xdata()))
     axes.set_title(title, pad=22)
-    return figure
-
-
-def pairs(tests: pd.DataFrame, style: Style, *, title: str) -> Any:
-    """Matrix of mean differences in percentage points, row minus column; a star where the interval excludes zero.
-
-    Args:
-        tests: the rows of one group of tests.csv.
-    """
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
-    found = {*tests["criterion"], *tests["other"]}
-    names = [name for name in style.colours if name in found]
-    difference = pd.DataFrame(np.nan, index=names, columns=names)
-    words = pd.DataFrame("", index=names, columns=names)
-    for row in records(tests):
-        for one, other, sign in ((row["criterion"], row["other"], 1), (row["other"], row["criterion"], -1)):
-            value = 100 * sign * row["mean_difference"]
-            difference.loc[one, other] = value
-            words.loc[one, other] = f"{value:+.1f}" + ("*" if row["low"] > 0 or row["high"] < 0 else "")
-    order = difference.mean(axis=1).sort_values(ascending=False, kind="stable").index
-    difference, words = difference.loc[order, order], words.loc[order, order]
-    largest = max(1.0, float(np.nanmax(np.abs(difference.to_numpy()))))
-    side = 0.62 * len(names) + 1.4
-    figure, axes = plt.subplots(figsize=(max(side, 4.2), max(0.42 * len(names) + 1.1, 2.4)))
-    sns.heatmap(
-        difference, annot=words, fmt="", center=0, vmin=-largest, vmax=largest, cmap=_diverging(), cbar=False,
-        linewidths=1.5, linecolor="none", annot_kws={"fontsize": 9.5}, ax=axes,
-    )  # fmt: skip
-    axes.grid(False)
-    axes.set(title=title, xlabel="", ylabel="")
-    axes.tick_params(axis="x", rotation=40)
-    axes.tick_params(axis="y", rotation=0)
-    for label in axes.get_xticklabels():
-        label.set(ha="right", rotation_mode="anchor")
     return figure
 
 
@@ -180,64 +200,6 @@ def effects(tests: pd.DataFrame, criteria: Sequence[str], margin: float, style: 
     return figure
 
 
-def profile(profiles: pd.DataFrame, style: Style, *, title: str) -> Any:
-    """Heat map: per cent of each group (columns, in the order of the network) that each criterion (rows) removed.
-
-    Orange: more than the whole network lost; blue: less.
-
-    Args:
-        profiles: rows of one study, sample count and rate.
-    """
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
-    data = profiles.assign(share=100 * profiles["removed"] / profiles["units"])
-    groups = list(dict.fromkeys(data["group"]))
-    table = data.pivot_table(index="criterion", columns="group", values="share", aggfunc="mean")
-    table = table.loc[[name for name in style.colours if name in table.index], groups]
-    wide = max(WIDTH, min(11.0, 0.5 * len(groups) + 1.8))
-    figure, axes = plt.subplots(figsize=(wide, 0.36 * len(table) + 2.0))
-    middle = float(100 * data["removed"].sum() / data["units"].sum())
-    reach = max(15.0, float((table - middle).abs().to_numpy().max()))
-    sns.heatmap(table, vmin=middle - reach, vmax=middle + reach, cmap=_diverging(), annot=len(groups) <= 22,
-                fmt=".0f", linewidths=1,
-                linecolor="none", annot_kws={"fontsize": 9}, cbar=False, ax=axes)  # fmt: skip
-    axes.grid(False)
-    axes.set(title=title, xlabel="", ylabel="")
-    axes.tick_params(axis="x", rotation=50)
-    axes.tick_params(axis="y", rotation=0)
-    for label in axes.get_xticklabels():
-        label.set(ha="right", rotation_mode="anchor", fontsize=9)
-    return figure
-
-
-def agreement(table: pd.DataFrame, samples: str, style: Style, *, title: str) -> Any:
-    """Matrix of Spearman's correlations between criteria, mean over seeds; diagonal: with itself on other images.
-
-    Args:
-        table: rows of one study of agreement.csv; samples: the sample count of the comparisons between criteria.
-    """
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
-    found = {*table["criterion"], *table["other"]}
-    names = [name for name in style.colours if name in found]
-    matrix = pd.DataFrame(np.nan, index=names, columns=names)
-    chosen = table[(table["kind"] == "samples") | (table["samples_per_class"] == samples)]
-    for row in records(chosen.groupby(["criterion", "other"])["spearman"].mean().reset_index()):
-        matrix.loc[row["criterion"], row["other"]] = matrix.loc[row["other"], row["criterion"]] = row["spearman"]
-    figure, axes = plt.subplots(figsize=(max(0.62 * len(names) + 1.4, 4.2), max(0.42 * len(names) + 1.1, 2.4)))
-    sns.heatmap(matrix, annot=True, fmt=".2f", vmin=-1, vmax=1, cmap=_diverging(), cbar=False, linewidths=1.5,
-                linecolor="none", annot_kws={"fontsize": 9.5}, ax=axes)  # fmt: skip
-    axes.grid(False)
-    axes.set(title=title, xlabel="", ylabel="")
-    axes.tick_params(axis="y", rotation=0)
-    axes.tick_params(axis="x", rotation=40)
-    for label in axes.get_xticklabels():
-        label.set(ha="right", rotation_mode="anchor")
-    return figure
-
-
 def cost(table: pd.DataFrame, limit: float | None, style: Style, *, title: str) -> Any:
     """Time of each criterion as a multiple of a gradient pass, one dot a repeat, on a logarithmic scale."""
     import matplotlib.pyplot as plt
@@ -270,10 +232,3 @@ def cost(table: pd.DataFrame, limit: float | None, style: Style, *, title: str) 
 def percent_axis(axis: Any) -> None:
     """Write the ticks of an axis of shares as per cent."""
     axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-
-
-def _diverging() -> Any:
-    """Blue (less) to orange (more) through a colour that reads on light and dark pages."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("difference", ["#3B7DBB", "#C9D6E2", "#F2EFEA", "#F0CFA8", "#E07B39"])

@@ -3,18 +3,63 @@
 from typing import Any
 
 STALE = "running"
+RECIPE = {"epochs", "optimizer", "learning_rate", "batch_size"}
+"""What a recipe says at least."""
+
+
+def transfer(config: dict[str, Any], datasets: list[dict[str, Any]]) -> str:
+    """How the networks that are pruned were made, and what of the images was used for what; "" where nothing says it.
+
+    Args:
+        config: the run's; datasets: the rows of datasets.csv.
+    """
+    studies = config.get("studies") or {}
+    recipes: dict[str, list[str]] = {}
+    for name, study in studies.items():
+        recipe = study.get("transfer") or {}
+        if set(recipe) >= RECIPE:
+            recipes.setdefault(_recipe(recipe), []).append(name)
+    said = [
+        f"The task's network {'' if len(recipes) == 1 else f'of {_named(names)} '}is the backbone with a head of its "
+        f"own, trained for {words}."
+        for words, names in recipes.items()
+    ]  # fmt: skip
+    held = (config.get("training") or {}).get("validation")
+    if held:
+        said.append(
+            f"Of the training images {100 * held:g} % of each class are held out; the most accurate epoch on them is "
+            "kept, and no later training uses them."
+        )
+    said += [
+        f"{row['dataset']} has {row['training_images']:,} training and {row['test_images']:,} test images."
+        for row in {row["dataset"]: row for row in datasets}.values()
+    ]
+    return " ".join(said)
+
+
+def _recipe(recipe: dict[str, Any]) -> str:
+    words = (
+        f"{recipe['epochs']} epoch{'' if recipe['epochs'] == 1 else 's'} ({recipe['optimizer']}, learning rate "
+        f"{recipe['learning_rate']:g}"
+    )
+    words += f", {recipe['schedule']} schedule" if recipe.get("schedule") else ""
+    words += f", weight decay {recipe['weight_decay']:g}" if recipe.get("weight_decay") else ""
+    return f"{words}, batches of {recipe['batch_size']})"
+
+
+def _named(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def retraining(config: dict[str, Any]) -> str:
     """The recipe, batch-norm's statistics and the controls, in sentences; "" of a config that does not say."""
     settings = config.get("retrain") or {}
     recipe = settings.get("finetune") or {}
-    if not {"epochs", "optimizer", "learning_rate", "batch_size"} <= set(recipe):
+    if not set(recipe) >= RECIPE:
         return ""
     said = [
-        f"Each time it is trained for {recipe['epochs']} epoch{'' if recipe['epochs'] == 1 else 's'} "
-        f"({recipe['optimizer']}, learning rate {recipe['learning_rate']:g}, batches of {recipe['batch_size']}), the "
-        "same for every criterion, on the images that the unpruned network was trained on."
+        f"Each time it is trained for {_recipe(recipe)}, the same for every criterion, on the images that the unpruned "
+        "network was trained on, without those held out; the network of the last epoch is measured."
     ]
     if settings.get("batch_norm") == STALE:
         said.append("Batch-norm's running statistics stay what this training leaves.")

@@ -31,7 +31,7 @@ def read(path: str | Path, criteria: Iterable[str]) -> Style:
     """The look of `criteria` as report/style.yaml defines it; the criteria it does not name share `others` in order.
 
     Raises:
-        SecateurError: unreadable file or missing key.
+        SecateurError: unreadable file, missing key, or a colour that is not written as #RRGGBB.
     """
     try:
         found = yaml.safe_load(shipped.find(path).read_text(encoding="utf-8"))
@@ -39,6 +39,14 @@ def read(path: str | Path, criteria: Iterable[str]) -> Style:
         ink, line, card = found["ink"], found["line"], found["card"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise SecateurError(f"{path}: needs the keys criteria, others, ink, line and card ({error!r}).") from None
+    named = {f"criteria: {name}": colour for name, colour in dict(known).items()}
+    named |= {f"others, number {number}": colour for number, colour in enumerate(others, 1)}
+    for place, colour in {**named, "ink": ink, "line": line, "card": card}.items():
+        if not isinstance(colour, str) or not re.fullmatch(r"#[0-9A-Fa-f]{6}", colour):
+            raise SecateurError(
+                f'{path}: {place} has the colour {colour!r}; a colour is written "#RRGGBB", with six hexadecimal '
+                'digits in quotation marks, such as "#0072B2".'
+            )
     names = sorted(set(criteria))
     ordered = [name for name in known if name in names] + [name for name in names if name not in known]
     colours, dashes = {}, {}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from secateur.errors import SecateurError
-from secateur.report.drawing import Drawing, read_arrays, read_statistics
+from secateur.report.drawing import Drawing, counted, read_arrays, read_statistics
 from secateur.report.plots import percent_axis
 from secateur.report.style import Style
 
@@ -45,15 +45,15 @@ def drawings(table: pd.DataFrame, statistics: Path, folder: str | Path | None, l
             marks = published[(published[list(here)] == list(here.values())).all(axis=1)]
             marks = marks[marks["evaluated_on"] == "train"]
         networks, draws = chosen["model_seed"].nunique(), chosen["repetition"].nunique()
-        beside = " Diamonds: the published means." if marks is not None else ""
+        beside = "" if marks is None else " With the published means."
         removed, rate = int(chosen["removed"].iloc[0]), float(chosen["rate"].iloc[0])
         yield Drawing(
-            "toy", (steps, variant, references, dataset), dataset,
+            "toy", (steps, variant, references, dataset), f"{dataset} · {panel(variant, references, steps)}",
             f"Accuracy on the training points after {removed:,} hidden neurons ({100 * rate:.0f} %) are removed at "
-            f"once, by number of reference samples per class. Lines: mean of n = {networks * draws} ({networks} "
-            f"network{'' if networks == 1 else 's'} × {draws} draws); bands: the middle half of them.{beside}",
-            accuracy(chosen, marks, look, title=dataset),
-            panel=panel(variant, references, steps),
+            "once, by number of reference samples per class. Lines: mean of networks and draws; bands: the middle half "
+            "of them; diamonds, where there are any: the published means.",
+            accuracy(chosen, marks, look, title=""),
+            note=f"Mean of n = {networks * draws} ({counted(networks, 'network')} × {counted(draws, 'draw')}).{beside}",
         )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def accuracy(table: pd.DataFrame, marks: pd.DataFrame | None, look: Style, *, ti
     import seaborn as sns
 
     names = [name for name in look.colours if name in set(table["criterion"])]
-    figure, axes = plt.subplots(figsize=(4.8, 3.7))
+    figure, axes = plt.subplots(figsize=(4.0, 3.4))
     data = table.assign(samples_per_class=pd.to_numeric(table["samples_per_class"]))
     sns.lineplot(data=data, x="samples_per_class", y="accuracy", hue="criterion", hue_order=names,
                  palette=look.colours, errorbar=("pi", 50), err_kws={"alpha": 0.14, "linewidth": 0}, marker="o",
@@ -104,12 +104,12 @@ def _boundaries(path: Path) -> Iterator[Drawing]:
         variant, _, references = kind.partition("/")
         criteria = [name for name in arrays if name.startswith(f"{kind}/") and f"{name}/accuracy" in arrays]
         yield Drawing(
-            "boundary", (path.stem, variant, references), path.stem,
+            "boundary", (path.stem, variant, references),
+            f"{path.stem} · {VARIANTS.get(variant, variant)}, {REFERENCES.get(references, references)}",
             "Background: the class that the network decides for at each place; dots: training points; white rings: the "
-            f"reference samples of one draw ({samples} per class); number: accuracy on the training points, n = 1 "
-            "network. The first picture is the unpruned network; in the others one criterion has removed its neurons.",
-            boundaries(arrays, [f"{variant}/unpruned", *criteria], kind, title=path.stem),
-            panel=f"{VARIANTS.get(variant, variant)}, {REFERENCES.get(references, references)}",
+            f"reference samples of one draw ({samples} per class); number: accuracy on the training points. The first "
+            "picture is the unpruned network; in the others one criterion has removed its neurons.",
+            boundaries(arrays, [f"{variant}/unpruned", *criteria], kind, title=""), note="n = 1 network.",
         )  # fmt: skip
 
 
@@ -145,5 +145,6 @@ def boundaries(arrays: dict[str, np.ndarray], keys: list[str], kind: str, *, tit
         place.grid(False)
         share = 100 * float(arrays[f"{key}/accuracy"])
         place.set_title(f"{key.rpartition('/')[2]}  {share:.1f} %", fontsize=9.5)
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure

@@ -38,7 +38,7 @@ def drawings(
         first = next((name for name in REFERENCES if name in set(own["references"])), "")
         beside = [table[table["steps"] == steps] if len(table) else table for table in (comparison, stability)]
         for name, title, caption, figure in _of_variant(own, first, beside[0], beside[1], look):
-            yield Drawing("toy", (steps, variant, name), title, caption, figure, panel=panel(variant, first, steps))
+            yield Drawing("toy", (steps, variant, name), f"{title} · {panel(variant, first, steps)}", caption, figure)
 
 
 def _of_variant(
@@ -161,7 +161,7 @@ def cells_table(cells: pd.DataFrame) -> Any:
             axes.add_patch(box)
             ours = "–" if np.isnan(row["ours_mean"]) else f"{100 * row['ours_mean']:.1f} ± {100 * row['ours_std']:.1f}"
             text = f"{100 * row['published_mean']:.1f} ± {100 * row['published_std']:.1f}\n{ours}"
-            axes.text(column + 0.48, line + 0.47, text, ha="center", va="center", fontsize=7.5)
+            axes.text(column + 0.48, line + 0.47, text, ha="center", va="center", fontsize=8.5)
         axes.set(xlim=(0, len(counts)), ylim=(len(criteria), 0))
         axes.set_yticks(np.arange(len(criteria)) + 0.47, criteria)
         axes.set_xticks(np.arange(len(counts)) + 0.48, counts)

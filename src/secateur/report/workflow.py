@@ -25,9 +25,8 @@ def drawings(path: str | Path | None, look: Style) -> Iterator[Drawing]:
     yield Drawing(
         "workflow", ("rules",), "The workflow of this run",
         "Every box is a rule of the workflow, with its number of jobs and the time that they took together (several "
-        "run at once); arrows lead from what makes a file to what reads it, without those that others imply. n = "
-        f"{sum(int(row['jobs']) for row in rules.values())} jobs.",
-        graph(rules, edges, look),
+        "run at once); arrows lead from what makes a file to what reads it, without those that others imply.",
+        graph(rules, edges, look), note=f"n = {sum(int(row['jobs']) for row in rules.values())} jobs.",
     )  # fmt: skip
 
 
@@ -65,7 +64,7 @@ def graph(rules: dict[str, dict[str, float]], edges: list[tuple[str, str]], look
         corner = (across - half, up - tall / 2)
         axes.add_patch(plt.Rectangle(corner, *BOX, facecolor=look.card, edgecolor=look.ink, linewidth=0.9, zorder=2))
         axes.annotate(name, (across, up + 0.085), ha="center", va="center", fontsize=9, fontweight="bold")
-        axes.annotate(words(rules[name]), (across, up - 0.09), ha="center", va="center", fontsize=8)
+        axes.annotate(words(rules[name]), (across, up - 0.09), ha="center", va="center", fontsize=8.5)
     return figure
 
 

@@ -74,7 +74,7 @@ def environments(first: Path, second: Path) -> tuple[list[Difference], list[str]
         absent = " and ".join(str(run / "provenance.json") for run, one in zip((first, second), found, strict=True)
                               if one is None)  # fmt: skip
         return [], [f"{absent}: not there, so commit, machine and versions are not compared."]
-    made = ("criteria.", *(f"hashes.{kind}." for kind in ("backbones", "models", "samples", "rankings")))
+    made = ("criteria.", "glossary.", *(f"hashes.{kind}." for kind in ("backbones", "models", "samples", "rankings")))
     beside = tuple(key for one in found if one for key in one if key.startswith(made))
     return differences(
         found[0], found[1], ignored=("config_hash", "processor_time", "wall_seconds", "rules", *beside)
