@@ -22,7 +22,7 @@ from secateur.pruning.removal import all_channels, remaining, remove, shrink
 from secateur.pruning.saved import load, save
 from secateur.pruning.scores import unit_scores
 from secateur.pruning.selection import select
-from secateur.pruning.units import analyse, find_unit_groups
+from secateur.pruning.units import BLIND, analyse, find_unit_groups
 from secateur.ranking.consumers import weights_of
 from secateur.ranking.network import Network
 
@@ -118,6 +118,27 @@ def test_neurons_of_a_gated_mlp_go_with_their_gates(tmp_path):
     write(pruned, tmp_path, architecture=name, arguments=arguments, kept=kept, input_size=(3, 28, 28))
     for again in (load(tmp_path).model, loading(tmp_path)()):
         assert torch.equal(again(images("eva02")), pruned(images("eva02")))
+
+
+def test_position_mlps_that_read_no_image_are_left_out_and_the_rest_is_ranked():
+    """Swin-v2's biases of relative positions come from an MLP of constants, whose units no criterion can score."""
+    model = network("swinv2")
+    found = analyse(model, images("swinv2"))
+    assert found.left_out["layers.0.blocks.0.attn.cpb_mlp.0"] == BLIND
+    assert {group.name.rpartition(".")[2] for group in found.groups} == {"fc1"}
+    layers = [layer for group in found.groups for layer, _ in group.producers]
+    view = Network(model, layers, images("swinv2"), torch.tensor([0, 1]), groups=found.groups)
+    assert set(unit_scores(found.groups, lrp.score(view))) == set(layers)
+
+
+@pytest.mark.parametrize("family", ["cait", "swinv2"])
+def test_networks_that_hand_parameters_to_modules_are_counted(family):
+    model = network(family)
+    size = tuple(images(family).shape[1:])
+    groups = find_unit_groups(model, images(family))
+    pruned = remove(model, groups, {group.name: [0, 1] for group in groups})
+    assert Counter(model, size).count(pruned) == count(pruned, size)
+    assert count(pruned, size).macs < count(model, size).macs
 
 
 class Mixed(nn.Module):

@@ -52,6 +52,7 @@ def count(model: nn.Module, input_size: tuple[int, ...]) -> Counts:
 def _passed(shadow: nn.Module, name: str, input_size: tuple[int, ...]) -> FlopCounterMode:
     """What PyTorch counts in one pass of a network without values; `name` is for the error."""
     dtype = next((parameter.dtype for parameter in shadow.parameters()), torch.float32)
+    shadow.requires_grad_(False)  # PyTorch's counter fails where a parameter is handed to a module as its input
     counter = FlopCounterMode(display=False)
     try:
         with torch.no_grad(), counter:

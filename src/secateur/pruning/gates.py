@@ -50,6 +50,29 @@ def gated(model: nn.Module, input_size: tuple[int, ...]) -> set[str]:
     return {name for name, steps in results.items() if not any(step in carrying for step in steps)}
 
 
+def blind(model: nn.Module, input_size: tuple[int, ...]) -> set[str]:
+    """Names of the layers of `model` that read nothing of the image, as MLPs that make position biases of constants.
+
+    Arguments as of `gated`.
+    """
+    shadow = ghost(model).requires_grad_(False)
+    seeing: dict[str, bool] = {}
+
+    def watch(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def seen(_: nn.Module, __: Any, output: Any) -> None:
+            seeing[name] = seeing.get(name, False) or (isinstance(output, Tensor) and output.requires_grad)
+
+        return seen
+
+    for name, module in shadow.named_modules():
+        if is_layer(module):
+            module.register_forward_hook(watch(name))
+    dtype = next((parameter.dtype for parameter in shadow.parameters()), torch.float32)
+    with torch.enable_grad():
+        shadow(torch.empty(1, *input_size, device="meta", dtype=dtype, requires_grad=True))
+    return {name for name, sees in seeing.items() if not sees}
+
+
 def _carrying(ends: list[Any]) -> set[Any]:
     """Autograd's steps from which a signal gets to the output otherwise than as a gate."""
     found: set[Any] = set()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.pruning.cutting import Slice, cut, owner_of, site_size
-from secateur.pruning.gates import gated
+from secateur.pruning.gates import blind, gated
 from secateur.pruning.heads import find_heads, overlapping
 from secateur.pruning.operations import NORMALISED
 from secateur.pruning.tracing import Site, Trace, ghost, trace
@@ -30,6 +30,7 @@ addition joins, or of the former one kind."""
 FIXED = "its number of channels is written into the network's code"
 OUTSIDE = "in a residual stream, outside the chosen scope"
 GATE = "inside a gate, outside the chosen scope"
+BLIND = "reads nothing of the image, so that no sample tells what its units are worth"
 KIND = "of another kind than the chosen scope"
 
 
@@ -139,7 +140,12 @@ def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
     joined = {int(unit_of[number]) for numbers in found.added for number in numbers}
     members = _members(found, unit_of, staying)
     inside = gated(model, tuple(example_input.shape[1:]))
-    groups = _groups(found, members, joined, inside)
+    constant = blind(model, tuple(example_input.shape[1:]))
+    groups = [
+        group
+        for group in _groups(found, members, joined, inside)
+        if not any(name in constant for name, _ in group.producers)
+    ]
     groups, refused = _with_heads(model, groups, found.order, tuple(example_input.shape[1:]))
     fixed = _fixed(model, groups, tuple(example_input.shape[1:]))
     groups = [group for group in groups if group.name not in fixed]
@@ -148,7 +154,8 @@ def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
     for name in found.order:
         if name not in producing:
             first = found.sites[name, "out"][0]
-            reasons[name] = refused.get(name) or staying.get(int(unit_of[first]), FIXED)
+            said = refused.get(name) or staying.get(int(unit_of[first]))
+            reasons[name] = said or (BLIND if name in constant else FIXED)
     return Analysis(groups, found.order, reasons)
 
 
