@@ -53,9 +53,9 @@ def summary(intervals: pd.DataFrame, cost: pd.DataFrame) -> Table:
     frame = frame.sort_values(["study", "branch", "order", MAIN], ascending=[True, True, True, False], kind="stable")
     table = build(
         "glance", "All criteria, all measures",
-        "Means over seeds; small: exact 95 % intervals over seeds. The darker a cell, the better its rank in its "
-        "column and setting. “Keeps 95 %”: up to this share of filters removed, accuracy stays at 95 % of the unpruned "
-        "network's or more. Cost: of ranking once, in gradient passes.",
+        "Means over seeds; small: exact 95 % intervals over seeds. The stronger a cell's colour, the better its rank "
+        "in its column and setting. “Keeps 95 %”: up to this share of filters removed, accuracy stays at 95 % of the "
+        "unpruned network's or more. Cost: of ranking once, in gradient passes.",
         frame, {
             "criterion": ("criterion", str), "study": ("study", str), "branch": ("retraining", branch_words),
             "samples_per_class": ("images per class", str),

@@ -128,7 +128,7 @@ def boundaries(arrays: dict[str, np.ndarray], keys: list[str], kind: str, *, tit
     rows = -(-len(keys) // columns)
     x, y = arrays["grid_x"], arrays["grid_y"]
     tall = float((y[-1] - y[0]) / (x[-1] - x[0]))
-    figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, (1.9 * tall + 0.35) * rows + 0.3), squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.7 * columns, (1.7 * tall + 0.35) * rows + 0.3), squeeze=False)
     colours = ListedColormap(CLASSES)
     every = max(1, len(arrays["train_inputs"]) // 400)  # enough points to see the shape
     points, labels = arrays["train_inputs"][::every], arrays["train_labels"][::every]
