@@ -49,7 +49,7 @@ def resolve(config: Any) -> Config:
     """
     rules = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     schema.plain(config)
-    filled = schema.filled(_with_recipes(_with_branches(copy.deepcopy(config))), rules, rules)
+    filled = schema.filled(schema.written_out(copy.deepcopy(config)), rules, rules)
     schema.check(filled, rules)
     filled["criteria"] = [_criterion(item) for item in filled["criteria"]]
     if "decompose" in filled:
@@ -109,23 +109,6 @@ def _criterion(item: str | dict[str, Any]) -> dict[str, Any]:
     if "tune" in given:
         given = given | {"tune": {"trials": 20, "images_per_class": 10, "rates": [0.3, 0.5]} | given["tune"]}
     return defaults | given
-
-
-def _with_recipes(config: Config) -> Config:
-    """The config with each study's own transfer recipe over the common one, before defaults fill the rest."""
-    training, studies = config.get("training"), config.get("studies")
-    common = training.get("transfer") if isinstance(training, dict) else None
-    for study in studies.values() if isinstance(studies, dict) and isinstance(common, dict) else ():
-        if isinstance(study, dict) and isinstance(study.get("transfer", {}), dict):
-            study["transfer"] = copy.deepcopy(common) | study.get("transfer", {})
-    return config
-
-
-def _with_branches(config: Config) -> Config:
-    """The config with the short form `retrain: false` written out."""
-    if isinstance(config, dict) and config.get("retrain") is False:
-        config["retrain"] = {"run": False}
-    return config
 
 
 def _check_weights(source: dict[str, str], key: str, config: Config) -> None:

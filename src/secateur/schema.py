@@ -1,4 +1,4 @@
-"""A config held against its schema: plain values alone, defaults filled in, and the first mistake as one sentence."""
+"""A config held against its schema: plain values alone, short forms and defaults filled in, the first mistake named."""
 
 import copy
 import difflib
@@ -25,6 +25,21 @@ def plain(config: Any) -> None:
         raise SecateurError(f"config: a mapping of keys to values is needed, found {type(config).__name__}.")
     _bounded(config)
     _plain(config, [])
+
+
+def written_out(config: dict[str, Any]) -> dict[str, Any]:
+    """`config` itself, with what it says in short written out, before defaults fill the rest.
+
+    `retrain: false` is a branch that is not run; each study's own transfer recipe lies over the common one.
+    """
+    if config.get("retrain") is False:
+        config["retrain"] = {"run": False}
+    training, studies = config.get("training"), config.get("studies")
+    common = training.get("transfer") if isinstance(training, dict) else None
+    for study in studies.values() if isinstance(studies, dict) and isinstance(common, dict) else ():
+        if isinstance(study, dict) and isinstance(study.get("transfer", {}), dict):
+            study["transfer"] = copy.deepcopy(common) | study.get("transfer", {})
+    return config
 
 
 def filled(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
