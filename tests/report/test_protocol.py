@@ -43,3 +43,13 @@ def test_entries_that_keep_the_old_way_are_named():
 @pytest.mark.parametrize("config", [{}, {"run": "old"}, {"retrain": {}}, {"retrain": {"rates": [0.5]}}])
 def test_a_config_that_does_not_say_gives_no_sentence(config):
     assert protocol.retraining(config) == "" and protocol.differences(config) == []
+
+
+def test_how_the_networks_were_made_is_said_with_the_images_that_they_had():
+    config = configuration.resolve(copy.deepcopy(TINY))
+    recipe = next(iter(config["studies"].values()))["transfer"]
+    text = protocol.transfer(config, [{"dataset": "five", "training_images": 1234, "test_images": 56}])
+    assert f"trained for {recipe['epochs']} epoch" in text and f"batches of {recipe['batch_size']}" in text
+    assert f"{100 * config['training']['validation']:g} % of each class are held out" in text
+    assert "five has 1,234 training and 56 test images." in text
+    assert protocol.transfer({}, []) == ""
