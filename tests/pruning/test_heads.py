@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+import secateur
 from secateur.criteria import lrp, taylor_gate
 from secateur.errors import SecateurError
 from secateur.portability.portable import loading, write
@@ -212,6 +213,20 @@ def test_criteria_score_heads_and_scopes_offer_them():
     assert classes(groups, "isomorphic", model) == [0, 1, 0, 1]
     (weights, *_) = weights_of(model, heads[0])
     assert weights.shape == (3, 3 * 8 * 24)
+
+
+@pytest.mark.parametrize(
+    ("criterion", "remedy"),
+    [("group_norm", "none"), ("group_fisher", "none"), ("wanda", "least_squares"), ("lrp", "bias")],
+)
+@pytest.mark.parametrize("family", ["vit", "swin"])
+def test_what_looks_at_units_in_other_ways_takes_heads(family, criterion, remedy):
+    """Weights that go with a unit, gates, its readers' statistics, and repair, on tokens and on windows of them."""
+    model, inputs, labels = network(family), images(family, 4), torch.tensor([0, 1, 2, 3])
+    pruned = secateur.prune(model, inputs, labels, criterion=criterion, rate=0.4, remedy=remedy, scope="heads")
+    removed = sum(units["removed"] for units in pruned.report.units.values())
+    assert removed == round(0.4 * sum(units["at_first"] for units in pruned.report.units.values()))
+    assert bool(torch.isfinite(pruned(inputs)).all())
 
 
 def test_relevance_of_silent_heads_is_zero():
