@@ -8,7 +8,7 @@ DEVICE ?= cpu
 export UV_COMPILE_BYTECODE = 1
 export NAME REMOTE TORCH_INDEX
 
-.PHONY: help demo named publish test test-all property lint bench docs leaderboard cluster slurm-test storage-test lock clean faults
+.PHONY: help demo named publish test test-all property lint bench docs leaderboard crate-test cluster slurm-test storage-test lock clean faults
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -93,6 +93,18 @@ storage-test: .venv/cluster ## the DAG with data and results in a storage plugin
 	fi
 	@touch $@
 
+.venv/crate: envs/crate.txt | $(ENVIRONMENT)
+	rm -rf $@
+	@if command -v uv > /dev/null; then \
+		uv pip install --quiet --python .venv --target $@ --no-deps --require-hashes --requirement envs/crate.txt; \
+	else \
+		.venv/bin/python -m pip install --quiet --target $@ --no-deps --require-hashes --requirement envs/crate.txt; \
+	fi
+	@touch $@
+
+crate-test: .venv/crate ## a run's crate against the Workflow Run Crate profile, by the registry's validator
+	$(RUN) pytest -q -rs tests/review/test_crate.py
+
 docs: .venv/docs ## the site, offline, strict about links: build/site/index.html
 	$(RUN) PYTHONPATH=.venv/docs python docs/site/build.py
 
@@ -112,6 +124,9 @@ lock: ## resolve envs/requirements.txt anew from pyproject.toml (needs uv)
 		| uv pip compile - --constraint envs/requirements.txt --universal --python-version 3.11 --upgrade --quiet \
 		$$(grep -oE '^[a-z0-9-]+==' envs/requirements.txt | sort -u | sed 's/==//; s/^/--no-emit-package /') \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/docs.txt
+	echo roc-validator \
+		| uv pip compile - --universal --python-version 3.11 --upgrade --quiet \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/crate.txt
 
 clean: ## remove what runs have made (results, data, logs)
 	rm -rf results data logs .snakemake

@@ -57,6 +57,17 @@ def test_every_key_of_a_config_is_in_the_reference_with_its_default(reference):
         assert f"default: `{default}" in text.partition(f"{key}\n" if key == "seeds" else f"`{key}`")[2][:900], key
 
 
+def test_every_key_of_a_config_has_a_description_and_a_schema_key_is_no_half_of_one(reference):
+    rules = yaml.safe_load((REPOSITORY / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    known = {"description", "type", "default", "enum", "const", "anyOf", "items", "properties", "additionalProperties",
+             "required", "pattern", "propertyNames", "minItems", "uniqueItems", "minProperties", "maxProperties",
+             "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}  # fmt: skip
+    for name, rule in rules["properties"].items():
+        for key, inner, _ in reference.keys(name, rule, rules, False):
+            assert set(inner) <= known, f"{key}: {set(inner) - known}"  # a comma in a text splits it
+            assert inner.get("description") or key.endswith("<name>"), key
+
+
 def test_every_command_and_option_is_in_the_reference(reference):
     text, checked = reference.commands(), 0
 

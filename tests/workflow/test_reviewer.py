@@ -205,3 +205,20 @@ def test_joining_what_does_not_fit_is_one_clear_error(published):
         refused = published.run("secateur", "join", criterion, "--with", folder)
         assert refused.returncode == 2 and words in refused.stderr, refused.stderr
         assert refused.stderr.count("error:") == 1 and "Traceback" not in refused.stderr
+
+
+def test_a_crate_unpacks_and_runs_again_to_the_same(published, tmp_path):
+    done(published, "secateur", "crate", "results/tiny", "--output", str(tmp_path / "tiny.crate.zip"))
+    shutil.unpack_archive(tmp_path / "tiny.crate.zip", tmp_path / "again")
+    again = House.at(tmp_path / "again")
+    packed = {"PYTHONPATH": str(published.folder / "src")}
+    ran = again.run("snakemake", "--cores", "2", **packed)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    said = again.run("secateur", "compare", PUBLISHED, "results/tiny", **packed)
+    assert said.returncode == 0 and "identical: of" in said.stdout, said.stdout
+    path = again.folder / "Snakefile"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('__version__ != "', '__version__ != "9.'), encoding="utf-8"
+    )
+    refused = again.run("snakemake", "-n", **packed)
+    assert refused.returncode != 0 and "this crate was made by Secateur" in refused.stdout + refused.stderr

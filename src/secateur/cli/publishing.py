@@ -1,4 +1,4 @@
-"""Subcommands about published runs: checking what somebody else has published, and joining a criterion to it."""
+"""Subcommands about what others have published or get: checking a run, joining a criterion to it, packing a run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -112,3 +112,24 @@ def join(
     joining.same_start(mine["curves"], tablefile.read(published / "tables" / "curves.parquet"), 1e-5)
     write_json(folder / "config.json", both)
     said(f"wrote {joined.write(published, read(folder / 'config.json'), mine, folder)}")
+
+
+@app.command()
+def crate(
+    results: Annotated[Path, typer.Argument(help="Folder of a complete run, results/<run>.")],
+    output: Annotated[
+        Path | None, typer.Option(help="A new folder, or a new .zip; <run>.crate.zip without it.")
+    ] = None,
+) -> None:
+    """Pack a run as a Workflow Run RO-Crate: what was run, what came out, and a description of both for machines.
+
+    Unpacked where this version of Secateur is installed, `snakemake --cores
+    all` runs it again, and `secateur compare published/<run> results/<run>`
+    says whether the same came out.
+
+    Example: secateur crate results/demo
+    """
+    from secateur.review import crate as packing
+
+    target = output or Path(f"{results.name}.crate.zip")
+    said(f"wrote {target} ({packing.write(results, target)} files)")
