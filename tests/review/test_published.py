@@ -148,6 +148,20 @@ def test_other_data_are_refused_and_absent_ones_left_open(folder):
     assert not any(one.state == REFUSED for one in found)
 
 
+def test_what_statistics_say_of_data_is_held_to_the_data_where_they_are(folder):
+    about = Path("data/prepared/digits_target/vgg_small-16px-grey/dataset.json")
+    said = folder / "statistics" / "datasets.csv"
+    header = said.read_text().splitlines()[0]
+    said.write_text(f"{header}\n{drawn.STUDY},digits_target,5,400,448,0.2\n")
+    drawn.relist(folder)
+    assert not against(folder)  # there are no data here that could say otherwise
+    sizes = {"train": [80] * 5, "test": [448, 0, 0, 0, 0]}
+    write_json(about, {"classes": list("56789"), "class_sizes": sizes})
+    assert not against(folder)
+    write_json(about, {"classes": list("5678"), "class_sizes": sizes})
+    assert "datasets.csv: other values" in against(folder)["statistics"][0]
+
+
 def again(folder: Path, measure, cells: int = 50) -> list[Finding]:
     return checking.measured_again(folder, cells, 0, 1e-5, measure)
 

@@ -16,7 +16,7 @@ from secateur.layout import rankings, redraws
 from secateur.provenance import CLAIMS, commit, hardware
 from secateur.ranking.registry import describe, source_of
 from secateur.report import figures, page
-from secateur.review import checking, manifest
+from secateur.review import checking, manifest, restated
 from secateur.review.finding import REFUSED
 
 LEFT_OUT = ("toy", "latency", "grid", "tuning")
@@ -77,6 +77,8 @@ def write(published: Path, config: Config, mine: dict[str, pd.DataFrame], folder
     claims = published / CLAIMS.name
     drawn = [one for one in drawn if one.exists()]
     statistics.run(folder / "tables", folder / "statistics", config, claims, rankings=scores, redraws=drawn)
+    if (about := published / "statistics" / restated.DATASETS).exists():  # of data that may not lie in this folder
+        shutil.copyfile(about, folder / "statistics" / about.name)
     figures.run(folder / "tables", folder / "statistics", folder / "figures", claims_path=claims)
     known = provenance(published, config)
     missing = [f"of {name}: times, the 2-D study and the plane of two rates; it joined the published run {published}"]
