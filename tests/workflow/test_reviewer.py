@@ -122,34 +122,7 @@ def test_a_clone_without_remote_and_network_can_verify_its_data(clone, published
     assert not (tmp_path / "seen").exists(), (tmp_path / "seen").read_text(encoding="utf-8")
 
 
-def test_two_commits_are_compared_and_a_worse_run_is_not_reproduced(published):
-    """Run last: it publishes another run."""
-    results = published.folder / "results/tiny"
-    worse = published.folder / "results/worse"
-    shutil.copytree(results, worse)
-    curves = pd.read_parquet(worse / "tables/curves.parquet")
-    curves.loc[curves["criterion"] == "lrp", "test_samples"] += 1
-    curves.to_parquet(worse / "tables/curves.parquet")
-    metrics = json.loads((worse / "statistics/metrics.json").read_text(encoding="utf-8"))
-    metrics["mean_accuracy_over_rate"]["digits_vgg"]["retrain"] = {"4": {"lrp": 0.123}}
-    (worse / "statistics/metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
-    found = published.run("secateur", "compare", "results/tiny", "results/worse")
-    assert found.returncode == 1 and "test_samples" in found.stdout, found.stdout + found.stderr
-    done(published, "secateur", "publish", "results/worse", PUBLISHED)
-    done(published, "dvc", "add", "--quiet", PUBLISHED)
-    commit(published, "A worse run")
-    changed = json.loads(done(published, "dvc", "metrics", "diff", "HEAD~1", "HEAD", "--json"))
-    (numbers,) = changed.values()
-    assert numbers["mean_accuracy_over_rate.digits_vgg.retrain.4.lrp"]["new"] == 0.123
-    drawn = json.loads(done(published, "dvc", "plots", "diff", "HEAD~1", "HEAD", "--json"))
-    (plot,) = drawn["data"].values()
-    assert set(plot[0]["revisions"]) == {"HEAD~1", "HEAD"} and plot[0]["content"]["facet"]["column"]["field"] == (
-        "criterion"
-    )
-    shutil.rmtree(worse)
-
-
-def test_a_published_run_is_measured_again_from_the_data_and_a_forged_one_refused(published, tmp_path):
+def test_a_published_run_is_measured_again_from_the_data_and_a_forged_one_refused(published, tmp_path, monkeypatch):
     """The forger has written list, CSV and statistics anew around one more image right in every pruned network."""
     said = done(published, "secateur", "published", "check", PUBLISHED, "--cells", "6", "--seed", "1")
     assert "nothing speaks against it" in said and said.count("as published to the digit") >= 4
@@ -162,6 +135,7 @@ def test_a_published_run_is_measured_again_from_the_data_and_a_forged_one_refuse
     curves.to_csv(forged / "tables" / "curves.csv", index=False)
     shutil.rmtree(forged / "statistics")
     scores, drawn = ([forged / path for path in paths(config)] for paths in (layout.rankings, layout.redraws))
+    monkeypatch.chdir(published.folder)  # where the data are, which one of the statistics is about
     statistics.run(forged / "tables", forged / "statistics", config, rankings=scores, redraws=drawn)
     manifest.write(forged)
     kept = published.run("secateur", "published", "check", str(forged), "--cells", "0")
@@ -222,3 +196,30 @@ def test_a_crate_unpacks_and_runs_again_to_the_same(published, tmp_path):
     )
     refused = again.run("snakemake", "-n", **packed)
     assert refused.returncode != 0 and "this crate was made by Secateur" in refused.stdout + refused.stderr
+
+
+def test_two_commits_are_compared_and_a_worse_run_is_not_reproduced(published):
+    """Run last: it publishes another run."""
+    results = published.folder / "results/tiny"
+    worse = published.folder / "results/worse"
+    shutil.copytree(results, worse)
+    curves = pd.read_parquet(worse / "tables/curves.parquet")
+    curves.loc[curves["criterion"] == "lrp", "test_samples"] += 1
+    curves.to_parquet(worse / "tables/curves.parquet")
+    metrics = json.loads((worse / "statistics/metrics.json").read_text(encoding="utf-8"))
+    metrics["mean_accuracy_over_rate"]["digits_vgg"]["retrain"] = {"4": {"lrp": 0.123}}
+    (worse / "statistics/metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    found = published.run("secateur", "compare", "results/tiny", "results/worse")
+    assert found.returncode == 1 and "test_samples" in found.stdout, found.stdout + found.stderr
+    done(published, "secateur", "publish", "results/worse", PUBLISHED)
+    done(published, "dvc", "add", "--quiet", PUBLISHED)
+    commit(published, "A worse run")
+    changed = json.loads(done(published, "dvc", "metrics", "diff", "HEAD~1", "HEAD", "--json"))
+    (numbers,) = changed.values()
+    assert numbers["mean_accuracy_over_rate.digits_vgg.retrain.4.lrp"]["new"] == 0.123
+    drawn = json.loads(done(published, "dvc", "plots", "diff", "HEAD~1", "HEAD", "--json"))
+    (plot,) = drawn["data"].values()
+    assert set(plot[0]["revisions"]) == {"HEAD~1", "HEAD"} and plot[0]["content"]["facet"]["column"]["field"] == (
+        "criterion"
+    )
+    shutil.rmtree(worse)
