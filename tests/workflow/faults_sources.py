@@ -48,7 +48,7 @@ if sys.argv[0].endswith("secateur"):
 TIMED = ("cost", "latency")
 MADE_OF_TIMES = re.compile(
     r"(cost|latency|logs|usage|state)/|(workflow|provenance|code)\.json|report\.html|tables/(cost|latency)"
-    r"|statistics/(cost|latency|criteria|verdicts|choices|sentences)|figures/(cost|latency|workflow|page)|tables\.tex"
+    r"|statistics/(cost|latency|criteria|verdicts|choices|sentences)|figures/(cost|latency|speed|workflow|page)|tables\.tex"
 )
 """Files of a run that hold times, or are made of such."""
 
