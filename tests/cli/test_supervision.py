@@ -44,8 +44,9 @@ def started(work: Path, criterion: str) -> subprocess.Popen[str]:
     ]  # fmt: skip
     path = {"PYTHONPATH": str(REPOSITORY / "src")}
     return subprocess.Popen(
-        command, cwd=work, env=os.environ | path, stderr=subprocess.PIPE, text=True, process_group=0
-    )
+        command, cwd=work, env=os.environ | path, stderr=subprocess.PIPE, text=True, process_group=0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which a job in the background ignores
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
