@@ -13,13 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import timm
 import torch
 from safetensors.torch import load_file
 
-HERE = Path(__file__).resolve().parent
 
-
-def load(folder: str | Path = HERE) -> torch.nn.Module:
+def load(folder: str | Path = Path(__file__).resolve().parent) -> torch.nn.Module:  # noqa: B008
     """The network whose weights.safetensors and network.json lie in `folder`."""
     about = json.loads((Path(folder) / "network.json").read_text(encoding="utf-8"))
     with torch.random.fork_rng():
@@ -31,10 +30,9 @@ def load(folder: str | Path = HERE) -> torch.nn.Module:
         gradient = old is None or old.requires_grad  # none: a bias that the pruned network has gained
         setattr(module, leaf, torch.nn.Parameter(new, gradient) if leaf in module._parameters else new)
     dtype = next((value.dtype for value in model.parameters() if value.is_floating_point()), torch.float32)
-    for module in model.modules():
-        for leaf in module._non_persistent_buffers_set:  # not in the file, and built in single precision
-            buffer = module._buffers[leaf]
-            if buffer is not None and buffer.is_floating_point():
+    for module in model.modules():  # what is not in the file was built in single precision
+        for leaf, buffer in module._buffers.items():
+            if leaf in module._non_persistent_buffers_set and buffer is not None and buffer.is_floating_point():
                 module._buffers[leaf] = buffer.to(dtype)
     for owner, stated in about["attributes"].items():
         for name, value in stated.items():
@@ -46,11 +44,8 @@ def build(architecture: str, arguments: dict[str, Any], own: Path) -> torch.nn.M
     """The unpruned network; `own` is the file of an architecture that timm does not have."""
     given: dict[str, Any] = {key: tuple(x) if isinstance(x, list) else x for key, x in arguments.items()}
     if architecture.startswith("torchvision/"):
-        import torchvision
-
-        return torchvision.models.get_model(architecture.removeprefix("torchvision/"), weights=None, **given)
-    import timm
-
+        models = importlib.import_module("torchvision.models")
+        return models.get_model(architecture.removeprefix("torchvision/"), weights=None, **given)
     if own.exists() and not timm.is_model(architecture):
         specification = importlib.util.spec_from_file_location("pruned_architecture", own)
         assert specification is not None and specification.loader is not None
