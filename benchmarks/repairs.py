@@ -19,8 +19,8 @@ from secateur.pruning.units import find_unit_groups
 from secateur.repair import NONE, registry
 from secateur.repair.view import Whole
 
-IMAGES, REPEATS = 50, 3
-TIMED = (networks.SLIM, "ResNet-18", "VGG-11-BN", "MobileNetV2")
+IMAGES, REPEATS = 50, 2
+TIMED = (networks.SLIM, "ResNet-18", "MobileNetV2")
 LARGE, SIDE = "resnet50", 224
 LIMIT = 4.0
 """Gigabytes that a repair of `LARGE` may need."""
