@@ -43,3 +43,11 @@ def network(family: str, classes: int = 5) -> nn.Module:
         else:
             nn.init.normal_(parameter, 0, 0.6 / parameter[0].numel() ** 0.5, generator=generator)
     return model.double().eval()
+
+
+def fused(model: nn.Module, wanted: bool) -> nn.Module:
+    """The network itself, with or without fused attention."""
+    for module in model.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = wanted
+    return model

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from attention_networks import FAMILIES, image_size, network
+from attention_networks import FAMILIES, fused, image_size, network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -34,13 +34,6 @@ ARGUMENTS = {"num_classes": 5, "img_size": 32, "embed_dim": 24, "depth": 2, "num
 def images(family, count=2):
     size = image_size(family)
     return torch.rand(count, 3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-
-
-def fused(model, wanted):
-    for module in model.modules():
-        if hasattr(module, "fused_attn"):
-            module.fused_attn = wanted
-    return model
 
 
 @pytest.mark.parametrize("family", CARRYING)

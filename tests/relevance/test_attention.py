@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from attention_networks import FAMILIES, image_size, network
+from attention_networks import FAMILIES, fused, image_size, network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.layers.grn import GlobalResponseNorm
@@ -46,14 +46,6 @@ def test_one_block_number_by_number(rule, heads, tokens, fused, seed):
         assert relative(found["qkv"][sample].T, expected["qkv"]) < 1e-8
         assert relative(found["proj"][sample].T, expected["proj"]) < 1e-8
         assert relative(at_input[sample], expected[""]) < 1e-8
-
-
-def fused(model, wanted):
-    """The network with or without fused attention."""
-    for module in model.modules():
-        if hasattr(module, "fused_attn"):
-            module.fused_attn = wanted
-    return model
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from secateur.relevance.composites import Specification, assign
-from secateur.relevance.passes import ADDITIONS, STARTS, backward, choose, forward, start_of
+from secateur.relevance.composites import Specification
+from secateur.relevance.passes import backward, chosen, forward, start_of
 from secateur.relevance.ruled import Ruled
 from secateur.relevance.rules import Rule
 from secateur.relevance.tracing import Plan
@@ -117,10 +117,7 @@ def ledger_pass(
     bias: str | None,
 ) -> dict[tuple[str, str], float]:
     """(place, kind) -> relevance kept there, summed over the batch; the values sum to what the pass started from."""
-    choose("start", start, STARTS)
-    choose("additions", additions, ADDITIONS)
-    rules = assign(rule, [call.kind for call in plan.calls], bias)
-    ledger = Ledger(model, plan, rules, additions)
+    ledger = Ledger(model, plan, chosen(plan, rule, start, additions, bias), additions)
     logits = forward(model, ledger, inputs, labels, at_input=True)
     below = backward(ledger, logits, start_of(logits.detach(), labels, start))
     assert ledger.network_input is not None

@@ -8,6 +8,7 @@ from secateur.errors import SecateurError
 from secateur.relevance.composites import Specification, assign
 from secateur.relevance.execution import Execution
 from secateur.relevance.ruled import Ruled
+from secateur.relevance.rules import Rule
 from secateur.relevance.tracing import Plan
 from secateur.relevance.undisturbed import undisturbed
 
@@ -73,9 +74,7 @@ def relevance_pass(
     With `reading`, that of what each layer reads, samples × input channels × positions. With `at_input`, the key ""
     has the relevance of the network's input, in the input's shape.
     """
-    choose("start", start, STARTS)
-    choose("additions", additions, ADDITIONS)
-    rules = assign(rule, [call.kind for call in plan.calls], bias)
+    rules = chosen(plan, rule, start, additions, bias)
     execution = Ruled(plan, _wanted(plan, layers), rules, additions)
     execution.reading = reading
     logits = forward(model, execution, inputs, labels, at_input)
@@ -87,6 +86,13 @@ def relevance_pass(
         ordinary = torch.zeros_like(inputs) if below is None else below * execution.network_input.detach()
         relevance[""] = sum(execution.at_input, ordinary)
     return relevance
+
+
+def chosen(plan: Plan, rule: Specification, start: str, additions: str, bias: str | None) -> list[Rule]:
+    """The rule of each call of the plan; a SecateurError for an unknown `start`, `additions`, `rule` or `bias`."""
+    choose("start", start, STARTS)
+    choose("additions", additions, ADDITIONS)
+    return assign(rule, [call.kind for call in plan.calls], bias)
 
 
 def start_of(logits: Tensor, labels: Tensor, start: str) -> Tensor:
