@@ -173,6 +173,21 @@ def test_damaged_files_are_as_good_as_none(tmp_path, capsys, harm):
     assert len(calls) == 2 and capsys.readouterr().err.count("It is not used") == 2
 
 
+@pytest.mark.parametrize("part", ["", "networks"])
+def test_what_another_job_is_just_writing_is_left_alone(tmp_path, capsys, monkeypatch, part):
+    unfinished = tmp_path / part / (".theirs.parquet.x1y2z3w4.parquet" if not part else ".theirs.abcdefgh.safetensors")
+    unfinished.parent.mkdir(exist_ok=True)
+    unfinished.write_bytes(b"half of it")
+    monkeypatch.setattr(shared, "NETWORKS_BYTES", 4 * 8 * 3 + 1)  # one network, so that room is made for a second
+    memory = Shared(tmp_path, "mine", "", CPU)
+    memory.hear()
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        memory.trained(nn.Linear(2, 1), ["round"], dict)
+    assert unfinished.read_bytes() == b"half of it"
+    assert not capsys.readouterr().err
+
+
 def test_a_flipped_bit_is_never_believed(tmp_path):
     one = Shared(tmp_path, "one", "hash", CPU)
     one.row(["x"], lambda: ROW)

@@ -53,7 +53,7 @@ class Shared:
 
     def hear(self) -> None:
         """Read what other jobs have written since the last time."""
-        for path in sorted(self.folder.glob("*.parquet")) if self.folder else []:
+        for path in _whole(self.folder, "parquet") if self.folder else []:
             written = _written(path)
             if path.stem == self._writer or written is None or self._read.get(path.name) == written:
                 continue
@@ -102,7 +102,7 @@ class Shared:
         size = sum(tensor.nbytes for tensor in state.values())
         if 4 * size > NETWORKS_BYTES:
             return
-        found = [(_written(path) or 0, path) for path in folder.glob("*.safetensors")]
+        found = [(_written(path) or 0, path) for path in _whole(folder, "safetensors")]
         kept = sum(path.stat().st_size for _, path in found if path.exists())
         for _, path in sorted(found):
             if kept + size <= NETWORKS_BYTES:
@@ -127,6 +127,11 @@ def _digest(model: nn.Module) -> str:
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
+
+
+def _whole(folder: Path, suffix: str) -> list[Path]:
+    """The files of a kind, without the hidden ones that other jobs are just writing."""
+    return sorted(path for path in folder.glob(f"*.{suffix}") if not path.name.startswith("."))
 
 
 def _written(path: Path) -> int | None:
