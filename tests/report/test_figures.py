@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import synthetic
 from secateur.analysis import statistics
 from secateur.errors import SecateurError
-from secateur.report import figures, matrices, page_tables, pareto, style, time_tables
+from secateur.report import curve_figures, figures, matrices, page_tables, pareto, style, time_tables
 from secateur.report.drawing import read_statistics
 from secateur.report.numbers import told_apart, written_p
 
@@ -228,3 +229,23 @@ def test_a_partial_report_may_lack_the_criteria_of_the_claims(tmp_path):
     statistics.run(tables, tmp_path / "statistics", {})
     figures.run(tables, tmp_path / "statistics", tmp_path / "figures")
     assert "effects" in {entry["section"] for entry in captions(tmp_path)}
+
+
+def test_repaired_curves_are_drawn_beside_those_as_cut(tmp_path):
+    cut = synthetic.curves({"lrp": 0.0, "random": -0.1}, samples=("1",), seeds=2, branches=("fewshot",))
+    cut = cut.assign(remedy="none")
+    better = cut.assign(remedy="bias", accuracy=(cut["accuracy"] + 1) / 2)
+    look = style.read("report/style.yaml", {"lrp", "random"})
+    drawn = list(curve_figures.drawings(pd.concat([cut, better]), {}, "lrp", look))
+    sections = collections.Counter(drawing.section for drawing in drawn)
+    studies = cut["study"].nunique()
+    assert sections == dict.fromkeys(("curve", "macs", "params", "worst", "repaired"), studies)
+    for study in sorted(set(cut["study"])):
+        shown = {}
+        for drawing in drawn:
+            if drawing.study == study:
+                lines = [line.get_ydata() for line in drawing.figure.axes[0].lines]
+                shown[drawing.section] = np.concatenate([line for line in lines if len(line) > 2])
+        assert shown["repaired"] == pytest.approx((shown["curve"] + 1) / 2)
+    titles = {drawing.title for drawing in drawn if drawing.section == "repaired"}
+    assert all(title.endswith(" · bias") for title in titles)

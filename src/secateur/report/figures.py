@@ -1,6 +1,5 @@
 """The stage `figures`: every figure of the report as an SVG file, and its caption in captions.json."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from secateur.analysis.overall import SHARED
 from secateur.analysis.statistics import ROPE
 from secateur.files import write_json, write_text
 from secateur.report import (
+    curve_figures,
     decomposition,
     explorer,
     gallery,
@@ -26,7 +26,7 @@ from secateur.report import (
     toy_figures,
     workflow,
 )
-from secateur.report.drawing import AXES, Drawing, chance, counted, read_statistics, setting
+from secateur.report.drawing import Drawing, chance, counted, read_statistics, setting
 from secateur.report.numbers import told_apart, written_p
 
 MAIN = "mean_accuracy_over_rate"
@@ -64,7 +64,7 @@ def run(
         SecateurError: an unreadable table, statistics file or style.
     """
     claims = claim_files.read(claims_path)
-    curves = tables.read(tables_dir, "curves")
+    curves, every = tables.read(tables_dir, "curves"), tables.read(tables_dir, "curves", remedy=None)
     others = {name: tables.optional(tables_dir, name) for name in ("profiles", "grid", "cost", "latency", "toy")}
     names = {str(name) for table in (curves, *others.values()) for name in table["criterion"]}
     look = style.read(Path(assets) / "style.yaml", names)
@@ -75,7 +75,7 @@ def run(
     entries: list[dict[str, str]] = []
     chances = chance(Path(statistics_dir))
     parts = [
-        lambda: _curves(curves, chances, claims.paper, look),
+        lambda: curve_figures.drawings(every, chances, claims.paper, look),
         lambda: pareto.drawings(curves, others["latency"], Path(statistics_dir), chances, look),
         lambda: gallery.drawings(gallery_dir, look),
         lambda: _comparisons(Path(statistics_dir), claims, look),
@@ -96,55 +96,8 @@ def run(
                 entry = drawing._asdict() | {"file": file}
                 entries.append({key: entry[key] for key in (
                     "file", "section", "title", "caption", "note", "study", "branch", "samples")})  # fmt: skip
-    every = tables.read(tables_dir, "curves", remedy=None)
     write_text(output / EXPLORER, explorer.embedded(explorer.describe(every, look, chances, claims.paper)))
     write_json(output / "captions.json", entries)
-
-
-def _groups(curves: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.DataFrame]]:
-    for study in sorted(set(curves["study"])):
-        for branch in sorted(set(curves["branch"])):
-            chosen = curves[(curves["study"] == study) & (curves["branch"] == branch)]
-            for samples in tables.in_order(chosen["samples_per_class"]):
-                yield study, branch, samples, chosen[chosen["samples_per_class"] == samples]
-
-
-def _curves(curves: pd.DataFrame, chances: dict[str, float], paper: str, look: style.Style) -> Iterator[Drawing]:
-    measured = "accuracy on test images"
-    kinds = (
-        ("curve", "rate", "accuracy", measured,
-         "The longer a curve stays up, the more filters that criterion can remove before the network forgets."),
-        ("macs", "macs", "accuracy", measured,
-         "The same networks, compared at equal computation instead of equal number of filters."),
-        ("params", "params", "accuracy", measured,
-         "The same networks, compared at equal number of parameters: what has to be stored."),
-        ("worst", "rate", "worst_class_accuracy", "accuracy of the worst class",
-         "The class that the network gets wrong most often: averages can hide that a class is lost."),
-    )  # fmt: skip
-    for section, axis, column, y_label, see in kinds:
-        share, removed = AXES[axis]
-        for study, branch, samples, group in _groups(curves):
-            if not (group["rate"] > 0).any():
-                continue
-            data = plots.over_rates(group, column) if axis == "rate" else plots.over_grid(group, column, share)
-            chance = chances.get(study, math.nan) if column == "accuracy" else math.nan
-            yield Drawing(
-                section, (study, branch, samples), setting(study, branch, samples),
-                f"{see} Lines: mean over seeds; bands, of {paper} and of the best other criterion alone: smallest to "
-                "largest seed. A curve that rises again is explained under “Can the curves be trusted?”.",
-                plots.curve(data, column, look, plots.Marks(_banded(data, column, paper), chance),
-                            title="", x_label=f"{removed} removed", y_label=y_label),
-                study, branch, samples,
-                f"Mean over {counted(group['seed'].nunique(), 'seed')}, each measured on "
-                f"{int(group['test_samples'].max()):,} test images.",
-            )  # fmt: skip
-
-
-def _banded(data: pd.DataFrame, column: str, paper: str) -> tuple[str, ...]:
-    """Whose spread is drawn: the paper's criterion and the best of the others; more bands hide each other."""
-    means = data.groupby("criterion")[column].mean()
-    others = means.drop(index=paper, errors="ignore")
-    return tuple(name for name in (paper, *others.nlargest(1).index) if name in means.index)
 
 
 def _comparisons(folder: Path, claims: claim_files.Claims, look: style.Style) -> Iterator[Drawing]:

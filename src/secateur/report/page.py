@@ -112,13 +112,13 @@ def run(
     ):  # fmt: skip
         if (statistics / f"{name}.csv").exists():
             shown.append(table(read_statistics(statistics, name)))
-    trusted = checks.sentences(found["diagnostics"], curves, unpruned)
+    trusted = [(said, "diagnostics-table") for said in checks.sentences(found["diagnostics"], curves, unpruned)]
     chosen = []
     if parts is not None:
         shown.append(decomposition.table(parts))
         chosen = decomposition.sentences(parts, config.get("criteria", []))
     if ties is not None:
-        trusted.append(checks.of_ties(ties))
+        trusted.append((checks.of_ties(ties), "ties-table"))
         shown.append(checks.ties_table(ties))
     known = tables.records(datasets) if datasets is not None else []
     context = {

@@ -11,7 +11,7 @@ from secateur.report.explorer import embedded
 from secateur.report.style import Style
 
 SECTIONS = (
-    "curve", "macs", "params", "worst", "pareto", "speed", "maps", "wrong", "ranks", "effects", "pairs",
+    "curve", "repaired", "macs", "params", "worst", "pareto", "speed", "maps", "wrong", "ranks", "effects", "pairs",
     "decomposition", "profile", "grid", "agreement", "cost", "boundary", "toy", "workflow",
 )  # fmt: skip
 
