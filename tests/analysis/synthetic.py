@@ -228,6 +228,20 @@ def plan(folder: Path) -> Path:
     return path
 
 
+def attention_units(attention: str, convolutional: str) -> pd.DataFrame:
+    """A table `units` of a study whose network has heads and neurons, and of one that has filters."""
+    rows = []
+    for block in range(2):
+        heads, neurons = f"blocks.{block}.attn", f"blocks.{block}.mlp.fc1"
+        rows.append((attention, f"{heads}.qkv", heads, "head", 3, ""))
+        rows.append((attention, f"{heads}.proj", "", "", 0, "the width of a residual stream"))
+        rows.append((attention, neurons, neurons, "neuron", 192, ""))
+    rows.append((attention, "blocks.2.attn.qkv", "", "", 0, "its code mixes heads"))
+    rows += [(convolutional, name, "stage", "filter", 64, "") for name in ("conv1", "conv2")]  # tied by an addition
+    columns = ["study", "layer", "group", "kind", "units", "left_out"]
+    return pd.DataFrame(rows, columns=columns).assign(residual=False)
+
+
 def write(folder: Path, **tables: pd.DataFrame) -> Path:
     """Write tables as `<folder>/tables/<name>.parquet` (the full set by default); returns that folder."""
     chosen = tables or {"curves": curves(), "profiles": profiles(), "grid": grid(), "cost": cost(), "toy": toy()}

@@ -27,9 +27,9 @@ KINDS = {
 }  # fmt: skip
 
 
-def made(folder: Path, curves: pd.DataFrame, missing: tuple[str, ...] = ()) -> str:
-    """The page of a run with these curves, without its pictures."""
-    tables = synthetic.write(folder, curves=curves)
+def made(folder: Path, curves: pd.DataFrame, missing: tuple[str, ...] = (), **others: pd.DataFrame) -> str:
+    """The page of a run with these curves and other tables, without its pictures."""
+    tables = synthetic.write(folder, curves=curves, **others)
     names = tuple(dict.fromkeys(curves["criterion"]))
     config = {"run": "synthetic", "run_seed": 1, "criteria": synthetic.entries(names)}
     statistics.run(tables, folder / "statistics", config)
@@ -79,6 +79,18 @@ def agrees(html: str, folder: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_first_table_and_who_leads_are_those_of_the_statistics(tmp_path, kind):
     agrees(made(tmp_path, synthetic.curves(**KINDS[kind])), tmp_path)
+
+
+def test_an_attention_network_says_what_its_filters_are(tmp_path):
+    curves = synthetic.curves(
+        {"lrp": 0.1, "weight": 0.0}, seeds=4, samples=("1",), studies=("scenes-vit", "scenes-vgg")
+    )
+    html = made(tmp_path, curves, units=synthetic.attention_units("scenes-vit", "scenes-vgg"))
+    agrees(html, tmp_path)
+    said = "every unit that can go on this page: scenes-vgg 64 filters; scenes-vit 6 heads and 384 neurons."
+    assert f"“Filters” stands for {said}" in html
+    table = re.search(r'<details class="table" id="units-table".*?</details>', html, flags=re.DOTALL)[0]
+    assert "blocks.1.attn" in table and "its code mixes heads" in table
 
 
 def test_a_tie_is_not_won(tmp_path):

@@ -8,7 +8,7 @@ import pandas as pd
 
 from secateur.analysis import tables
 from secateur.analysis.measures import ACCURACY
-from secateur.report.drawing import BRANCHES
+from secateur.report.drawing import BRANCHES, counted
 
 
 def sensitivity(power: pd.DataFrame) -> str:
@@ -49,6 +49,21 @@ def conditional(vary: Sequence[str]) -> str:
 
 def _listed(parts: list[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def kinds(units: pd.DataFrame) -> str:
+    """What the page's word “filters” stands for, in a sentence: how many units of each kind every network can lose.
+
+    Empty where that is filters alone, or where the run has no table `units`.
+    """
+    free = units[units["group"].ne("") & units["left_out"].eq("")].drop_duplicates(["study", "group"])
+    if set(free["kind"]) <= {"filter"}:
+        return ""
+    sizes: dict[str, list[str]] = {}
+    for row in tables.records(free.groupby(["study", "kind"])["units"].sum().reset_index()):
+        sizes.setdefault(row["study"], []).append(counted(int(row["units"]), row["kind"]))
+    networks = [f"{study} {_listed(found)}" for study, found in sizes.items()]
+    return f"“Filters” stands for every unit that can go on this page: {'; '.join(networks)}."
 
 
 def facts(curves: pd.DataFrame) -> dict[str, Any]:

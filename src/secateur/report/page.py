@@ -79,7 +79,7 @@ def run(
     claims = of_run(claim_files.read(claims_path), config.get("criteria", []))
     curves = tables.read(tables_dir, "curves")
     unpruned = tables.read(tables_dir, "curves", control="unpruned")
-    cost, latency = (tables.optional(tables_dir, name) for name in ("cost", "latency"))
+    cost, latency, units = (tables.optional(tables_dir, name) for name in ("cost", "latency", "units"))
     statistics = Path(statistics_dir)
     names = ("intervals", "tests", "ranks", "variance", "verdicts", "power", "diagnostics", "recommended")
     found = {name: read_statistics(statistics, name) for name in names}
@@ -102,7 +102,7 @@ def run(
         page_tables.variance_table(found["variance"]), checks.table(found["diagnostics"]),
         controls_table(curves, unpruned, tables.read(tables_dir, "curves", control="scratch")),
         time_tables.cost_table(cost), time_tables.latency_table(latency),
-        page_tables.units_table(tables.optional(tables_dir, "units")),
+        page_tables.units_table(units),
         *published.toy_tables(statistics), time_tables.times_table(provenance.get("rules") or {}),
         criteria_tables.tuning_table(tables.optional(tables_dir, "tuning")), *repair[1],
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def run(
         "leaders": summary.leaders(found["intervals"]),
         "decision": decision.rows(found["recommended"], cost),
         "scope": decision.scope(facts, _sizes(config), pd.DataFrame(known)),
-        "checks": trusted, "gains": time_tables.gain_sentences(latency),
+        "kinds": content.kinds(units), "checks": trusted, "gains": time_tables.gain_sentences(latency),
         "facts": facts, "described": described, "look": look,
         "selector": selector(curves, chart), "verdict_id": page_tables.verdict_id, "row_id": page_tables.row_id,
         "figures": panels.figures(Path(figures_dir), look),
