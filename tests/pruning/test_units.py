@@ -1,9 +1,13 @@
 """Unit groups: which channels hang together, which must stay and why, and what a removal leaves of the groups."""
 
+import time
+
 import pytest
+import timm
 import torch
 from benchmarks.removal_proof import CASES, disturb, random_selection
 from tests.pruning import networks
+from timm.models.vision_transformer import Attention
 from torch import nn
 
 from secateur.errors import SecateurError
@@ -157,3 +161,53 @@ def test_bad_input_is_one_clear_error() -> None:
         find_unit_groups(networks.chain(), torch.zeros(1, 3, 9, 9))
     with pytest.raises(SecateurError, match="no unit that can be removed"):
         find_unit_groups(nn.Sequential(nn.Flatten(), nn.Linear(768, 3)), IMAGE)
+
+
+class Focus(nn.Module):
+    """An image put together of its own slices, which torch-pruning cannot follow, and attention behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.attn, self.head = nn.Conv2d(12, 24, 3), Attention(24, num_heads=3), nn.Linear(24, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.cat([x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]], dim=1)
+        return self.head(self.attn(self.stem(x).flatten(2).transpose(1, 2)).mean(1))
+
+
+def test_a_network_that_cannot_be_followed_still_has_its_heads() -> None:
+    network = Focus().eval()
+    found = analyse(network, IMAGE)
+    assert [(group.name, group.kind, group.size) for group in found.groups] == [("attn.qkv", "head", 3)]
+    assert set(found.left_out) == {"stem", "attn.proj", "head"}
+    assert all("cannot follow this network" in reason for reason in found.left_out.values())
+    assert prove(network, found.groups, {"attn.qkv": [1]}, torch.randn(2, *IMAGE.shape[1:])).holds
+
+
+class Neighbours(nn.Module):
+    """Efficient channel attention: each channel's gate reads its neighbours' means."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, channels, 3, padding=1)
+        self.gate = nn.Conv1d(1, 1, 3, padding=1, bias=False)
+        self.next, self.head = nn.Conv2d(channels, 8, 1), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        gate = self.gate(x.mean((2, 3)).view(len(x), 1, -1)).view(len(x), -1, 1, 1).sigmoid()
+        return self.head(self.next(x * gate.expand_as(x)).mean((2, 3)))
+
+
+def test_channels_that_multiply_are_given_up_at_once() -> None:
+    began = time.process_time()
+    found = analyse(Neighbours(1024).eval(), IMAGE)
+    assert time.process_time() - began < 3
+    assert [group.name for group in found.groups] == ["next"] and "stem" in found.left_out
+
+
+def test_nonsense_of_the_graph_is_no_traceback() -> None:
+    network = timm.create_model("efficientvit_m0", num_classes=4).eval()
+    found = analyse(network, torch.zeros(1, 3, 64, 64))
+    assert "its channels cannot be followed through the network" in found.left_out.values()
+    assert len(found.groups) == 23

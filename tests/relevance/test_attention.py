@@ -3,13 +3,13 @@
 import pytest
 import torch
 from attention_networks import FAMILIES, fused, image_size, network
+from benchmarks import graph_relevance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.layers.grn import GlobalResponseNorm
 from torch import nn
 from torch.nn import functional as F
 
-import graph_oracle
 from attention_by_hand import Block, block_relevance
 from secateur.errors import SecateurError
 from secateur.ranking.network import Network
@@ -54,7 +54,7 @@ def test_every_family_as_by_the_gradient_put_right(family, rule):
     model = network(family)
     size = image_size(family)
     inputs, labels = torch.rand(2, 3, size, size, dtype=torch.float64), torch.tensor([1, 3])
-    expected = graph_oracle.relevance(fused(model, False), inputs, labels, rule)
+    expected = graph_relevance.relevance(fused(model, False), inputs, labels, rule)
     composite = {"default": {"rule": "epsilon", "epsilon": 0.0}, "attention": rule}
     kinds = (nn.Linear,) if any(hasattr(one, "running_mean") for one in model.modules()) else (nn.Linear, nn.Conv2d)
     layers = [layer for layer in expected if layer and isinstance(model.get_submodule(layer), kinds)]

@@ -58,13 +58,26 @@ def closure(graph: torch_pruning.DependencyGraph, module: nn.Module, size: int) 
         for dependency in node.dependencies:
             if dependency.is_triggered_by(handler):
                 channels, roots = new // size, new % size
-                for mapping in dependency.index_mapping:
-                    if mapping is not None:
-                        channels, roots = _mapped(mapping, channels, roots)
-                if len(channels):
+                mappings = [mapping for mapping in dependency.index_mapping if mapping is not None]
+                if not all(_sound(mapping) for mapping in mappings):
+                    ended = False
+                    continue
+                for mapping in mappings:
+                    channels, roots = _mapped(mapping, channels, roots)
+                if len(channels) > GROWTH * widest:  # before they are sorted, which takes seconds
+                    ended = False
+                elif len(channels):
                     stack.append((dependency.target, dependency.handler, channels, roots))
     places = [Place(node, handler, pairs // size, pairs % size) for (node, handler), pairs in reached.items()]
     return places, ended
+
+
+def _sound(mapping: Any) -> bool:
+    """Whether a mapping says where channels go: the library writes down nonsense for some views and splits."""
+    kind = type(mapping).__name__
+    if kind == "_FlattenIndexMapping":
+        return int(mapping._stride) >= 1
+    return kind not in ("_ConcatIndexMapping", "_SplitIndexMapping") or len(mapping.offset) == 2
 
 
 def _mapped(mapping: Any, channels: np.ndarray, roots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -57,7 +57,7 @@ def largest_difference(
     """
     modes = [(network, network.training) for network in (model, pruned)]
     try:
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference mode: a buffer that a network makes in passing must serve later ones too
             with masked(model.eval(), groups, selection):
                 expected = model(inputs)
             found = pruned.eval()(inputs)

@@ -21,6 +21,7 @@ from secateur.pruning.closure import closure
 from secateur.pruning.duplication import duplicate
 from secateur.pruning.operations import BATCH_NORMS, Node, is_layer, layer_size
 
+UNFOLLOWED = "torch-pruning, which finds the structure, cannot follow this network"
 Site = tuple[str, str]  # (module or parameter, "out" | "in" | "channels" | "parameter")
 
 
@@ -68,7 +69,8 @@ def ghost(model: nn.Module) -> nn.Module:
 def trace(model: nn.Module, input_size: tuple[int, ...]) -> Trace:
     """Trace `model` at `input_size` (channels × height × width, or features) and tie channels that go together.
 
-    Raises SecateurError when the network cannot be run on one such sample or torch-pruning cannot follow it.
+    Where torch-pruning cannot follow the network, nothing is tied and every layer stays, with that reason. Raises
+    SecateurError when the network cannot be run on one such sample.
     """
     shadow = ghost(model)
     dtype = next((parameter.dtype for parameter in shadow.parameters()), torch.float32)
@@ -96,11 +98,11 @@ def trace(model: nn.Module, input_size: tuple[int, ...]) -> Trace:
             # torch-pruning first calls model(*inputs), so a list of one sample is right at the first try.
             graph.build_dependency(shadow, [image], verbose=False)
     except Exception as error:
-        raise SecateurError(
-            f"{type(model).__name__}: its structure cannot be traced at input size {tuple(input_size)} "
-            f"({type(error).__name__}: {str(error)[:200]}). Check the input size; a network whose forward pass depends "
-            "on the values of its input cannot be pruned."
-        ) from None
+        _run(shadow, image, type(model).__name__, found.order, calls)
+        for name in found.order:
+            found.first((name, "out"), layer_size(shadow.get_submodule(name), "out"))
+            found.stay(found.numbers((name, "out")), f"{UNFOLLOWED} ({type(error).__name__}: {str(error)[:100]})")
+        return found
     known: dict[int, bool] = {}
     for name in found.order:  # as executed, so that each walk back ends at a layer whose answer is known
         node = graph.module2node.get(shadow.get_submodule(name))
@@ -112,6 +114,21 @@ def trace(model: nn.Module, input_size: tuple[int, ...]) -> Trace:
         for site in [key for key in found.sites if key[0] == name and count > 1]:
             found.stay(found.numbers(site), f"{name} is used {count} times in one pass")
     return found
+
+
+def _run(shadow: nn.Module, image: Tensor, network: str, order: list[str], calls: dict[str, int]) -> None:
+    """Pass the image through the network, to see its layers called; SecateurError where it does not run."""
+    order.clear()
+    calls.clear()
+    try:
+        with torch.no_grad():
+            shadow(image)
+    except Exception as error:
+        raise SecateurError(
+            f"{network}: its structure cannot be traced at input size {tuple(image.shape[1:])} "
+            f"({type(error).__name__}: {str(error)[:200]}). Check the input size; a network whose forward pass depends "
+            "on the values of its input cannot be pruned."
+        ) from None
 
 
 def _follow(

@@ -9,11 +9,15 @@ layer norms. It is the ε rule with ε = 0. Nothing is shared with the engine, w
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 VIEWS = ("View", "UnsafeView", "Expand", "Permute", "Transpose", "Clone", "Unsqueeze", "Squeeze", "ReshapeAlias")
 LINEAR = (*VIEWS, "Addmm", "Mm", "Bmm", "T", "Add")
-CONSTANT = ("LinalgVectorNorm", "Norm", "Var", "Std", "Sigmoid", "Hardsigmoid")
-ACTIVATIONS = {"Gelu": F.gelu, "Silu": F.silu, "Relu": F.relu, "Hardswish": F.hardswish, "Tanh": torch.tanh}
+CONSTANT = ("LinalgVectorNorm", "Norm", "Var", "VarMean", "Std", "Rsqrt", "Sigmoid", "Hardsigmoid")
+GATES = ("Sigmoid", "Hardsigmoid", "Softmax")
+ACTIVATIONS = {
+    "Gelu": F.gelu, "Silu": F.silu, "Hardswish": F.hardswish, "Tanh": torch.tanh, "Mish": F.mish, "Elu": F.elu,
+}  # fmt: skip
 
 
 def kind(node):
@@ -47,10 +51,22 @@ def hook(node, rule):
 
         assert x is not None
         return norm
-    if name in ACTIVATIONS and name != "Relu":
-        x = node._saved_self
+    if name == "NativeGroupNorm":
+        return group_norm(node)
+    if name in ACTIVATIONS and (name != "Elu" or node._saved_self_or_result is not None):
+        x = node._saved_result if name == "Tanh" else getattr(node, "_saved_self", None)
+        if name == "Tanh":
+            return lambda given, back: (torch.where(x == 0, given[0], back[0] * x / torch.atanh(x)),)
         options = {"approximate": node._saved_approximate} if name == "Gelu" else {}
-        return lambda given, back: (back[0] * ACTIVATIONS[name](x, **options) / x,)
+        return lambda given, back: (torch.where(x == 0, given[0], back[0] * ACTIVATIONS[name](x, **options) / x),)
+    if name in ("Hardtanh", "Clamp"):
+        low, high = (
+            (node._saved_min_val, node._saved_max_val) if name == "Hardtanh" else (node._saved_min, node._saved_max)
+        )
+        x = node._saved_self
+        return lambda given, back: (torch.where(x == 0, given[0], back[0] * x.clamp(low, high) / x),)
+    if name == "Pow" and node._saved_exponent == 2:
+        return lambda given, _: (given[0] / 2,)
     if sum(live) < 2:
         return None
     if name in ("Bmm", "Mm"):
@@ -62,7 +78,7 @@ def hook(node, rule):
         return lambda given, _: (given[0], torch.zeros_like(given[1]))
     if name == "Mul":
         sizes = [node._saved_self.numel(), node._saved_other.numel()]
-        gates = [comes_from(one, ("Sigmoid", "Hardsigmoid"), VIEWS) for one, _ in node.next_functions]
+        gates = [comes_from(one, GATES, VIEWS) for one, _ in node.next_functions]
         if not any(gates) and sizes[0] == sizes[1]:
             return lambda given, _: (given[0] / 2, given[1] / 2)
         gate = gates.index(True) if any(gates) else sizes.index(min(sizes))
@@ -70,18 +86,45 @@ def hook(node, rule):
     return None
 
 
-def relevance(model: nn.Module, inputs, labels, rule):
-    """Layer -> relevance at its output, in the output's shape; "" the input's. From 1 at each sample's class."""
+def group_norm(node):
+    """A group norm's deviation is constant; its mean is not."""
+    samples, channels, positions, groups = node._saved_N, node._saved_C, node._saved_HxW, node._saved_group
+    weight, rstd = node._saved_weight, node._saved_result2
+
+    def norm(given, back):
+        value = back[0].reshape(samples, channels, positions)
+        value = value if weight is None else value * weight.reshape(1, -1, 1)
+        value = value.reshape(samples, groups, -1) * rstd.reshape(samples, groups, 1)
+        return ((value - value.mean(-1, keepdim=True)).reshape(given[0].shape), *given[1:])
+
+    return norm
+
+
+def relevance(model: nn.Module, inputs, labels, rule, norms=None):
+    """Layer -> relevance at its output, in the output's shape; "" the input's. From 1 at each sample's class.
+
+    `norms`: layer -> the batch-norm module behind it, at whose output the layer's relevance is then taken.
+    """
     outputs = {}
     handles = []
+
+    def keep(name):
+        def hook(_, __, out):
+            outputs[name] = out
+            return out.clone()  # so that what changes the signal in place does not change what was kept
+
+        return hook
+
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            handles.append(module.register_forward_hook(lambda _, __, out, name=name: outputs.update({name: out})))
+            place = model.get_submodule((norms or {}).get(name, name))
+            handles.append(place.register_forward_hook(keep(name)))
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     try:
         x = inputs.clone().requires_grad_()
-        logits = model(x).gather(1, labels.unsqueeze(1))
+        with sdpa_kernel(SDPBackend.MATH):  # also where a module knows fused attention alone
+            logits = model(x).gather(1, labels.unsqueeze(1))
     finally:
         for handle in handles:
             handle.remove()

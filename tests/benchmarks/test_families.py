@@ -1,0 +1,90 @@
+"""The table of families: one row for each, whatever happens to it, and sentences made of the rows."""
+
+import os
+import signal
+import sys
+
+import pytest
+import timm
+import torch
+
+from secateur.config import REPOSITORY
+from secateur.files import read_json
+from secateur.pruning.units import find_unit_groups
+
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+import families
+import family_choice
+import family_evidence
+from removal_proof import disturb
+
+
+def test_every_module_of_timm_has_a_member_and_the_page_its_row():
+    chosen = read_json(families.CHOSEN)
+    assert set(chosen) == set(timm.list_modules()) and len(chosen) >= 95
+    page = families.PAGE.read_text(encoding="utf-8")
+    rows = families.kept(page)
+    assert rows and {family: row[1] for family, row in rows.items()}.items() <= chosen.items()
+    assert families.sentences(list(rows.values())) in page
+
+
+def test_the_smallest_member_has_the_fewest_parameters():
+    assert family_choice.smallest("vgg") == read_json(families.CHOSEN)["vgg"] == "vgg11"
+    member = family_choice.member("vit_tiny_patch16_224")
+    assert member.side == member.arguments["img_size"] == 64  # it must be told
+    assert "img_size" not in family_choice.member("resnet18").arguments
+
+
+def test_a_row_holds_what_is_true_of_a_small_network():
+    row = families.row("test", "test_resnet", fresh=False)
+    assert len(row) == len(families.HEADER) and row[7] == "yes"
+    assert float(row[5]) <= 1e-8 and float(row[6]) <= 1e-8
+    assert families.exact(row[5]) and not families.exact("1e-07") and not families.exact("nothing: …")
+
+
+@pytest.mark.parametrize("way", ["raises", "dies", "lasts"])
+def test_a_family_that_fails_is_a_row(monkeypatch, way):
+    def fails(*_):
+        if way == "raises":
+            raise IndexError("a | b")
+        if way == "dies":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        while True:
+            pass
+
+    monkeypatch.setattr(family_evidence, "evidence", fails)
+    monkeypatch.setattr(families, "PROCESSOR_SECONDS", 2)
+    row = families.row("test", "test_resnet", fresh=False)
+    assert row[-1].startswith("traceback: ")
+    assert {"raises": "IndexError", "dies": "SIGSEGV", "lasts": "SIGXCPU"}[way] in row[-1]
+    said = families.sentences([row])
+    assert "1 end in a traceback" in said and "Traceback: test." in said
+
+
+def test_rows_survive_being_written_and_read():
+    rows = [["a", "m", "64 px", "none; 3 of 3 layers left out", "0%", "", "refused: In x", "", "0.1", "3 × y"]]
+    rows.append(["b", "n", "64 px", "9 filters; 0 of 3 layers left out", "90%", "1e-3", "1e-15", "yes", "2.5", ""])
+    assert families.kept(f"{families.BEGIN}\n{families.table(rows)}\n{families.END}") == {"a": rows[0], "b": rows[1]}
+    said = families.sentences(rows)
+    assert "2 families. In 1 the units cover" in said and "Not exact: b." in said and "refused: a." in said
+    assert "to trace: b." in said
+
+
+def test_the_share_of_parameters_in_units_by_hand():
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(4, 5))
+    groups = find_unit_groups(model, torch.zeros(1, 3, 3, 3))
+    assert family_evidence.coverage(model, groups) == (4 * 27 + 4 + 20) / (4 * 27 + 4 + 25)
+
+
+def test_the_evidence_sees_a_removal_that_is_not_silence(monkeypatch):
+    model = disturb(timm.create_model("test_resnet", num_classes=10)).double().eval()
+    inputs = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    groups = find_unit_groups(model, inputs)
+    assert family_evidence.removal(model, groups, inputs) <= 1e-8
+    right = family_evidence.prove
+
+    def wrong(model, groups, selection, inputs):
+        return right(model, groups, {name: [0] for name in selection}, inputs)._replace(difference=0.5)
+
+    monkeypatch.setattr(family_evidence, "prove", wrong)
+    assert family_evidence.removal(model, groups, inputs) == 0.5
