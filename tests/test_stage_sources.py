@@ -22,9 +22,9 @@ def stages() -> dict[str, str]:
     """Rule → its subcommand, as the rules themselves say."""
     found = {}
     for path in sorted(RULES.glob("*.smk")):
-        for block in re.split(r"^(?=\s*rule\b)", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
-            name = re.search(r'rule (\w+):|name:\s*f?"(\w+?)_?(?:\{\w+\})?"', block)
-            command = re.search(r'\bcode\("([^"]+)"', block)
+        for block in re.split(r"^(?=\s*(?:use )?rule\b)", path.read_text(encoding="utf-8"), flags=re.MULTILINE):
+            name = re.search(r'rule (?:stage as )?(\w+)(?::| with:)|name:\s*f?"(\w+?)_?(?:\{\w+\})?"', block)
+            command = re.search(r'(?:\bcode|\*\*job)\(\s*"([^"]+?)(?: --\w+)?"', block)
             if name and command:
                 found[f"{path.stem}:{name[1] or name[2]}"] = command[1]
     return found
@@ -59,7 +59,8 @@ def edit(monkeypatch):
 
 def test_every_rule_with_sources_is_looked_at():
     rules = sum(
-        len(re.findall(r"^\s*code=", path.read_text(encoding="utf-8"), re.MULTILINE)) for path in RULES.glob("*.smk")
+        len(re.findall(r"^\s*(?:code=|\*\*job\()", path.read_text(encoding="utf-8"), re.MULTILINE))
+        for path in RULES.glob("*.smk")
     )
     assert len(STAGES) == rules >= 22
 

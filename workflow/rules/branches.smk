@@ -1,43 +1,44 @@
 # The two branches with what is common to all criteria, the grid of filter and neuron rates, cost and latency, and
 # pictures for the report.
 
+FIRST_RANKINGS = {
+    "rankings": [
+        f"{RESULTS}/rankings/{{study}}/{criterion}/{FIRST}.safetensors"
+        for criterion in CRITERIA
+    ]
+}
+CRITERIA_CODE = {"criteria": [criterion_code(criterion) for criterion in IN_PYTHON]}
 
-rule unpruned:
+
+use rule stage as unpruned with:
     input:
         data=dataset_of,
         models=rules.transfer.output.models,
     output:
-        f"{RESULTS}/unpruned/{{study}}/{{part}}.parquet",
+        output=f"{RESULTS}/unpruned/{{study}}/{{part}}.parquet",
     log:
         f"{RESULTS}/logs/unpruned/{{study}}/{{part}}.log",
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("unpruned"),
+        **asked("unpruned"),
     params:
-        config=CONFIG,
-        code=code("unpruned"),
-        settings=lambda wildcards: study_settings(wildcards.study)
-        | {
-            "validation": resolved["training"]["validation"],
-            "batch_size": resolved["retrain"]["finetune"]["batch_size"],
-        },
-        usage=f"{RESULTS}/usage/unpruned/{{study}}-{{part}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} unpruned --config {params.config} --study {wildcards.study} "
-        "--seeds {wildcards.part} --data {input.data} --models {input.models} --output {output} 2>&1 | tee {log}"
+        **job(
+            "unpruned",
+            of_study(
+                validation=VALIDATION,
+                batch_size=resolved["retrain"]["finetune"]["batch_size"],
+            ),
+        ),
 
 
-rule fewshot:
+MEASURED = NETWORK | {"unpruned": rules.unpruned.output}
+RANKED = MEASURED | {
+    "rankings": f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors"
+}
+
+
+use rule stage as fewshot with:
     input:
-        data=dataset_of,
-        units=units_of,
-        models=rules.transfer.output.models,
-        unpruned=rules.unpruned.output,
-        rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
+        **RANKED,
     output:
         curves=f"{RESULTS}/curves/fewshot/{{study}}/{{criterion}}/{{part}}.parquet",
         profiles=f"{RESULTS}/profiles/{{study}}/{{criterion}}/{{part}}.parquet",
@@ -45,349 +46,202 @@ rule fewshot:
         f"{RESULTS}/logs/fewshot/{{study}}/{{criterion}}/{{part}}.log",
     group:
         "prune"
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("fewshot"),
+        **asked("fewshot"),
     params:
-        config=CONFIG,
-        code=code("fewshot"),
-        settings=lambda wildcards: criterion_settings(
-            wildcards.study, wildcards.criterion, "run", "fewshot"
-        ),
-        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
-        usage=f"{RESULTS}/usage/fewshot/{{study}}-{{criterion}}-{{part}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} fewshot --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} --unpruned {input.unpruned} "
-        "--models {input.models} --rankings {input.rankings} "
-        "--curves {output.curves} --profiles {output.profiles} 2>&1 | tee {log}"
+        **job("fewshot", of_criterion("run", "fewshot"), shared=TOLD),
 
 
-rule repair:
+use rule stage as repair with:
     input:
-        data=dataset_of,
-        units=units_of,
-        models=rules.transfer.output.models,
-        unpruned=rules.unpruned.output,
-        samples=rules.transfer.output.samples,
-        rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
+        **RANKED,
+        **SAMPLES,
     output:
-        f"{RESULTS}/curves/repaired/{{study}}/{{criterion}}/{{part}}.parquet",
+        output=f"{RESULTS}/curves/repaired/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
         f"{RESULTS}/logs/repair/{{study}}/{{criterion}}/{{part}}.log",
     group:
         "prune"
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("repair"),
+        **asked("repair"),
     params:
-        config=CONFIG,
-        code=code("repair"),
-        settings=lambda wildcards: criterion_settings(
-            wildcards.study, wildcards.criterion, "run", "fewshot"
-        )
-        | {"remedies": resolved["fewshot"]["remedies"]},
-        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
-        usage=f"{RESULTS}/usage/repair/{{study}}-{{criterion}}-{{part}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} repair --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} "
-        "--unpruned {input.unpruned} --models {input.models} --samples {input.samples} --rankings {input.rankings} "
-        "--output {output} 2>&1 | tee {log}"
+        **job(
+            "repair",
+            of_criterion("run", "fewshot", remedies=REMEDIES),
+            shared=TOLD,
+        ),
 
 
-rule decompose:
+use rule stage as decompose with:
     input:
-        data=dataset_of,
-        units=units_of,
-        models=rules.transfer.output.models,
-        unpruned=rules.unpruned.output,
-        rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
+        **RANKED,
     output:
-        f"{RESULTS}/curves/decomposed/{{study}}/{{criterion}}/{{part}}.parquet",
+        output=f"{RESULTS}/curves/decomposed/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
         f"{RESULTS}/logs/decompose/{{study}}/{{criterion}}/{{part}}.log",
     group:
         "prune"
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("decompose"),
+        **asked("decompose"),
     params:
-        config=CONFIG,
-        code=code("decompose"),
-        settings=lambda wildcards: criterion_settings(
-            wildcards.study, wildcards.criterion, "run", "decompose"
-        ),
-        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
-        usage=f"{RESULTS}/usage/decompose/{{study}}-{{criterion}}-{{part}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} decompose --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} --unpruned {input.unpruned} "
-        "--models {input.models} --rankings {input.rankings} --output {output} 2>&1 | tee {log}"
+        **job("decompose", of_criterion("run", "decompose"), shared=TOLD),
 
 
-rule grid:
+use rule stage as grid with:
     input:
-        data=dataset_of,
-        units=units_of,
-        models=rules.transfer.output.models,
-        unpruned=rules.unpruned.output,
-        rankings=f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors",
+        **RANKED,
     output:
-        f"{RESULTS}/grid/{{study}}/{{criterion}}/{{part}}.parquet",
+        output=f"{RESULTS}/grid/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
         f"{RESULTS}/logs/grid/{{study}}/{{criterion}}/{{part}}.log",
     group:
         "prune"
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("grid"),
+        **asked("grid"),
     params:
-        config=CONFIG,
-        code=code("grid"),
-        settings=lambda wildcards: criterion_settings(
-            wildcards.study, wildcards.criterion, "run"
-        )
-        | {"grid": resolved["fewshot"]["grid"]},
-        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
-        usage=f"{RESULTS}/usage/grid/{{study}}-{{criterion}}-{{part}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} grid --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} --unpruned {input.unpruned} "
-        "--models {input.models} --rankings {input.rankings} --output {output} 2>&1 | tee {log}"
+        **job(
+            "grid",
+            of_criterion("run", grid=grid_of),
+            shared=TOLD,
+        ),
 
 
-rule retrain:
+use rule stage as retrain with:
     input:
+        **MEASURED,
+        **SAMPLES,
         criterion=retrain_code,
         tuned=tuned_of_round,
-        data=dataset_of,
-        units=units_of,
-        models=rules.transfer.output.models,
-        unpruned=rules.unpruned.output,
-        samples=rules.transfer.output.samples,
     output:
-        curves=f"{RESULTS}/curves/retrain/{{study}}/{{criterion}}/{{part}}.parquet",
+        output=f"{RESULTS}/curves/retrain/{{study}}/{{criterion}}/{{part}}.parquet",
         shapes=f"{RESULTS}/shapes/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
         f"{RESULTS}/logs/retrain/{{study}}/{{criterion}}/{{part}}.log",
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("retrain"),
+        **asked("retrain"),
     params:
-        config=CONFIG,
-        code=code("retrain"),
-        settings=lambda wildcards: criterion_settings(
-            wildcards.study, wildcards.criterion, "run", "retrain"
-        )
-        | {"validation": resolved["training"]["validation"]},
-        tuned=tuned_option,
-        state=f"{RESULTS}/state/retrain/{{study}}/{{criterion}}/{{part}}",
-        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
-        usage=f"{RESULTS}/usage/retrain/{{study}}-{{criterion}}-{{part}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} retrain --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} --unpruned {input.unpruned} "
-        "--models {input.models} --samples {input.samples} --state {params.state} {params.tuned} "
-        "--output {output.curves} --shapes {output.shapes} 2>&1 | tee {log}"
+        **job(
+            "retrain",
+            of_criterion("run", "retrain", validation=VALIDATION),
+            state=f"{RESULTS}/state/retrain/{{study}}/{{criterion}}/{{part}}",
+            shared=TOLD,
+        ),
 
 
-rule retrain_unpruned:
+use rule stage as retrain_unpruned with:
     input:
-        data=dataset_of,
-        units=units_of,
-        models=rules.transfer.output.models,
-        unpruned=rules.unpruned.output,
+        **MEASURED,
     output:
-        f"{RESULTS}/curves/unpruned/{{study}}/{{part}}.parquet",
+        output=f"{RESULTS}/curves/unpruned/{{study}}/{{part}}.parquet",
     log:
         f"{RESULTS}/logs/retrain_unpruned/{{study}}/{{part}}.log",
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("retrain_unpruned"),
+        **asked("retrain_unpruned"),
     params:
-        config=CONFIG,
-        code=code("retrain-unpruned"),
-        settings=lambda wildcards: study_settings(
-            wildcards.study, "scope", "budget", "run", "retrain"
-        )
-        | {"validation": resolved["training"]["validation"]},
-        state=f"{RESULTS}/state/retrain_unpruned/{{study}}/{{part}}",
-        shared=f"{RESULTS}/shared/{{study}}/{{part}}",
-        usage=f"{RESULTS}/usage/retrain_unpruned/{{study}}-{{part}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} retrain-unpruned --config {params.config} --study {wildcards.study} "
-        "--seeds {wildcards.part} --data {input.data} --shared {params.shared} --units {input.units} --unpruned {input.unpruned} "
-        "--models {input.models} --state {params.state} --output {output} 2>&1 | tee {log}"
+        **job(
+            "retrain-unpruned",
+            of_study("scope", "budget", "run", "retrain", validation=VALIDATION),
+            state=f"{RESULTS}/state/retrain_unpruned/{{study}}/{{part}}",
+            shared=TOLD,
+        ),
 
 
-rule scratch:
+use rule stage as scratch with:
     input:
-        data=dataset_of,
-        units=units_of,
-        models=rules.transfer.output.models,
-        unpruned=rules.unpruned.output,
+        **MEASURED,
         shapes=rules.retrain.output.shapes,
         # Of several pretrainings, which all take the same steps, any.
         backbone=lambda wildcards: backbones_of(wildcards)[0].replace(
             ".safetensors", ".json"
         ),
     output:
-        f"{RESULTS}/curves/scratch/{{study}}/{{criterion}}/{{part}}.parquet",
+        output=f"{RESULTS}/curves/scratch/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
         f"{RESULTS}/logs/scratch/{{study}}/{{criterion}}/{{part}}.log",
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("scratch"),
+        **asked("scratch"),
     params:
-        config=CONFIG,
-        code=code("scratch"),
-        settings=lambda wildcards: study_settings(
-            wildcards.study, "scope", "budget", "run", "retrain"
-        )
-        | {
-            "pretrain": resolved["training"]["pretrain"],
-            "transfer": resolved["studies"][wildcards.study]["transfer"],
-            "validation": resolved["training"]["validation"],
-        },
-        state=f"{RESULTS}/state/scratch/{{study}}/{{criterion}}/{{part}}",
-        usage=f"{RESULTS}/usage/scratch/{{study}}-{{criterion}}-{{part}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} scratch --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
-        "--unpruned {input.unpruned} --models {input.models} --shapes {input.shapes} --backbone {input.backbone} "
-        "--state {params.state} --output {output} 2>&1 | tee {log}"
+        **job(
+            "scratch",
+            of_study(
+                "scope",
+                "budget",
+                "run",
+                "retrain",
+                pretrain=resolved["training"]["pretrain"],
+                transfer=transfer_of,
+                validation=VALIDATION,
+            ),
+            state=f"{RESULTS}/state/scratch/{{study}}/{{criterion}}/{{part}}",
+        ),
 
 
-rule cost:
+use rule stage as cost with:
     input:
-        criteria=[criterion_code(criterion) for criterion in IN_PYTHON],
-        data=dataset_of,
-        units=units_of,
-        models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
+        **CRITERIA_CODE,
+        **FIRST_NETWORK,
     output:
-        f"{RESULTS}/cost/{{study}}.parquet",
+        output=f"{RESULTS}/cost/{{study}}.parquet",
     log:
         f"{RESULTS}/logs/cost/{{study}}.log",
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("cost"),
+        **asked("cost"),
     params:
-        config=CONFIG,
-        code=code("cost", IN_PYTHON),
-        settings=lambda wildcards: study_settings(
-            wildcards.study, "criteria", "cost", "scope", "batch_size"
-        )
-        | {"remedies": resolved["fewshot"]["remedies"]},
-        usage=f"{RESULTS}/usage/cost/{{study}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} cost --config {params.config} --study {wildcards.study} "
-        "--data {input.data} --units {input.units} --models {input.models} --output {output} 2>&1 | tee {log}"
+        **job(
+            "cost",
+            of_study(
+                "criteria",
+                "cost",
+                "scope",
+                "batch_size",
+                remedies=REMEDIES,
+            ),
+            criteria=IN_PYTHON,
+        ),
 
 
-rule latency:
+use rule stage as latency with:
     input:
-        data=dataset_of,
-        units=units_of,
-        models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
-        rankings=[
-            f"{RESULTS}/rankings/{{study}}/{criterion}/{next(iter(PARTS))}.safetensors"
-            for criterion in CRITERIA
-        ],
+        **FIRST_NETWORK,
+        **FIRST_RANKINGS,
     output:
-        f"{RESULTS}/latency/{{study}}.parquet",
+        output=f"{RESULTS}/latency/{{study}}.parquet",
     log:
         f"{RESULTS}/logs/latency/{{study}}.log",
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("latency"),
+        **asked("latency"),
     params:
-        config=CONFIG,
-        code=code("latency"),
-        settings=lambda wildcards: study_settings(
-            wildcards.study, "latency", "scope", "scheme", "budget", "min_units"
+        **job(
+            "latency",
+            of_study("latency", "scope", "scheme", "budget", "min_units"),
+            at_end="rankings",
         ),
-        usage=f"{RESULTS}/usage/latency/{{study}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} latency --config {params.config} --study {wildcards.study} "
-        "--data {input.data} --units {input.units} --models {input.models} --output {output} "
-        "{input.rankings} 2>&1 | tee {log}"
 
 
-rule gallery:
+use rule stage as gallery with:
     input:
-        criteria=[criterion_code(criterion) for criterion in IN_PYTHON],
-        data=dataset_of,
-        units=units_of,
-        models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
-        samples=f"{RESULTS}/samples/{{study}}/{next(iter(PARTS))}.csv",
-        rankings=[
-            f"{RESULTS}/rankings/{{study}}/{criterion}/{next(iter(PARTS))}.safetensors"
-            for criterion in CRITERIA
-        ],
+        **CRITERIA_CODE,
+        **FIRST_NETWORK,
+        **FIRST_RANKINGS,
+        samples=f"{RESULTS}/samples/{{study}}/{FIRST}.csv",
     output:
-        f"{RESULTS}/gallery/{{study}}.npz",
+        output=f"{RESULTS}/gallery/{{study}}.npz",
     log:
         f"{RESULTS}/logs/gallery/{{study}}.log",
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("gallery"),
+        **asked("gallery"),
     params:
-        config=CONFIG,
-        code=code("gallery"),
-        settings=lambda wildcards: study_settings(
-            wildcards.study,
-            "criteria",
+        **job(
             "gallery",
-            "scope",
-            "scheme",
-            "budget",
-            "min_units",
-            "batch_size",
-        )
-        | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
-        usage=f"{RESULTS}/usage/gallery/{{study}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} gallery --config {params.config} --study {wildcards.study} "
-        "--data {input.data} --units {input.units} --models {input.models} --samples {input.samples} --output {output} "
-        "{input.rankings} 2>&1 | tee {log}"
+            of_study(
+                "criteria",
+                "gallery",
+                "scope",
+                "scheme",
+                "budget",
+                "min_units",
+                "batch_size",
+                samples_per_class=IMAGES,
+            ),
+            at_end="rankings",
+        ),

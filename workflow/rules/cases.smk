@@ -16,39 +16,36 @@ for criterion in [name for name in CRITERIA if entry_of(name)["criterion"] in RU
         name:
             f"rank_{criterion}"
         input:
+            **NETWORK,
             scores=in_cases(f"{entry_of(criterion)['criterion']}.csv"),
             networks=in_cases("network.json"),
-            data=dataset_of,
-            units=units_of,
-            models=rules.transfer.output.models,
         output:
-            f"{RESULTS}/rankings/{{study}}/{criterion}/{{part}}.safetensors",
+            output=f"{RESULTS}/rankings/{{study}}/{criterion}/{{part}}.safetensors",
         log:
             f"{RESULTS}/logs/rank/{{study}}/{criterion}/{{part}}.log",
         group:
             "prune"
         conda:
             "../../envs/conda.yaml"
+        threads: resolved["threads"]
         resources:
-            mem_mb=memory_of,
-            runtime=minutes_of("rank"),
+            **asked("rank"),
         params:
+            **job(
+                "gather",
+                of_criterion(name=criterion, samples_per_class=IMAGES),
+                criteria=[criterion],
+                without=("scores", "networks"),
+                stage="rank",
+                criterion=criterion,
+                cases=cases_folder,
+            ),
             config=CONFIG,
-            code=code("gather", [criterion]),
-            criterion=criterion,
-            cases=cases_folder,
-            settings=lambda wildcards, criterion=criterion: criterion_settings(
-                wildcards.study, criterion
-            )
-            | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
-            usage=f"{RESULTS}/usage/rank/{{study}}-{criterion}-{{part}}.json",
         shell:
-            "secateur --usage {params.usage} --code {params.code} gather --config {params.config} --study {wildcards.study} "
-            "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
-            "--models {input.models} --cases {params.cases} --output {output} 2>&1 | tee {log}"
+            COMMAND
 
 
-rule case:
+use rule stage as case with:
     input:
         data=dataset_of,
         units=units_of,
@@ -61,26 +58,13 @@ rule case:
         ],
     log:
         f"{RESULTS}/logs/case/{{study}}/{{seed}}-{{samples}}.log",
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("rank"),
+        **asked("rank"),
     params:
-        config=CONFIG,
-        code=code("case", []),
-        settings=lambda wildcards: study_settings(wildcards.study, "scope"),
-        usage=f"{RESULTS}/usage/case/{{study}}-{{seed}}-{{samples}}.json",
-        folder=case_folder,
-    shell:
-        "secateur --usage {params.usage} --code {params.code} case --config {params.config} --study {wildcards.study} "
-        "--seed {wildcards.seed} --samples-per-class {wildcards.samples} --data {input.data} --units {input.units} "
-        "--models {input.models} --samples {input.samples} --output {params.folder} 2>&1 | tee {log}"
+        **job("case", of_study("scope"), criteria=[], output=case_folder),
 
 
-rule case_signals:
+use rule stage as case_signals with:
     input:
         data=dataset_of,
         units=units_of,
@@ -90,22 +74,12 @@ rule case_signals:
         temp(f"{RESULTS}/cases/{{study}}/{{seed}}-{{samples}}/signals.safetensors"),
     log:
         f"{RESULTS}/logs/case_signals/{{study}}/{{seed}}-{{samples}}.log",
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("rank"),
+        **asked("rank"),
     params:
-        config=CONFIG,
-        code=code("case", []),
-        settings=lambda wildcards: study_settings(
-            wildcards.study, "scope", "batch_size"
+        **job(
+            "case --signals",
+            of_study("scope", "batch_size"),
+            criteria=[],
+            output=case_folder,
         ),
-        usage=f"{RESULTS}/usage/case_signals/{{study}}-{{seed}}-{{samples}}.json",
-        folder=case_folder,
-    shell:
-        "secateur --usage {params.usage} --code {params.code} case --signals --config {params.config} --study {wildcards.study} "
-        "--seed {wildcards.seed} --samples-per-class {wildcards.samples} --data {input.data} --units {input.units} "
-        "--models {input.models} --samples {input.samples} --output {params.folder} 2>&1 | tee {log}"

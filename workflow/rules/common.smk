@@ -233,11 +233,11 @@ def results_of(wildcards, input):
     return paths[0][: paths[0].rindex(f"{RESULTS}/")] + RESULTS if paths else RESULTS
 
 
-def case_folder(wildcards, output):
+def case_folder(wildcards, input, output):
     """Where a case is written."""
     return os.path.dirname(output[0])
 
 
-def cases_folder(wildcards, input):
+def cases_folder(wildcards, input, output):
     """Where the cases of a study lie."""
     return os.path.dirname(os.path.dirname(input.scores[0]))

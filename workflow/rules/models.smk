@@ -14,9 +14,7 @@ rule backbone:
         "../../envs/conda.yaml"
     threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("backbone"),
+        **asked("backbone"),
     params:
         config=CONFIG,
         code=code("backbone"),
@@ -36,7 +34,7 @@ rule backbone:
         "{params.data} {params.draw} --state {params.state} --output {output.weights} --about {output.about} 2>&1 | tee {log}"
 
 
-rule transfer:
+use rule stage as transfer with:
     input:
         data=dataset_of,
         backbone=backbones_of,
@@ -46,53 +44,46 @@ rule transfer:
         history=f"{RESULTS}/models/{{study}}/{{part}}.csv",
     log:
         f"{RESULTS}/logs/transfer/{{study}}/{{part}}.log",
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("transfer"),
+        **asked("transfer"),
     params:
-        config=CONFIG,
-        code=code("transfer"),
-        settings=lambda wildcards: study_settings(wildcards.study)
-        | {
-            "transfer": resolved["studies"][wildcards.study]["transfer"],
-            "validation": resolved["training"]["validation"],
-        }
-        | {
-            branch: resolved[branch]["samples_per_class"]
-            for branch in ("fewshot", "retrain")
-        },
-        backbones=backbone_options,
-        state=f"{RESULTS}/state/transfer/{{study}}/{{part}}",
-        usage=f"{RESULTS}/usage/transfer/{{study}}-{{part}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} transfer --config {params.config} --study {wildcards.study} "
-        "--seeds {wildcards.part} --data {input.data} {params.backbones} "
-        "--state {params.state} --models {output.models} --samples {output.samples} "
-        "--history {output.history} 2>&1 | tee {log}"
+        **job(
+            "transfer",
+            of_study(
+                transfer=transfer_of,
+                validation=VALIDATION,
+                fewshot=IMAGES,
+                retrain=resolved["retrain"]["samples_per_class"],
+            ),
+            state=f"{RESULTS}/state/transfer/{{study}}/{{part}}",
+        ),
 
 
-rule units:
+# What of a network can be removed asks for no card, and for minutes on any machine.
+use rule stage as units with:
     input:
         data=dataset_of,
     output:
-        units=f"{RESULTS}/units/{{study}}.safetensors",
+        output=f"{RESULTS}/units/{{study}}.safetensors",
         table=f"{RESULTS}/units/{{study}}.parquet",
     log:
         f"{RESULTS}/logs/units/{{study}}.log",
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
         mem_mb=memory_of,
     params:
-        config=CONFIG,
-        code=code("units"),
-        settings=lambda wildcards: network_settings(wildcards.study, "scope"),
-        usage=f"{RESULTS}/usage/units/{{study}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} units --config {params.config} --study {wildcards.study} "
-        "--data {input.data} --output {output.units} --table {output.table} 2>&1 | tee {log}"
+        **job(
+            "units",
+            lambda wildcards: network_settings(wildcards.study, "scope"),
+        ),
+
+
+# The network of a study with what can be removed of it, and the reference samples of its seeds, as most stages read it.
+NETWORK = {
+    "data": dataset_of,
+    "units": units_of,
+    "models": rules.transfer.output.models,
+}
+SAMPLES = {"samples": rules.transfer.output.samples}
+FIRST = next(iter(PARTS))
+# What is measured on networks of one part alone.
+FIRST_NETWORK = NETWORK | {"models": f"{RESULTS}/models/{{study}}/{FIRST}.safetensors"}

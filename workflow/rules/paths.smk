@@ -77,11 +77,6 @@ def backbones_of(wildcards):
     ]
 
 
-def backbone_options(wildcards, input):
-    """The command line's options for them."""
-    return " ".join(f"--backbone {quote(str(path))}" for path in input.backbone)
-
-
 def units_of(wildcards):
     """What of the study's network can be removed."""
     return f"{RESULTS}/units/{wildcards.study}.safetensors"

@@ -7,14 +7,12 @@ for criterion in IN_PYTHON:
         name:
             f"rank_{criterion}"
         input:
+            **NETWORK,
+            **SAMPLES,
             criterion=criterion_code(criterion),
             tuned=tuned_of(criterion),
-            data=dataset_of,
-            units=units_of,
-            models=rules.transfer.output.models,
-            samples=rules.transfer.output.samples,
         output:
-            f"{RESULTS}/rankings/{{study}}/{criterion}/{{part}}.safetensors",
+            output=f"{RESULTS}/rankings/{{study}}/{criterion}/{{part}}.safetensors",
         log:
             f"{RESULTS}/logs/rank/{{study}}/{criterion}/{{part}}.log",
         group:
@@ -23,23 +21,17 @@ for criterion in IN_PYTHON:
             "../../envs/conda.yaml"
         threads: resolved["threads"]
         resources:
-            gpu=GPU,
-            mem_mb=memory_of,
-            runtime=minutes_of("rank"),
+            **asked("rank"),
         params:
+            **job(
+                "rank",
+                of_criterion(name=criterion, samples_per_class=IMAGES),
+                criteria=[criterion],
+                criterion=criterion,
+            ),
             config=CONFIG,
-            code=code("rank", [criterion]),
-            criterion=criterion,
-            settings=lambda wildcards, criterion=criterion: criterion_settings(
-                wildcards.study, criterion
-            )
-            | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
-            tuned=tuned_option,
-            usage=f"{RESULTS}/usage/rank/{{study}}-{criterion}-{{part}}.json",
         shell:
-            "secateur --usage {params.usage} --code {params.code} rank --config {params.config} --study {wildcards.study} "
-            "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
-            "--models {input.models} --samples {input.samples} {params.tuned} --output {output} 2>&1 | tee {log}"
+            COMMAND
 
 
 for criterion in [name for name in CRITERIA if "tune" in entry_of(name)]:
@@ -48,66 +40,42 @@ for criterion in [name for name in CRITERIA if "tune" in entry_of(name)]:
         name:
             f"tune_{criterion}"
         input:
+            **NETWORK,
+            **SAMPLES,
             criterion=criterion_code(criterion),
-            data=dataset_of,
-            units=units_of,
-            models=rules.transfer.output.models,
-            samples=rules.transfer.output.samples,
         output:
-            f"{RESULTS}/tuning/{{study}}/{criterion}/{{part}}.parquet",
+            output=f"{RESULTS}/tuning/{{study}}/{criterion}/{{part}}.parquet",
         log:
             f"{RESULTS}/logs/tune/{{study}}/{criterion}/{{part}}.log",
         conda:
             "../../envs/conda.yaml"
         threads: resolved["threads"]
         resources:
-            gpu=GPU,
-            mem_mb=memory_of,
-            runtime=minutes_of("retrain"),
+            **asked("retrain"),
         params:
+            **job(
+                "tune",
+                of_criterion(name=criterion, samples_per_class=IMAGES),
+                criteria=[criterion],
+                criterion=criterion,
+            ),
             config=CONFIG,
-            code=code("tune", [criterion]),
-            criterion=criterion,
-            settings=lambda wildcards, criterion=criterion: criterion_settings(
-                wildcards.study, criterion
-            )
-            | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
-            usage=f"{RESULTS}/usage/tune/{{study}}-{criterion}-{{part}}.json",
         shell:
-            "secateur --usage {params.usage} --code {params.code} tune --config {params.config} --study {wildcards.study} "
-            "--criterion {params.criterion} --seeds {wildcards.part} --data {input.data} --units {input.units} "
-            "--models {input.models} --samples {input.samples} --output {output} 2>&1 | tee {log}"
+            COMMAND
 
 
 # Other draws of reference samples on one network, for the agreement of a criterion with itself.
-rule redraw:
+use rule stage as redraw with:
     input:
+        **FIRST_NETWORK,
         criterion=lambda wildcards: criterion_code(wildcards.criterion),
-        data=dataset_of,
-        units=units_of,
-        models=f"{RESULTS}/models/{{study}}/{next(iter(PARTS))}.safetensors",
     output:
-        f"{RESULTS}/redraws/{{study}}/{{criterion}}.safetensors",
+        output=f"{RESULTS}/redraws/{{study}}/{{criterion}}.safetensors",
     log:
         f"{RESULTS}/logs/redraw/{{study}}/{{criterion}}.log",
     group:
         "redraw"
-    conda:
-        "../../envs/conda.yaml"
-    threads: resolved["threads"]
     resources:
-        gpu=GPU,
-        mem_mb=memory_of,
-        runtime=minutes_of("redraw"),
+        **asked("redraw"),
     params:
-        config=CONFIG,
-        code=code("redraw"),
-        settings=lambda wildcards: criterion_settings(
-            wildcards.study, wildcards.criterion, "agreement"
-        )
-        | {"samples_per_class": resolved["fewshot"]["samples_per_class"]},
-        usage=f"{RESULTS}/usage/redraw/{{study}}-{{criterion}}.json",
-    shell:
-        "secateur --usage {params.usage} --code {params.code} redraw --config {params.config} --study {wildcards.study} "
-        "--criterion {wildcards.criterion} --data {input.data} --units {input.units} --models {input.models} "
-        "--output {output} 2>&1 | tee {log}"
+        **job("redraw", of_criterion("agreement", samples_per_class=IMAGES)),

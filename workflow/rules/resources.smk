@@ -47,6 +47,11 @@ def minutes_of(stage):
     return minutes
 
 
+def asked(stage):
+    """What a job of a stage asks for, as a rule's resources."""
+    return {"gpu": GPU, "mem_mb": memory_of, "runtime": minutes_of(stage)}
+
+
 def memory_of(wildcards, attempt):
     """The MB to ask for: libraries, and without a card the signals of a batch; half as much again at every attempt."""
     libraries, signals = 4000, 0

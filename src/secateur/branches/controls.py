@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from secateur.branches.curvefile import write_curve
 from secateur.branches.rounds import Round, State, fingerprint_of, further_trained, start
 from secateur.branches.shared import Shared
-from secateur.branches.study import Study, write_curve
+from secateur.branches.study import Study
 from secateur.progress import track
 
 UNPRUNED = "unpruned"

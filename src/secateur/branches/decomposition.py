@@ -14,9 +14,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from secateur import seeds as streams
+from secateur.branches.curvefile import write_curve
 from secateur.branches.rounds import fingerprint_of
 from secateur.branches.shared import Shared, same
-from secateur.branches.study import Study, write_curve
+from secateur.branches.study import Study
 from secateur.choosing import EQUAL, EQUAL_SHUFFLED, SHUFFLED
 from secateur.errors import SecateurError
 from secateur.progress import track

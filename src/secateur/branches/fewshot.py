@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 
 from secateur import tablefile
+from secateur.branches.curvefile import write_curve
 from secateur.branches.rounds import fingerprint_of
 from secateur.branches.shared import Shared, same
-from secateur.branches.study import Study, write_curve
+from secateur.branches.study import Study
 from secateur.progress import track
 from secateur.pruning.removal import Step, sweep
 from secateur.ranking import scorefile

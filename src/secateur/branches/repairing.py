@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from secateur.branches.curvefile import write_curve
 from secateur.branches.rounds import fingerprint_of
 from secateur.branches.shared import Shared, same
-from secateur.branches.study import Study, write_curve
+from secateur.branches.study import Study
 from secateur.errors import SecateurError
 from secateur.progress import track
 from secateur.pruning.removal import Step, sweep

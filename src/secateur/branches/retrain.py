@@ -7,10 +7,11 @@ after its last finished round.
 from collections.abc import Sequence
 from pathlib import Path
 
+from secateur.branches.curvefile import write_curve
 from secateur.branches.ranking import entry_of, options_of, rank_as_configured
 from secateur.branches.rounds import Round, Rows, State, fingerprint_of, further_trained, start, write_shapes
 from secateur.branches.shared import Shared
-from secateur.branches.study import Study, write_curve
+from secateur.branches.study import Study
 from secateur.files import md5
 from secateur.progress import track
 from secateur.pruning.removal import remaining, remove, shrink

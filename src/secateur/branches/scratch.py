@@ -13,8 +13,9 @@ from torch import nn
 
 from secateur import seeds as streams
 from secateur import tablefile
+from secateur.branches.curvefile import write_curve
 from secateur.branches.rounds import fingerprint_of
-from secateur.branches.study import Study, write_curve
+from secateur.branches.study import Study
 from secateur.errors import SecateurError
 from secateur.files import md5, read_json
 from secateur.models import training
