@@ -34,8 +34,9 @@ def test_the_plan_holds_every_job_and_the_graph_of_rules(tmp_path):
     assert [(job["rule"], job["outputs"], job["planned"]) for job in found["jobs"]] == [
         ("fewshot", ["b"], True), ("fewshot", ["c"], True), ("rank", ["a"], False), ("report", ["d"], True),
     ]  # fmt: skip
-    write_json(tmp_path / "usage/b.json", {"cpu_seconds": 3.0, "started": 10.0, "ended": 14.0})
-    assert running.times(found, tmp_path)["fewshot"] == {"jobs": 2, "wall_seconds": 4.0, "cpu_seconds": 3.0}
+    write_json(tmp_path / "usage/b.json", {"cpu_seconds": 3.0, "started": 10.0, "ended": 14.0, "peak_bytes": 7})
+    expected = {"jobs": 2, "wall_seconds": 4.0, "cpu_seconds": 3.0, "peak_bytes": 7}
+    assert running.times(found, tmp_path)["fewshot"] == expected
 
 
 def test_a_run_of_single_files_leaves_the_plan_of_the_whole(tmp_path):

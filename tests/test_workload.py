@@ -55,6 +55,7 @@ def test_every_stage_counted_by_hand(elsewhere):
     assert found["retrain_unpruned"].jobs == 2  # whole in both rounds
     assert found["retrain_unpruned"].training == pytest.approx(2 * 3 * 4 * 1350 * 2)
     assert found["retrain_unpruned"].forward == pytest.approx(2 * rounds * 2)
+    assert found["gallery"].forward == pytest.approx(2985 * (1 + 3 * 0.6**2))  # at its default rate
 
 
 def test_other_choices_of_units_are_counted_by_hand(elsewhere):
@@ -142,7 +143,7 @@ def test_a_finished_run_is_held_against_the_estimate(elsewhere, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {"work_cpu_seconds": 1.0, "work_wall_seconds": 2.0})
     write_json(tmp_path / "usage" / "rank" / "one-lrp-0-0.json", {"work_cpu_seconds": 1, "work_wall_seconds": 2})
-    most = estimating.counted(config, "mine.yaml", workload.whole)
+    most = estimating.counted(config, "mine.yaml", lambda _: workload.whole)
     found = estimating.held_against(works, most, speeds, config, tmp_path).set_index("stage")
     assert list(found.index) == ["transfer", "all"]  # of the rankings one job is not there
     transfer = next(work for work in works if work.stage == "transfer")
@@ -163,3 +164,21 @@ def test_throughput_is_measured_at_the_size_of_the_network():
     )  # fmt: skip
     fast = throughput.measure(narrow, "resnet18")
     assert fast.macs < slow.macs / 10 and fast.forward > slow.forward and fast.training > slow.training
+
+
+@pytest.mark.parametrize(("scope", "expected"), [("all", 0.25), ("inner", 0.5)])
+def test_what_a_pruned_network_computes_follows_its_scope(scope, expected):
+    backbone = {"architecture": "resnet18", "size": 32, "weights": "hub"}
+    config = small(backbones={"resnet18": backbone}, device="cpu", scope=scope)
+    left = throughput.left(config, "one")
+    assert left(0.0) == 1.0 and left(0.5) == pytest.approx(expected, abs=0.04)
+    counted = estimating.counted(config, "mine.yaml", lambda study: throughput.left(config, study))
+    fewshot = next(work for work in counted if work.stage == "fewshot")
+    assert fewshot.forward == pytest.approx(2 * 2985 * (1 + 2 + 2) * left(0.5))
+
+
+@pytest.mark.parametrize(("criteria", "seeds", "few"), [(8, 10, True), (8, 11, False), (2, 6, False), (1, 1, False)])
+def test_seeds_that_cannot_tell_the_criteria_apart_are_said(elsewhere, criteria, seeds, few):
+    names = ["weight", "taylor", "lrp", "gradient", "apoz", "fisher", "snip", "fpgm"][:criteria]
+    said = estimating.few_seeds(small(criteria=names, seeds=seeds))
+    assert bool(said) == few and (not few or "28 pairs; 11 seeds can" in said.replace("\n", " "))

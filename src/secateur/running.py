@@ -103,7 +103,8 @@ def _alive(pid: int) -> bool:
 
 
 def times(found: dict[str, Any], folder: Path) -> dict[str, dict[str, float]]:
-    """Rule → `jobs`, and of those that wrote their times `wall_seconds` and `cpu_seconds`, summed.
+    """Rule → `jobs`, and of those that wrote their times `wall_seconds` and `cpu_seconds`, summed, and the largest
+    `peak_bytes` (0 where none of them said).
 
     Args:
         found: what `plan` wrote.
@@ -111,13 +112,14 @@ def times(found: dict[str, Any], folder: Path) -> dict[str, dict[str, float]]:
     """
     rules: dict[str, dict[str, float]] = {}
     for job in found["jobs"]:
-        row = rules.setdefault(job["rule"], {"jobs": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0})
+        row = rules.setdefault(job["rule"], {"jobs": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0, "peak_bytes": 0})
         row["jobs"] += 1
         if job["usage"] and (folder / job["usage"]).exists():
             spent = read_json(folder / job["usage"])
             try:
                 row["cpu_seconds"] += float(spent["cpu_seconds"])
                 row["wall_seconds"] += float(spent.get("ended", 0.0)) - float(spent.get("started", 0.0))
+                row["peak_bytes"] = max(row["peak_bytes"], int(spent.get("peak_bytes", 0)))
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise SecateurError(f"{folder / job['usage']}: no times of a job ({error}). Remove it.") from None
     return rules

@@ -1,10 +1,11 @@
-"""How much of a job's time was the experiment, and how much starting up: one small JSON file a job."""
+"""How much of a job's time was the experiment and how much starting up, and its memory: one small JSON file a job."""
 
 import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from secateur import machine
 from secateur.files import write_json
 
 _work = {"cpu_seconds": 0.0, "wall_seconds": 0.0}
@@ -22,7 +23,7 @@ def work() -> Iterator[None]:
 
 
 def write(path: str | Path, started: float) -> None:
-    """Write this process's processor seconds so far, those spent in `work`, and from when to when it ran, to `path`.
+    """Write what this process took so far to `path`: processor seconds, those spent in `work`, when it ran, and memory.
 
     `started` is in seconds since 1970: a process that was forked from a warm one cannot know it by itself.
     """
@@ -34,5 +35,6 @@ def write(path: str | Path, started: float) -> None:
             "cpu_seconds": round(time.process_time(), 3),
             "work_cpu_seconds": round(_work["cpu_seconds"], 3),
             "work_wall_seconds": round(_work["wall_seconds"], 3),
+            "peak_bytes": machine.peak_bytes(),
         },
     )

@@ -102,7 +102,8 @@ RETRAINING = ("retrain", "retrain_unpruned", "scratch")
 
 
 def left(rate: float) -> float:
-    """Share of a network's multiply-accumulates that is left with a share `rate` of its units removed."""
+    """Share of a network's multiply-accumulates that is left with a share `rate` of its units removed: of one whose
+    layers can all lose units, at both ends. `branches.throughput.left` knows the network itself."""
     return (1 - rate) ** 2
 
 
@@ -237,3 +238,6 @@ def _stages(
     networks = 1 + sum(left(rate) for rate in settings["rates"])
     timings = (settings["repeats"] + WARM_UP) * sum(settings["batches"])
     yield "latency", 1, len(entries) * networks * timings, 0
+
+    # One network's mistakes and each criterion's, at one rate; the maps of a few images are next to nothing.
+    yield "gallery", 1, data.test * (1 + len(entries) * left(config["gallery"]["rate"])), 0

@@ -18,6 +18,8 @@ GPU = int(
 MACS_A_PIXEL = 310_000
 MACS_A_SECOND = 1e12 if GPU else 5e9 * resolved["threads"]
 SHORTEST_MINUTES = 20
+# A job of the demo holds up to 1,020 MB, nearly all of it libraries (the page shows it for each rule); a card has its own.
+LIBRARIES_MB = 4000 if GPU else 1200
 
 
 @cache
@@ -54,7 +56,7 @@ def asked(stage):
 
 def memory_of(wildcards, attempt):
     """The MB to ask for: libraries, and without a card the signals of a batch; half as much again at every attempt."""
-    libraries, signals = 4000, 0
+    libraries, signals = LIBRARIES_MB, 0
     if not GPU:
         name = (
             resolved["studies"][wildcards.study]["backbone"]

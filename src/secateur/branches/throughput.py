@@ -1,14 +1,18 @@
-"""How fast this device passes images through a run's networks: a short measurement, for estimates of a run's cost."""
+"""How fast this device passes images through a run's networks, and what pruned ones compute: estimates of its cost."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from secateur import seeds as streams
+from secateur.branches.study import scope_of
 from secateur.models import build, devices, memory_format, training
 from secateur.pruning.counting import count
+from secateur.pruning.prediction import Predictor
+from secateur.pruning.units import find_unit_groups
 from secateur.workload import TRAINING, Speed
 
 LEAST_SECONDS = 0.5
@@ -20,6 +24,25 @@ def macs(config: dict[str, Any], backbone: str) -> int:
     """Multiply-accumulates of one image through a backbone with a head of ten classes."""
     network, size = _network(config, backbone)
     return count(network, size).macs
+
+
+def left(config: dict[str, Any], study: str) -> Callable[[float], float]:
+    """Rate -> share of a study's multiply-accumulates that is left with that share of its units removed.
+
+    The units of the study's scope, the same share of each group, and one of each stays: exact for that choice
+    (`pruning.prediction`). Criteria choose otherwise, as a rule more of layers that compute little.
+    """
+    network, size = _network(config, config["studies"][study]["backbone"])
+    groups = find_unit_groups(network.eval(), torch.zeros(1, *size), scope_of(config, study))
+    predictor = Predictor(network, groups, size)
+    whole = predictor.counts().macs
+
+    @cache
+    def share(rate: float) -> float:
+        removed = {group.name: range(min(round(rate * group.size), group.size - 1)) for group in groups}
+        return predictor.counts(removed).macs / whole
+
+    return share
 
 
 def measure(config: dict[str, Any], backbone: str, device: str | None = None) -> Speed:

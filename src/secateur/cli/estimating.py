@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STAGES = [
     "transfer", "rank", "redraw", "unpruned", "fewshot", "repair", "decompose", "grid", "retrain", "retrain_unpruned",
-    "scratch", "cost", "latency",
+    "scratch", "cost", "latency", "gallery",
 ]  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def estimate(
 
     if macs_per_second is not None and not macs_per_second > 0:
         raise SecateurError(f"--macs-per-second: {macs_per_second:g} is no speed; give a number above 0, e.g. 2e13.")
-    works, most = counted(config, file), counted(config, file, workload.whole)
+    most = counted(config, file, lambda _: workload.whole)
     torch.set_num_threads(config["threads"])
     used = list(dict.fromkeys(entry["backbone"] for entry in config["studies"].values()))
     speeds: dict[str, Speed] = {}
@@ -59,6 +59,7 @@ def estimate(
     else:
         where = f"a device of {macs_per_second:.3g} multiply-accumulates a second, given by --macs-per-second"
 
+    works = counted(config, file, lambda study: throughput.left(config, study))
     hours = tabulated(works, speeds, config)
     hours["at most"] = tabulated(most, speeds, config)["all"]
     print(f"Run {config['run']} on {where}: hours of jobs, one after the other on one such device.\n")
@@ -70,17 +71,20 @@ def estimate(
     print(f"\n{hours.to_string(index=False, float_format=lambda value: f'{value:,.2f}')}")
     print(f"\nAll studies: {hours['all'].sum():,.2f} to {hours['at most'].sum():,.2f} hours.")
     print(
-        "The first is right where a pruned network's time falls as its multiply-accumulates, with the square of the "
-        "share\nof units left; the second where it takes as long as the whole one, as small networks do."
+        "The first is right where a pruned network's time falls as its multiply-accumulates, if all layers lose the\n"
+        "same share of the units that the scope offers; the second where it takes as long as the whole one, as small\n"
+        "networks do."
     )
+    if too_few := few_seeds(config):
+        print(too_few)
     unknown = [
         entry["name"] for entry in config["criteria"] if workload.passes_of(entry, config["criteria_path"]) is None
     ]
     if unknown:
         print(f"Not counted, as their passes are not known beforehand: ranking by {', '.join(unknown)}.")
     print(
-        "Not counted: fetching and preparing data, pretraining, tuning, gallery, the 2-D study, tables and page, "
-        "start-up\n(3 to 8 s a job). Counted, but left out by a network without neurons of its own: grid."
+        "Not counted: fetching and preparing data, pretraining, tuning, the 2-D study, tables and page, start-up\n"
+        "(3 to 8 s a job). Counted, but left out by a network without neurons of its own: grid."
     )
     compared = held_against(works, most, speeds, config, folder)
     if compared is not None:
@@ -88,14 +92,34 @@ def estimate(
         print(compared.to_string(index=False, float_format=lambda value: f"{value:,.2f}"))
 
 
-def counted(config: dict[str, Any], file: str | Path, left: Callable[[float], float] = workload.left) -> list[Work]:
+def few_seeds(config: dict[str, Any], alpha: float = 0.05) -> str:
+    """A warning where no difference between two criteria, however clear, could pass the correction for all pairs."""
+    from secateur.analysis.paired import blocks_needed
+
+    criteria, seeds = len(config["criteria"]), config["seeds"]
+    pairs = criteria * (criteria - 1) // 2
+    needed = blocks_needed(alpha, comparisons=pairs) if pairs else 0
+    if seeds >= needed:
+        return ""
+    return (
+        f"Note: with {seeds} seeds no pair of the {criteria} criteria can be told apart after Holm's correction for\n"
+        f"all {pairs} pairs; {needed} seeds can. Verdicts on claims compare fewer; `secateur plan` without --cost\n"
+        "says what they need."
+    )
+
+
+def counted(
+    config: dict[str, Any],
+    file: str | Path,
+    left: Callable[[str], Callable[[float], float]] = lambda _: workload.left,
+) -> list[Work]:
     """The work of every study and stage; an error names the dataset whose sizes are not known.
 
-    `file`: that the config was read from. `left`: what pruned networks cost, see `workload.of_study`.
+    `file`: that the config was read from. `left`: study -> what its pruned networks cost, see `workload.of_study`.
     """
     found: list[Work] = []
     for study, entry in config["studies"].items():
-        works = workload.of_study(config, study, left)
+        works = workload.of_study(config, study, left(study))
         if works is None:
             raise SecateurError(
                 f"studies.{study}: the sizes of dataset '{entry['dataset']}' are not known. Make it first "

@@ -90,13 +90,15 @@ def latency_table(latency: pd.DataFrame) -> Table:
 
 def times_table(rules: dict[str, dict[str, float]]) -> Table:
     """How many jobs each rule of the workflow had and how long they took; see running.times."""
-    frame = pd.DataFrame.from_dict(rules, orient="index", columns=["jobs", "wall_seconds", "cpu_seconds"])
+    names = ["jobs", "wall_seconds", "cpu_seconds", "peak_bytes"]
+    frame = pd.DataFrame.from_dict(rules, orient="index").reindex(columns=names)
     return build(
-        "times-table", "Run times", "Summed over the jobs of a rule; jobs that write no times, and the one that makes "
-        "this page, count as 0.",
+        "times-table", "Run times", "Summed over the jobs of a rule, and the most memory that one of them held; jobs "
+        "that write no times, and the one that makes this page, count as 0.",
         frame.rename_axis("rule").reset_index(), {
             "rule": ("rule", str), "jobs": ("jobs", plain), "wall_seconds": ("seconds", _seconds),
             "cpu_seconds": ("processor seconds", _seconds),
+            "peak_bytes": ("most memory", in_bytes),
         }, "usage/",
     )  # fmt: skip
 
