@@ -19,6 +19,7 @@ import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Sequence
 from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -106,15 +107,15 @@ def number(value: float | str) -> str:
 
 
 def exact(cell: str) -> bool:
-    """Whether a cell holds a difference within the limit, a refusal with its reason, or nothing that could differ."""
+    """Whether a cell holds a difference within the limit or rounding, a refusal, or nothing that could differ."""
     try:
         return float(cell) <= LIMIT
     except ValueError:
-        return cell in ("", "yes") or cell.startswith("refused:")
+        return cell in ("", "yes") or cell.startswith("refused:") or family_evidence.ROUNDING in cell
 
 
-def sentences(rows: list[list[str]]) -> str:
-    """What the table's rows say together."""
+def sentences(rows: list[list[str]], missing: Sequence[str] = ()) -> str:
+    """What the table's rows say together, and which families have no row."""
     failed = [row for row in rows if "traceback:" in row[-1]]
     fine = [row for row in rows if row not in failed]
     covered = [row for row in fine if float(row[4].rstrip("%")) >= 80]
@@ -127,6 +128,7 @@ def sentences(rows: list[list[str]]) -> str:
         f"{len(none)} have no unit. In {len(fine) - len(wrong)} all that is offered is exact (a difference of at most "
         f"{LIMIT:g}) and the rest is refused by name: relevance as a whole in {len(refused)}. "
         f"{len(failed)} end in a traceback.",
+        f"Not run yet: {', '.join(missing)}." if missing else "",
         named("No unit", none),
         named("Relevance refused", refused),
         named("Not exact", wrong),
@@ -155,7 +157,8 @@ def table(rows: list[list[str]]) -> str:
     lines += ["| " + " | ".join(cell.replace(" |", " \\|") for cell in row) + " |" for row in rows]
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "timm"))
     made = f"Python {platform.python_version()}, {packages}; one thread."
-    return f"{sentences(rows)}\n\n" + "\n".join(lines) + f"\n\n{made}"
+    missing = sorted(set(read_json(CHOSEN)) - {row[0] for row in rows})
+    return f"{sentences(rows, missing)}\n\n" + "\n".join(lines) + f"\n\n{made}"
 
 
 def write(new: dict[str, list[str]]) -> None:

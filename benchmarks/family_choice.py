@@ -14,6 +14,8 @@ from torch import nn
 
 SIDES = (64, 96, 128, 160, 192, 224, 256, 384, 512, 768, 1024)
 CLASSES = 10
+LARGE = 200_000_000
+"""Parameters above which a member is built with two blocks, so that it fits into memory in float64."""
 
 
 class Member(NamedTuple):
@@ -46,14 +48,17 @@ def smallest(family: str) -> str:
 
 def member(architecture: str) -> Member:
     """An architecture with ten classes at the smallest input that it takes; at timm's own size where none is taken."""
+    own: dict[str, Any] = {"num_classes": CLASSES}
+    if (parameters(architecture) or 0) > LARGE:
+        own["depth"] = 2
     for side in SIDES:
-        for arguments in ({"num_classes": CLASSES}, {"num_classes": CLASSES, "img_size": side}):
+        for arguments in (own, {**own, "img_size": side}):
             with contextlib.suppress(Exception), torch.no_grad():
                 outputs = _hollow(architecture, arguments)(torch.empty(2, 3, side, side, device="meta"))
                 if outputs.shape == (2, CLASSES):
                     return Member(architecture, arguments, side)
     size = timm.get_pretrained_cfg(architecture).input_size  # some networks do not run without values
-    return Member(architecture, {"num_classes": CLASSES}, size[-1])
+    return Member(architecture, own, size[-1])
 
 
 def _hollow(architecture: str, arguments: dict[str, Any]) -> nn.Module:

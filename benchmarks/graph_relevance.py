@@ -14,7 +14,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 VIEWS = ("View", "UnsafeView", "Expand", "Permute", "Transpose", "Clone", "Unsqueeze", "Squeeze", "ReshapeAlias")
 LINEAR = (*VIEWS, "Addmm", "Mm", "Bmm", "T", "Add")
 CONSTANT = ("LinalgVectorNorm", "Norm", "Var", "VarMean", "Std", "Rsqrt", "Sigmoid", "Hardsigmoid")
-GATES = ("Sigmoid", "Hardsigmoid", "Softmax")
 ACTIVATIONS = {
     "Gelu": F.gelu, "Silu": F.silu, "Hardswish": F.hardswish, "Tanh": torch.tanh, "Mish": F.mish, "Elu": F.elu,
 }  # fmt: skip
@@ -34,7 +33,30 @@ def comes_from(node, names, through):
     return False
 
 
-def hook(node, rule):
+def ordered(last):
+    """All nodes of the graph that ends in `last`, each after those it is made of."""
+    found, seen, waiting = [], set(), [(last, False)]
+    while waiting:
+        node, done = waiting.pop()
+        if done:
+            found.append(node)
+        elif node is not None and node not in seen:
+            seen.add(node)
+            waiting += [(node, True), *((one, False) for one, _ in node.next_functions)]
+    return found
+
+
+def constants(nodes):
+    """Which of the nodes (in order) are gates or statistics, or made of such alone."""
+    found = set()
+    for node in nodes:
+        before = [one for one, _ in node.next_functions if one is not None]
+        if kind(node) in CONSTANT or (before and all(one in found for one in before)):
+            found.add(node)
+    return found
+
+
+def hook(node, rule, constant):
     """What puts a node's gradients right, or None where they are."""
     name, live = kind(node), [one is not None for one, _ in node.next_functions]
     if name in CONSTANT or (name == "Softmax" and rule == "cp"):
@@ -71,6 +93,7 @@ def hook(node, rule):
         return None
     if name in ("Bmm", "Mm"):
         weights = [rule == "cp" and comes_from(one, ("Softmax",), LINEAR) for one, _ in node.next_functions]
+        weights = weights if any(weights) else [one in constant for one, _ in node.next_functions]
         if any(weights):
             return lambda given, _: tuple(one * (i != weights.index(True)) for i, one in enumerate(given))
         return lambda given, _: tuple(one / 2 for one in given)
@@ -78,7 +101,7 @@ def hook(node, rule):
         return lambda given, _: (given[0], torch.zeros_like(given[1]))
     if name == "Mul":
         sizes = [node._saved_self.numel(), node._saved_other.numel()]
-        gates = [comes_from(one, GATES, VIEWS) for one, _ in node.next_functions]
+        gates = [one in constant for one, _ in node.next_functions]
         if not any(gates) and sizes[0] == sizes[1]:
             return lambda given, _: (given[0] / 2, given[1] / 2)
         gate = gates.index(True) if any(gates) else sizes.index(min(sizes))
@@ -128,14 +151,10 @@ def relevance(model: nn.Module, inputs, labels, rule, norms=None):
     finally:
         for handle in handles:
             handle.remove()
-    seen, waiting = set(), [logits.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        waiting += [one for one, _ in node.next_functions]
-        if (right := hook(node, rule)) is not None:
+    nodes = ordered(logits.grad_fn)
+    constant = constants(nodes)
+    for node in nodes:
+        if (right := hook(node, rule, constant)) is not None:
             node.register_hook(right)
     signals = {"": x, **{name: out for name, out in outputs.items() if out.requires_grad}}
     slopes = torch.autograd.grad((logits / logits.detach()).sum(), list(signals.values()), materialize_grads=True)

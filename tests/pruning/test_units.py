@@ -9,8 +9,10 @@ from benchmarks.removal_proof import CASES, disturb, random_selection
 from tests.pruning import networks
 from timm.models.vision_transformer import Attention
 from torch import nn
+from torch_pruning.dependency import index_mapping
 
 from secateur.errors import SecateurError
+from secateur.pruning import tracing
 from secateur.pruning.operations import NORMALISED
 from secateur.pruning.proof import prove
 from secateur.pruning.removal import remove, shrink
@@ -164,7 +166,7 @@ def test_bad_input_is_one_clear_error() -> None:
 
 
 class Focus(nn.Module):
-    """An image put together of its own slices, which torch-pruning cannot follow, and attention behind it."""
+    """An image put together of its own slices, whose number torch-pruning does not find, and attention behind it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -175,13 +177,40 @@ class Focus(nn.Module):
         return self.head(self.attn(self.stem(x).flatten(2).transpose(1, 2)).mean(1))
 
 
-def test_a_network_that_cannot_be_followed_still_has_its_heads() -> None:
+def test_a_network_that_cannot_be_followed_still_has_its_heads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise IndexError("of the library's own")
+
+    monkeypatch.setattr(tracing, "build", fails)
     network = Focus().eval()
     found = analyse(network, IMAGE)
     assert [(group.name, group.kind, group.size) for group in found.groups] == [("attn.qkv", "head", 3)]
     assert set(found.left_out) == {"stem", "attn.proj", "head"}
     assert all("cannot follow this network" in reason for reason in found.left_out.values())
     assert prove(network, found.groups, {"attn.qkv": [1]}, torch.randn(2, *IMAGE.shape[1:])).holds
+
+
+class Joined(nn.Module):
+    """A convolution of such slices, and what it makes joined with slices of the image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.next, self.head = nn.Conv2d(12, 6, 1), nn.Conv2d(6, 5, 1), nn.Linear(17, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        slices = torch.cat([x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]], dim=1)
+        return self.head(torch.cat([slices, self.next(self.stem(slices).relu())], dim=1).mean((2, 3)))
+
+
+def test_a_step_of_unknown_size_keeps_its_channels_and_no_others() -> None:
+    network = Joined().eval()
+    before = index_mapping.update_concat_index_mapping
+    found = analyse(network, IMAGE)
+    assert index_mapping.update_concat_index_mapping is before
+    assert [(group.name, group.size) for group in found.groups] == [("stem", 6)]
+    assert found.left_out["next"] == "joined or reshaped with what has no known number of channels"
+    assert prove(network, found.groups, {"stem": [0, 3]}, IMAGE).holds
+    assert {group.name for group in analyse(Focus().eval(), IMAGE).groups} == {"attn.qkv"}
 
 
 class Neighbours(nn.Module):

@@ -13,6 +13,7 @@ import torch_pruning
 from torch import nn
 from torch_pruning.dependency import Node
 
+from secateur.pruning.graph import unsized
 from secateur.pruning.operations import KINDS, is_layer, layer_size
 
 GROWTH = 8  # times the widest layer: as many channels at a step as no network that can be pruned has
@@ -53,7 +54,7 @@ def closure(graph: torch_pruning.DependencyGraph, module: nn.Module, size: int) 
         if visits[key] > VISITS or len(reached[key]) > GROWTH * widest:
             ended = False
             break
-        if node.type in NOT_PASSED:
+        if node.type in NOT_PASSED or unsized(node):
             continue
         for dependency in node.dependencies:
             if dependency.is_triggered_by(handler):

@@ -11,6 +11,8 @@ import torch_pruning
 from torch import Tensor, nn
 from torch_pruning.dependency import Node
 
+from secateur.pruning.graph import unsized
+
 # Operations that compute each channel of their output from the same channel of their inputs, by autograd's names.
 ACTIVATIONS = "Relu LeakyRelu Elu Celu Selu Hardtanh Hardswish Hardsigmoid Silu Gelu Sigmoid Tanh Mish Softplus"
 ARITHMETIC = "PreluKernel Exp Abs Clamp Pow Sqrt Neg Threshold LogSigmoid Add Sub Mul Div"
@@ -51,6 +53,8 @@ def objection(node: Node, consumed: bool, channels_last: bool, image: Tensor) ->
     module = node.module
     if not node.outputs and not consumed:
         return OUTPUT
+    if unsized(node):
+        return "joined or reshaped with what has no known number of channels"
     if is_layer(module):
         if weight_is_plain(node.grad_fn, module.weight):
             return None

@@ -5,7 +5,6 @@ and nothing else of that library is used. What is traced is a ghost of the netwo
 meta device, so that neither weights nor memory are touched.
 """
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +18,7 @@ from secateur.errors import SecateurError
 from secateur.pruning import operations
 from secateur.pruning.closure import closure
 from secateur.pruning.duplication import duplicate
+from secateur.pruning.graph import build
 from secateur.pruning.operations import BATCH_NORMS, Node, is_layer, layer_size
 
 UNFOLLOWED = "torch-pruning, which finds the structure, cannot follow this network"
@@ -91,12 +91,8 @@ def trace(model: nn.Module, input_size: tuple[int, ...]) -> Trace:
     for name, module in shadow.named_modules():
         if is_layer(module) or isinstance(module, BATCH_NORMS):
             module.register_forward_pre_hook(watch(name))
-    graph = torch_pruning.DependencyGraph()
     try:
-        with torch.enable_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # torch-pruning first calls model(*inputs), so a list of one sample is right at the first try.
-            graph.build_dependency(shadow, [image], verbose=False)
+        graph = build(shadow, image)
     except Exception as error:
         _run(shadow, image, type(model).__name__, found.order, calls)
         for name in found.order:
