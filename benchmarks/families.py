@@ -107,11 +107,11 @@ def number(value: float | str) -> str:
 
 
 def exact(cell: str) -> bool:
-    """Whether a cell holds a difference within the limit or rounding, a refusal, or nothing that could differ."""
+    """Whether a cell holds a difference within the limit, a refusal, or nothing that could differ."""
     try:
         return float(cell) <= LIMIT
     except ValueError:
-        return cell in ("", "yes") or cell.startswith("refused:") or family_evidence.ROUNDING in cell
+        return cell in ("", "yes") or cell.startswith("refused:")
 
 
 def sentences(rows: list[list[str]], missing: Sequence[str] = ()) -> str:
