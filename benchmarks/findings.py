@@ -57,9 +57,8 @@ PAGE = {
         "demo": "What runs without any option, in minutes (`config/demo.yaml`).",
         "zoo": "The criteria of this project beside the oracle, the true change of the loss when a unit is removed "
         "alone; ρ is Spearman's rank correlation with it (`config/zoo.yaml`). The oracle is right about one unit; two "
-        "filters that stand in for each other both look superfluous to it, and go together. Ten criteria joined the "
-        "config after this run and are not in its table: `wanda`, `flap`, `obs`, `reconstruction`, `group_fisher`, "
-        "`group_norm`, `lamp`, `variance`, `chip` and `oracle_joint`.",
+        "filters that stand in for each other both look superfluous to it, and go together. Regret is what the "
+        "joint oracle, which takes units out one after the other, keeps more than a criterion, in points.",
         "first_order": "Gradient and Taylor in their forms: target × absolute value × normalisation, beside LRP "
         "(`config/first_order.yaml`).",
         "ablations": "One choice changed in `lrp`, `taylor` and `weight` as they are (`config/ablations.yaml`); an "

@@ -7,7 +7,7 @@ that a sentence can know, and a test can write them again from the page alone.
 import math
 from collections.abc import Iterator
 
-from findings_tables import AS_LONG, BRANCHES, CHANCE, COST, ORACLE, UNPRUNED, Table, number, signed
+from findings_tables import AS_LONG, BRANCHES, CHANCE, COST, ORACLE, REGRET, UNPRUNED, Table, number, signed
 
 PAPERS = "lrp"
 MEANS = tuple(BRANCHES.values())
@@ -35,6 +35,7 @@ def of_means(table: Table) -> Iterator[str]:
             "small passes among other jobs, [relevance](relevance.md#cost) has large ones alone."
         )
     yield from _oracle(table, columns)
+    yield from _regret(table)
 
 
 def of_families(table: Table) -> Iterator[str]:
@@ -158,7 +159,7 @@ def _near(columns: dict[str, dict[str, float]], table: Table) -> str:
 def _bounds(cell: str) -> tuple[float, float]:
     """The interval in a cell; without one, nothing is known of how far it reaches."""
     inner = cell.partition("[")[2].rstrip("]")
-    low, _, high = inner.partition(", ")
+    low, _, high = inner.replace("−", "-").partition(", ")
     return (float(low), float(high)) if high else (-math.inf, math.inf)
 
 
@@ -194,6 +195,19 @@ def _oracle(table: Table, columns: dict[str, dict[str, float]]) -> Iterator[str]
             f"{study}: the oracle's own mean without retraining is {_place(means, 'oracle')} of {len(means)}; the "
             f"highest ρ with it is that of {top} ({rho:.2f}), by its mean {_place(means, first)} of {len(means)}."
         )
+
+
+def _regret(table: Table) -> Iterator[str]:
+    for name, cells in table.columns.items():
+        if name.endswith(f": {REGRET}"):
+            regret = _criteria(cells)
+            (least, low), (most, high) = _highest(regret, -1), _highest(regret)
+            ahead = [f"`{row}`" for row in regret if _bounds(cells[row])[1] < 0]
+            yield (
+                f"{name.partition(':')[0]}: regret, the joint oracle's mean minus a criterion's, is least for {least} "
+                f"({signed(low)} points) and most for {most} ({signed(high)}). Surely above the joint oracle: "
+                f"{_listed(ahead)}."
+            )
 
 
 def _place(means: dict[str, float], name: str) -> str:

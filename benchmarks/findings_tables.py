@@ -15,7 +15,7 @@ MEASURE = "mean_accuracy_over_rate"
 BRANCHES = {"fewshot": "not retrained", "retrain": "retrained"}
 LEVEL = 0.05
 UNPRUNED, AS_LONG, CHANCE = "_unpruned_", "_unpruned, trained on as long_", "_chance_"
-COST, ORACLE = "cost ÷ gradient", "ρ with the oracle"
+COST, ORACLE, REGRET = "cost ÷ gradient", "ρ with the oracle", "regret"
 FACTORS = {"of": ("loss", "logit"), "absolute": ("total", "sample", "position"), "normalisation": ("l2", "none")}
 """Choice of a first-order criterion → its levels, the one that the papers compare first."""
 
@@ -51,7 +51,7 @@ def read_back(text: str) -> dict[str, Table]:
 
 
 def means(run: Path) -> Table:
-    """A row a criterion, highest first: mean accuracy over the rates of each study and branch; cost; the oracle's word.
+    """A row a criterion, highest first: mean accuracy over the rates of each study and branch; cost; the oracles' word.
 
     Below them what the numbers lie between: the network before pruning (and after as much training), and chance.
     """
@@ -65,15 +65,33 @@ def means(run: Path) -> Table:
     _add_ends(run, found, columns)
     cost = pd.read_csv(run / "tables" / "cost.csv").groupby("criterion")["ratio_to_gradient"].median()
     columns[COST] = {str(name): f"{ratio:.1f}" for name, ratio in cost.items()}
-    if (run / "statistics" / "oracle.csv").exists():
-        oracle = pd.read_csv(run / "statistics" / "oracle.csv", dtype={"samples_per_class": str})
-        oracle = oracle[oracle["samples_per_class"] == in_order(oracle["samples_per_class"])[-1]]
+    if (oracle := _of_most(run, "oracle")) is not None:
         for study, rows in oracle.groupby("study", sort=False):
             columns[f"{study}: {ORACLE}"] = {row.criterion: f"{row.spearman:.2f}" for row in rows.itertuples()}
+    if (regret := _of_most(run, "regret")) is not None:
+        for study, rows in regret.groupby("study", sort=False):
+            columns[f"{study}: {REGRET}"] = {row["criterion"]: _points(row) for row in rows.to_dict("records")}
     without = indexed.xs("fewshot", level="branch")["mean"].groupby("criterion").mean()
     names = [str(name) for name in without.sort_values(ascending=False, kind="stable").index]
     ends = [end for end in (UNPRUNED, AS_LONG, CHANCE) if any(end in cells for cells in columns.values())]
     return Table("criterion", [*names, *ends], columns)
+
+
+def _of_most(run: Path, name: str) -> pd.DataFrame | None:
+    """A table of the statistics for the largest number of reference images; None where the run has none."""
+    path = run / "statistics" / f"{name}.csv"
+    if not path.exists():
+        return None
+    found = pd.read_csv(path, dtype={"samples_per_class": str})
+    found = found[found["samples_per_class"] == in_order(found["samples_per_class"])[-1]] if len(found) else found
+    return found if len(found) else None
+
+
+def _points(row: dict[str, Any]) -> str:
+    """A difference of accuracy in points, with its interval where it has one."""
+    low, high = row["accuracy_low"], row["accuracy_high"]
+    bounds = f" [{signed(100 * low)}, {signed(100 * high)}]" if pd.notna(low) else ""
+    return f"{signed(100 * row['accuracy'])}{bounds}"
 
 
 def verdicts(run: Path) -> Table:

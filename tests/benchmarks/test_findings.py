@@ -343,3 +343,10 @@ def test_a_run_with_causes_has_their_tables_on_the_page_and_reads_them_back(expl
     for table in causes.all_of(explained):
         assert tables.read_back(text)[table.first] == table
     assert findings.section(findings.section(text)) == findings.section(text)
+
+
+def test_regret_names_who_is_surely_above_the_joint_oracle():
+    cells = {"a": "−2.0 [−3.0, −1.0]", "b": "−0.5 [−1.5, +0.5]", "c": "+7.5 [+6.0, +9.0]"}
+    table = Table("criterion", list(cells), {"s: regret": cells, "s: not retrained": dict.fromkeys(cells, "50.0")})
+    (said,) = (sentence for sentence in sentences.of_means(table) if "regret" in sentence)
+    assert said.endswith("least for `a` (−2.0 points) and most for `c` (+7.5). Surely above the joint oracle: `a`.")
