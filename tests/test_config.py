@@ -204,3 +204,16 @@ def test_every_entry_of_the_catalogue_is_as_the_schema_says():
 def test_a_wrong_dataset_is_one_error(name, entry, words):
     with pytest.raises(SecateurError, match=words):
         configuration.resolve(changed("datasets", {name: entry}))
+
+
+def test_every_shipped_dataset_is_what_the_schema_allows():
+    for name, entry in configuration.datasets().items():
+        configuration.check_entry(name, entry)
+
+
+@pytest.mark.parametrize(
+    "entry", [0, None, [], "x", [["kind", "digits"]], {"kind": 1}, {"kind": "digits", "files": []}]
+)
+def test_an_entry_that_is_none_is_one_error(entry):
+    with pytest.raises(SecateurError, match=r"datasets\.mine"):
+        configuration.check_entry("mine", entry)

@@ -84,6 +84,14 @@ def datasets(config: Config | None = None) -> dict[str, dict[str, Any]]:
     return known | {name: known.get(name, {}) | entry for name, entry in own.items()}
 
 
+def check_entry(name: str, entry: Any) -> None:
+    """Raise a SecateurError where a dataset's entry is not what the schema allows under `datasets`."""
+    rules = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    held = {"datasets": {name: entry}}
+    schema.plain(held)
+    schema.check(held, {"$defs": rules["$defs"], "properties": {"datasets": rules["properties"]["datasets"]}})
+
+
 def toy_criteria(config: Config) -> list[dict[str, Any]]:
     """Entries of the criteria that the 2-D study compares."""
     every = [item["name"] for item in config["criteria"] if not is_rule(config, item) and "tune" not in item]

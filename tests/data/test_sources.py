@@ -235,6 +235,13 @@ def test_mistakes_in_a_folder_are_one_error_and_nothing_is_written(tmp_path):
         store.make("mine", {"kind": "folders"}, tmp_path / "made", tmp_path / "none.dvc", [tmp_path / "4"])
     with pytest.raises(SecateurError, match="test_share is for kind imagefolder; cifar10 has its own split"):
         store.make("mine", {"kind": "cifar10", "test_share": 0.1}, tmp_path / "made", tmp_path / "none.dvc", [])
+    with pytest.raises(SecateurError, match="kind imagefolder is made from files"):
+        store.make("mine", {"kind": "imagefolder"}, tmp_path / "made", tmp_path / "none.dvc", [])
+    with pytest.raises(SecateurError, match="its entry lacks smallest_class, which kind points needs"):
+        store.make("mine", {"kind": "points", "classes": ["a"]}, tmp_path / "made", tmp_path / "none.dvc")
+    digits = {"kind": "digits", "classes": ["cat"], "smallest_class": 9, "test_share": 0.5}
+    with pytest.raises(SecateurError, match="'cat' is none of '0' to '9'"):
+        store.make("mine", digits, tmp_path / "made", tmp_path / "none.dvc")
     assert not [path for path in tmp_path.iterdir() if "made" in path.name]
 
 

@@ -142,13 +142,15 @@ def verify(run: RunArgument, data: FolderOption = FOLDER, pins: PinsOption = PIN
 
 def _entry(name: str, text: str | None) -> dict[str, Any]:
     """The dataset's entry: the one that is given as JSON, or that of config/datasets.yaml."""
-    from secateur.config import datasets
+    from secateur.config import check_entry, datasets
 
     if text is not None:
         try:
-            return dict(json.loads(text))
-        except ValueError as error:
-            raise SecateurError(f"--entry: not a mapping in JSON ({error}).") from None
+            entry = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise SecateurError(f"--entry: not JSON ({error}). Give what config/datasets.yaml would hold.") from None
+        check_entry(name, entry)
+        return entry
     entries = datasets()
     if name not in entries:
         raise SecateurError(f"unknown dataset '{name}'; known are {', '.join(entries)}.")

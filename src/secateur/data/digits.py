@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from secateur.errors import SecateurError
+
 
 def make(entry: dict[str, Any]) -> dict[str, np.ndarray]:
     """Arrays of the digits in `entry["classes"]`, split into train and test within every class.
@@ -13,7 +15,12 @@ def make(entry: dict[str, Any]) -> dict[str, np.ndarray]:
         `train_inputs` and `test_inputs` (N × 8 × 8 × 1, uint8 in 0…255) and `train_labels` and `test_labels` (N,
         int64, positions in `entry["classes"]`). The split orders each class's images by a hash of their position
         in scikit-learn's file, so that it depends on no random generator.
+
+    Raises:
+        SecateurError: a class that is no digit.
     """
+    if odd := [name for name in entry["classes"] if name not in list("0123456789")]:
+        raise SecateurError(f"dataset of kind digits: its class {odd[0]!r} is none of '0' to '9'.")
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

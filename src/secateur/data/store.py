@@ -23,6 +23,12 @@ MAKERS: dict[str, Callable[[str, dict[str, Any]], dict[str, np.ndarray]]] = {
     "points": lambda name, entry: points.make(name, entry["smallest_class"], entry["test_samples_per_class"], seed=0),
 }
 
+NEEDED = {
+    "digits": ("classes", "smallest_class", "test_share"),
+    "points": ("classes", "smallest_class", "test_samples_per_class"),
+}
+"""What the entry of an embedded set must say."""
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -67,6 +73,9 @@ def make(
             smallest class that is not what the entry says, or a hash that is not the pinned one.
     """
     check_kind(name, entry)
+    if entry["kind"] not in MAKERS and not files:
+        raise SecateurError(f"dataset '{name}': kind {entry['kind']} is made from files; its entry names neither files "
+                            "nor a path.")  # fmt: skip
     folder = Path(folder)
     temporary = folder.with_name(f".{folder.name}.making")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -97,10 +106,13 @@ def make(
 
 
 def check_kind(name: str, entry: dict[str, Any]) -> None:
-    """Raise a SecateurError where the entry's kind is missing or unknown, or has options of another kind."""
+    """Raise a SecateurError where the entry's kind is missing or unknown, or lacks options or has another kind's."""
     known = [*MAKERS, *sources.KINDS]
     if entry.get("kind") not in known:
         raise SecateurError(f"dataset '{name}': unknown kind {entry.get('kind')!r}; known are {', '.join(known)}.")
+    missing = [key for key in NEEDED.get(entry["kind"], ()) if key not in entry]
+    if missing:
+        raise SecateurError(f"dataset '{name}': its entry lacks {missing[0]}, which kind {entry['kind']} needs.")
     odd = [key for key in imagefolder.OPTIONS if key in entry and entry["kind"] not in ("imagefolder", "digits")]
     if odd:
         raise SecateurError(f"dataset '{name}': {odd[0]} is for kind imagefolder; {entry['kind']} has its own split.")
