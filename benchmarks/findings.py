@@ -57,8 +57,11 @@ PAGE = {
         "demo": "What runs without any option, in minutes (`config/demo.yaml`).",
         "zoo": "The criteria of this project beside the oracle, the true change of the loss when a unit is removed "
         "alone; ρ is Spearman's rank correlation with it (`config/zoo.yaml`). The oracle is right about one unit; two "
-        "filters that stand in for each other both look superfluous to it, and go together. Regret is what the "
-        "joint oracle, which takes units out one after the other, keeps more than a criterion, in points.",
+        "filters that stand in for each other both look superfluous to it, and go together. Regret is what the joint "
+        "oracle, which takes units out one after the other, keeps more than a criterion, in points. In this run the "
+        "joint oracle took a twentieth of the units at a time, each judged alone; units that stand in for each other "
+        "went together, so that on the residual network it is no oracle: read its row and the regrets as that finding. "
+        "It judges a unit beside those gone since then.",
         "first_order": "Gradient and Taylor in their forms: target × absolute value × normalisation, beside LRP "
         "(`config/first_order.yaml`).",
         "ablations": "One choice changed in `lrp`, `taylor` and `weight` as they are (`config/ablations.yaml`); an "

@@ -15,7 +15,8 @@ def score(network: Network, *, of: str = "loss", step: float = 0.05) -> dict[str
 
     The oracle of each unit alone is blind to pairs: of two units that say the same, either is worthless while the other
     is there. `of`: "loss", or "accuracy" (share told wrongly; of equals the loss). `step`: share of all units that go
-    before the rest is tried anew. At 0 one goes at a time: half as many forward passes as the square of the number
-    of units; at 0.05 ten times as many as units. Networks get smaller on the way.
+    before the rest is tried anew; within it units are chosen from a few. At 0 all are tried for every place: half as
+    many forward passes as the square of the number of units; at 0.05 some eighteen times as many as units. Networks get
+    smaller on the way.
     """
     return network.joint_order(of, step)

@@ -1,7 +1,8 @@
 """The joint oracle: units taken out one after the other, each time the one whose removal hurts least then."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,11 @@ from secateur.relevance.passes import choose
 from secateur.relevance.undisturbed import undisturbed
 
 Batches = Sequence[tuple[Tensor, Tensor]]
+One = tuple[int, int]
+"""A unit: the number of its group, and its own."""
+Badness = tuple[float, float]
+LOOKED_AT = 8
+"""Candidates that are tried for a place, where not all are."""
 
 
 def greedy_order(
@@ -31,8 +37,10 @@ def greedy_order(
         groups: its units, with at least two in one of them.
         batches: images and labels.
         of: "loss", the mean cross-entropy, or "accuracy", the share of images told wrongly, and of equal ones the loss.
-        step: share of all units that go before what is left is tried anew; at least one unit goes. Cost falls with it:
-            about n / (2 step) passes.
+        step: share of all units that go before all that are left are tried anew; at least one goes. In between, of the
+            `LOOKED_AT` that were the least missed alone, the one goes that is the least missed beside those gone since:
+            units that stand in for each other are not taken together unseen, as long as there are others. About
+            n / (2 step) + 8 n passes.
 
     Raises SecateurError for another `of`, and a `step` outside [0, 1).
     """
@@ -46,31 +54,57 @@ def greedy_order(
         now = model
         while True:
             tried = sorted(
-                (_badness(now, batches, of, left, group, unit), number, unit)
+                (_badness(now, batches, of, left, {group.name: [unit]}), number, unit)
                 for number, group in enumerate(left)
                 for unit in range(group.size)
             )
+            alone = {(number, unit): found for found, number, unit in tried}
+            block = _block(now, batches, of, left, alone, at_once)
             going: dict[str, list[int]] = {group.name: [] for group in left}
-            for _, number, unit in tried:
-                group = left[number]
-                if sum(map(len, going.values())) < at_once and len(going[group.name]) < group.size - 1:
-                    going[group.name].append(unit)
-                    places[group.name][int(group.original[unit])] = place
-                    place += 1
-            if not any(going.values()):
-                for _, number, unit in tried:
-                    places[left[number].name][int(left[number].original[unit])] = place
-                    place += 1
+            for number, unit in block or alone:  # where every group is down to its last unit, they come last
+                going[left[number].name].append(unit)
+                places[left[number].name][int(left[number].original[unit])] = place
+                place += 1
+            if not block:
                 return places
             now, left = remove(now, left, going), shrink(left, going)
 
 
+def _block(
+    model: nn.Module, batches: Batches, of: str, groups: Sequence[UnitGroup], alone: Mapping[One, Badness], most: int
+) -> list[One]:
+    """Up to `most` units that go before all are tried anew, the first of them the one that is missed least alone.
+
+    Each further one is the least missed beside those before it, of the `LOOKED_AT` next ones.
+
+    `alone`: unit -> badness without it alone, the least first. Empty where every group is down to its last unit.
+    """
+    block: list[One] = []
+    going: dict[str, list[int]] = {group.name: [] for group in groups}
+
+    def free(one: One) -> bool:
+        return one not in block and len(going[groups[one[0]].name]) < groups[one[0]].size - 1
+
+    def beside(one: One) -> tuple[Badness, One]:
+        name = groups[one[0]].name
+        return _badness(model, batches, of, groups, {**going, name: [*going[name], one[1]]}), one
+
+    while len(block) < most:
+        few = list(itertools.islice(filter(free, alone), LOOKED_AT if block else 1))
+        if not few:
+            break
+        best = min(map(beside, few))[1] if block else few[0]
+        going[groups[best[0]].name].append(best[1])
+        block.append(best)
+    return block
+
+
 def _badness(
-    model: nn.Module, batches: Batches, of: str, groups: Sequence[UnitGroup], group: UnitGroup, unit: int
-) -> tuple[float, float]:
-    """What sorts candidates: `of` with one more unit silent, and the mean cross-entropy."""
+    model: nn.Module, batches: Batches, of: str, groups: Sequence[UnitGroup], silent: Mapping[str, Sequence[int]]
+) -> Badness:
+    """What sorts candidates: `of` with these units silent, and the mean cross-entropy."""
     loss, wrong, samples = 0.0, 0, 0
-    with masked(model, groups, {group.name: [unit]}):
+    with masked(model, groups, silent):
         for images, labels in batches:
             logits = model(images)
             loss += float(F.cross_entropy(logits.double(), labels, reduction="sum"))
