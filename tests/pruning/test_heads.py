@@ -269,3 +269,17 @@ def test_groups_of_heads_in_a_file(tmp_path):
         assert (group.name, group.kind, group.size) == (other.name, other.kind, other.size)
         for part, same in zip(group.slices, other.slices, strict=True):
             assert (part.owner, part.role) == (same.owner, same.role) and torch.equal(part.index, same.index)
+
+
+class Silent(Mixed):
+    """As timm's TinyViT and LeViT have it: changing the mode clears a cache, and returns nothing."""
+
+    def train(self, mode=True):
+        super().train(mode)
+
+
+def test_a_module_whose_change_of_mode_returns_nothing_has_heads_too():
+    whole = Whole("in order")
+    whole.attention = Silent("in order")
+    found, reasons = find_heads(whole.double().eval(), (5, 8))
+    assert len(found) == 1 and not reasons

@@ -227,7 +227,8 @@ def _random(module: nn.Module, generator: torch.Generator) -> nn.Module:
     for part in twin.modules():
         if isinstance(getattr(part, "running_var", None), Tensor):
             part.running_var.uniform_(0.5, 1.5, generator=generator)  # type: ignore[union-attr, operator]
-    return twin.eval()
+    twin.eval()  # timm's TinyViT has parts whose own `train` returns nothing
+    return twin
 
 
 def _drawn(value: Any, generator: torch.Generator) -> Any:
