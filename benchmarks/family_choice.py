@@ -6,6 +6,7 @@ of a few sizes at which the network runs, given as it is or as `img_size` where 
 
 import contextlib
 import warnings
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import timm
@@ -27,8 +28,8 @@ class Member(NamedTuple):
 
 
 def families() -> list[str]:
-    """All modules of timm that register architectures."""
-    return sorted(timm.list_modules())
+    """All modules of timm itself that register architectures; others may have registered theirs in the same place."""
+    return sorted(name for name in timm.list_modules() if find_spec(f"timm.models.{name}"))
 
 
 def parameters(architecture: str) -> int | None:

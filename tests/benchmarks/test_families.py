@@ -21,11 +21,17 @@ from removal_proof import disturb
 
 def test_every_module_of_timm_has_a_member_and_the_page_its_row():
     chosen = read_json(families.CHOSEN)
-    assert set(chosen) == set(timm.list_modules()) and len(chosen) >= 95
+    assert set(chosen) == set(family_choice.families()) and len(chosen) >= 95
     page = families.PAGE.read_text(encoding="utf-8")
     rows = families.kept(page)
     assert len(rows) >= 50 and {family: row[1] for family, row in rows.items()}.items() <= chosen.items()
     assert families.sentences(list(rows.values()), sorted(set(chosen) - set(rows))) in page
+
+
+def test_what_others_register_is_no_family_of_timm(monkeypatch):
+    theirs = [*timm.list_modules(), "somebody_elses"]
+    monkeypatch.setattr(timm, "list_modules", lambda: theirs)
+    assert set(family_choice.families()) == set(read_json(families.CHOSEN))
 
 
 def test_the_smallest_member_has_the_fewest_parameters():
@@ -78,6 +84,7 @@ def test_the_share_of_parameters_in_units_by_hand():
 
 
 def test_the_evidence_sees_a_removal_that_is_not_silence(monkeypatch):
+    torch.manual_seed(0)
     model = disturb(timm.create_model("test_resnet", num_classes=10)).double().eval()
     inputs = torch.randn(2, 3, 64, 64, dtype=torch.float64)
     groups = find_unit_groups(model, inputs)
@@ -88,4 +95,4 @@ def test_the_evidence_sees_a_removal_that_is_not_silence(monkeypatch):
         return right(model, groups, {name: [0] for name in selection}, inputs)._replace(difference=0.5)
 
     monkeypatch.setattr(family_evidence, "prove", wrong)
-    assert family_evidence.removal(model, groups, inputs) == 0.5
+    assert family_evidence.removal(model, groups, inputs) >= 0.5  # relative to what silencing changes, at most 1
