@@ -58,7 +58,7 @@ def without(study: Study, criterion: str, seed: int, samples: Path) -> dict[floa
     settings, model = study.config["retrain"], study.model(seed)
     case = ("retrain", seed, str(settings["samples_per_class"][0]), 1)
     scores = rank_as_configured(study, criterion, model, study.groups, samples, case)
-    steps = sweep(model, study.groups, scores, settings["rates"], **study.selecting)
+    steps = sweep(model, study.groups, scores, settings["rates"], study.selecting)
     return {step.rate: study.measure(step.model)["accuracy"] for step in steps}
 
 

@@ -26,7 +26,7 @@ from secateur.errors import SecateurError
 from secateur.models import backbones, inputs, transfer
 from secateur.pruning.masking import masked
 from secateur.pruning.removal import all_channels, remaining, remove
-from secateur.pruning.selection import select
+from secateur.pruning.selection import Selector, select
 from secateur.pruning.units import OUTSIDE
 from secateur.ranking import scorefile
 from secateur.ranking.network import Network
@@ -104,7 +104,7 @@ def test_as_many_units_of_every_group_are_still_another_network(made, tmp_path):
     assert rows.loc["2", "units_removed"] == rows.loc["4", "units_removed"]
     for count, scores in (("2", up), ("4", down)):
         model = study.model(0)
-        pruned = remove(model, study.groups, select(study.groups, scores, 0.5, scheme="per-layer"))
+        pruned = remove(model, study.groups, select(study.groups, scores, 0.5, Selector("per-layer")))
         assert rows.loc[count, "loss"] == pytest.approx(study.measure(pruned)["loss"], rel=1e-4)
     assert rows["loss"].nunique() == 2
 

@@ -16,7 +16,7 @@ from secateur.branches.ranking import rank_study
 from secateur.branches.study import open_study
 from secateur.errors import SecateurError
 from secateur.pruning.removal import remove
-from secateur.pruning.selection import select
+from secateur.pruning.selection import Selector, select
 from secateur.pruning.units import UnitGroup
 from secateur.ranking import scorefile
 
@@ -50,7 +50,7 @@ def test_each_choice_removes_as_many_units_as_it_says_and_is_measured_on_that_ne
     model, seed, rate = study.model(1), 1, 0.5
     scores = scorefile.read(folder / "scores.safetensors", seed, "2", {each.name: each.size for each in study.groups})
     own = select(study.groups, scores, rate)
-    equal = select(study.groups, scores, rate, scheme="per-layer")
+    equal = select(study.groups, scores, rate, Selector("per-layer"))
     order = drawn(study, seed)[1]
     wanted = {
         (choosing.EQUAL, 0): equal,
@@ -123,7 +123,7 @@ def test_a_group_of_one_unit_keeps_it_whatever_chooses():
     groups = [group("one", 1), group("many", 4)]
     scores = {"one": torch.tensor([-9.0]), "many": torch.arange(4.0)}
     for scheme in ("global", "per-layer"):
-        found = select(groups, scores, 0.5, scheme=scheme)
+        found = select(groups, scores, 0.5, Selector(scheme))
         assert found["one"] == []
         assert first_of({"one": np.array([0]), "many": np.array([2, 0, 1, 3])}, found)["one"] == []
 

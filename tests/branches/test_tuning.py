@@ -56,7 +56,7 @@ def test_the_search_takes_the_best_and_says_what_it_has_seen(study, tmp_path):
         for absolute in ("total", "sample"):
             options = {"of": of, "absolute": absolute}
             scores = rank_as_configured(opened, "taylor", model, groups, samples, ("fewshot", 1, "2"), options)
-            (step,) = sweep(model, groups, scores, [0.5], **opened.selecting)
+            (step,) = sweep(model, groups, scores, [0.5], opened.selecting)
             found[json.dumps(options, sort_keys=True)] = evaluate(step.model, images, labels, 5).accuracy
     row = table[table["seed"] == 1].iloc[0]
     assert found[row["options"]] == pytest.approx(row["validation_accuracy"])
@@ -72,7 +72,7 @@ def test_the_search_takes_the_best_and_says_what_it_has_seen(study, tmp_path):
     assert all((ranked[name] == values).all() for name, values in expected.items())
     start = rounds.start(opened, 1, "2")
     step = retrain_branch._step(opened, "taylor_tuned", start, 0.5, samples, tmp_path / "tuned.parquet")
-    (cut,) = sweep(model, groups, expected, [0.5], **opened.selecting)
+    (cut,) = sweep(model, groups, expected, [0.5], opened.selecting)
     assert [row["units_removed"] for row in step.rows] == [0, sum(map(len, cut.selection.values()))]
     with pytest.raises(SecateurError, match="no options for seed 7"):
         options_of(tmp_path / "tuned.parquet", 7)

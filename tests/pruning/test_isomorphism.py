@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.pruning.isomorphism import classes
-from secateur.pruning.selection import select, select_many
+from secateur.pruning.selection import Selector, select, select_many
 from secateur.pruning.units import find_unit_groups
 
 
@@ -58,10 +58,10 @@ def test_groups_of_one_structure_are_those_made_and_read_by_the_same_kinds_of_la
 def test_each_class_is_ranked_as_if_it_were_alone(seed: int, rate: float, min_units: int) -> None:
     rate = min(rate, 0.5) if min_units == 2 else rate
     scores = random_scores(seed)
-    found = select(GROUPS, scores, rate, scheme="isomorphic", model=MODEL, min_units=min_units)
+    found = select(GROUPS, scores, rate, Selector("isomorphic", min_units), MODEL)
     for number in set(CLASS.values()):
         members = [group for group in GROUPS if CLASS[group.name] == number]
-        alone = select(members, scores, rate, min_units=min_units)
+        alone = select(members, scores, rate, Selector(min_units=min_units))
         assert {group.name: found[group.name] for group in members} == alone
 
 
@@ -71,11 +71,11 @@ def test_classes_of_one_group_are_ranked_per_layer_and_one_class_globally():
     together = [group for group in GROUPS if group.name in ("in_a", "in_b")]
     for members, scheme in ((apart, "per-layer"), (together, "global")):
         for rate in (0, 0.3, 0.6):
-            expected = select(members, scores, rate, scheme=scheme)
-            assert select(members, scores, rate, scheme="isomorphic", model=MODEL) == expected
-    assert select(GROUPS, scores, 0.4, scheme="isomorphic", model=MODEL) not in (
+            expected = select(members, scores, rate, Selector(scheme))
+            assert select(members, scores, rate, Selector("isomorphic"), MODEL) == expected
+    assert select(GROUPS, scores, 0.4, Selector("isomorphic"), MODEL) not in (
         select(GROUPS, scores, 0.4),
-        select(GROUPS, scores, 0.4, scheme="per-layer"),
+        select(GROUPS, scores, 0.4, Selector("per-layer")),
     )
 
 
@@ -97,20 +97,20 @@ def test_the_order_in_which_batch_norms_are_named_is_no_structure():
 def test_bad_arguments_are_one_clear_error():
     scores = random_scores(2)
     with pytest.raises(SecateurError, match="scheme 'isomorphic' needs the model"):
-        select(GROUPS, scores, 0.1, scheme="isomorphic")
+        select(GROUPS, scores, 0.1, Selector("isomorphic"))
     with pytest.raises(SecateurError, match="allowed are global, per-layer, isomorphic"):
-        select(GROUPS, scores, 0.1, scheme="alike")
+        select(GROUPS, scores, 0.1, Selector("alike"))
     with pytest.raises(
         SecateurError, match=r"rate 0.95 isomorphic means removing 13.3 of the 5 \+ 9 units of group in_a"
     ):
-        select(GROUPS, scores, 0.95, scheme="isomorphic", model=MODEL)
+        select(GROUPS, scores, 0.95, Selector("isomorphic"), MODEL)
     with pytest.raises(SecateurError, match="goes with scheme 'global' only, not 'isomorphic'"):
-        select(GROUPS, scores, 0.1, scheme="isomorphic", budget="macs", model=MODEL, input_size=(3, 8, 8))
+        select(GROUPS, scores, 0.1, Selector("isomorphic", 1, "macs", (3, 8, 8)), MODEL)
 
 
 def test_rates_are_nested_and_a_network_of_equal_layers_is_ranked_globally():
     scores = random_scores(3)
-    fewer, more = select_many(GROUPS, scores, [0.2, 0.5], scheme="isomorphic", model=MODEL)
+    fewer, more = select_many(GROUPS, scores, [0.2, 0.5], Selector("isomorphic"), MODEL)
     assert all(set(fewer[name]) <= set(more[name]) for name in more)
     chain = networks.chain().eval()
     assert classes(find_unit_groups(chain, torch.zeros(1, 3, 16, 16)), "isomorphic", chain) == [0, 1, 2]

@@ -19,6 +19,7 @@ from secateur.branches.own_network import load_weights, prune_own_network
 from secateur.branches.own_request import Request
 from secateur.errors import SecateurError
 from secateur.pruning.saved import build_unpruned, load
+from secateur.pruning.selection import Selector
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 SMALL = {"channels": [8, 8, 16, 16], "layers": [1, 1, 1, 1]}
@@ -71,7 +72,7 @@ def test_a_vit_loses_heads_and_neurons_and_the_summary_says_how_many(work: Path,
         weights = build_unpruned("vit_tiny_patch16_224", arguments | {"num_classes": 3}).state_dict()
     save_file(weights, tmp_path / "weights.safetensors")
     vit = {"architecture": "vit_tiny_patch16_224", "arguments": arguments, "weights": tmp_path / "weights.safetensors"}
-    scheme = {"scheme": "isomorphic", "criterion": "lrp", "rate": 0.5}
+    scheme = {"selector": Selector("isomorphic"), "criterion": "lrp", "rate": 0.5}
     summary = prune_own_network(Request(**settings(work, tmp_path / "out", **vit, **scheme)))
     heads = {name: units for name, units in summary.units.items() if units["kind"] == "head"}
     assert list(heads) == ["blocks.0.attn.qkv", "blocks.1.attn.qkv"]
@@ -117,7 +118,9 @@ def test_the_accuracy_told_is_that_of_the_written_network(work: Path, tmp_path: 
 
 
 def test_inner_scope_and_budget(work: Path, tmp_path: Path) -> None:
-    summary = prune_own_network(Request(**settings(work, tmp_path, scope="inner", budget="macs", rate=0.2)))
+    summary = prune_own_network(
+        Request(**settings(work, tmp_path, scope="inner", selector=Selector(budget="macs"), rate=0.2))
+    )
     assert summary.after.counts.macs <= 0.8 * summary.before.counts.macs
     assert summary.left_out["layer1.0.conv2"] == "in a residual stream, outside the chosen scope"
 
@@ -189,7 +192,7 @@ def test_bad_folders_and_settings_are_one_clear_error_and_write_nothing(work: Pa
         ({"size": -5}, "size: -5 pixels"),
         ({"size": 100_000}, "size: 100000 pixels"),
         ({"seed": -1}, "seed: -1 is negative"),
-        ({"budget": "bytes"}, "budget 'bytes': allowed are units, params, macs"),
+        ({"selector": Selector(budget="bytes")}, "budget 'bytes': allowed are units, params, macs"),
         ({"device": "foo"}, "device: 'foo' is unknown; allowed here: auto, "),
         ({"device": "meta"}, "device: 'meta' is unknown"),
         ({"device": "cpu:1"}, "device: 'cpu:1' is unknown"),

@@ -11,7 +11,7 @@ from torch import nn
 from secateur.errors import SecateurError
 from secateur.pruning.masking import largest_difference, masked
 from secateur.pruning.removal import all_channels, remaining, remove, removed_units, shrink, sweep
-from secateur.pruning.selection import select
+from secateur.pruning.selection import Selector, select
 from secateur.pruning.units import find_unit_groups
 
 IMAGE = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(4))
@@ -107,10 +107,11 @@ def test_a_sweep_gives_what_single_removals_give(budget: str) -> None:
     scores = {group.name: torch.rand(group.size, generator=torch.Generator().manual_seed(1)) for group in groups}
     rates = [0.0, 0.2, 0.4, 0.4, 0.7]
     size = tuple(IMAGE.shape[1:])
-    steps = list(sweep(network, groups, scores, rates, budget=budget, input_size=size))
+    selector = Selector(budget=budget, input_size=size)
+    steps = list(sweep(network, groups, scores, rates, selector))
     assert [step.rate for step in steps] == rates
     for step in steps:
-        chosen = select(groups, scores, step.rate, budget=budget, model=network, input_size=size)
+        chosen = select(groups, scores, step.rate, selector, network)
         assert step.selection == chosen
         for name, tensor in remove(network, groups, chosen).state_dict().items():
             assert torch.equal(tensor, step.model.state_dict()[name])

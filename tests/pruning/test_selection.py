@@ -9,7 +9,7 @@ from tests.pruning import networks
 from secateur.errors import SecateurError
 from secateur.pruning.counting import count
 from secateur.pruning.removal import remove
-from secateur.pruning.selection import select, select_many
+from secateur.pruning.selection import Selector, select, select_many
 from secateur.pruning.units import find_unit_groups
 
 NETWORK = networks.Concatenated().eval()
@@ -41,7 +41,7 @@ def test_higher_rates_contain_lower_ones_and_no_group_is_emptied(
 ) -> None:
     low, high = sorted((one, other))
     scores = random_scores(seed)
-    fewer, more = select_many(GROUPS, scores, [low, high], scheme=scheme)
+    fewer, more = select_many(GROUPS, scores, [low, high], Selector(scheme))
     for group in GROUPS:
         assert set(fewer[group.name]) <= set(more[group.name])
         assert len(more[group.name]) < group.size
@@ -52,7 +52,7 @@ def test_higher_rates_contain_lower_ones_and_no_group_is_emptied(
         assert max(gone, default=0) <= min(stay)
     if scheme == "global":
         assert removed(more) == int(high * TOTAL + 0.5)
-    assert select(GROUPS, scores, low, scheme=scheme) == fewer
+    assert select(GROUPS, scores, low, Selector(scheme)) == fewer
 
 
 def test_ties_spread_evenly_over_groups() -> None:
@@ -67,13 +67,13 @@ def test_ties_spread_evenly_over_groups() -> None:
 
 def test_min_units_stay_and_the_binding_group_is_named() -> None:
     scores = random_scores(0) | {"left": torch.full((4,), -1.0)}
-    assert len(select(GROUPS, scores, 0.5, min_units=2)["left"]) == 2
+    assert len(select(GROUPS, scores, 0.5, Selector(min_units=2))["left"]) == 2
     with pytest.raises(SecateurError, match=r"only 9 may go .* group left binds first.*highest rate is 0.6000"):
-        select(GROUPS, scores, 0.7, min_units=2)
+        select(GROUPS, scores, 0.7, Selector(min_units=2))
     with pytest.raises(SecateurError, match="left binds first .it has 4 units"):
-        select(GROUPS, scores, 0.5, min_units=4)
+        select(GROUPS, scores, 0.5, Selector(min_units=4))
     with pytest.raises(SecateurError, match="of the 4 units of group left, but 2 must stay"):
-        select(GROUPS, scores, 0.76, scheme="per-layer", min_units=2)
+        select(GROUPS, scores, 0.76, Selector("per-layer", 2))
 
 
 @pytest.mark.parametrize("budget", ["params", "macs"])
@@ -85,7 +85,7 @@ def test_budgets_are_reached_with_the_fewest_units(budget: str, rate: float) -> 
     def gone(selection: dict[str, list[int]]) -> float:
         return 1 - getattr(count(remove(NETWORK, GROUPS, selection), SIZE), budget) / full
 
-    chosen = select(GROUPS, scores, rate, budget=budget, model=NETWORK, input_size=SIZE)
+    chosen = select(GROUPS, scores, rate, Selector(budget=budget, input_size=SIZE), NETWORK)
     assert gone(chosen) >= rate
     number = removed(chosen)
     assert chosen == select(GROUPS, scores, number / TOTAL)
@@ -99,17 +99,17 @@ def test_bad_arguments_are_one_clear_error() -> None:
         with pytest.raises(SecateurError, match="allowed is a fraction"):
             select(GROUPS, scores, rate)
     with pytest.raises(SecateurError, match="scheme 'layers'"):
-        select(GROUPS, scores, 0.1, scheme="layers")
+        select(GROUPS, scores, 0.1, Selector("layers"))
     with pytest.raises(SecateurError, match="budget 'flops'"):
-        select(GROUPS, scores, 0.1, budget="flops")
+        select(GROUPS, scores, 0.1, Selector(budget="flops"))
     with pytest.raises(SecateurError, match="needs the model"):
-        select(GROUPS, scores, 0.1, budget="macs")
+        select(GROUPS, scores, 0.1, Selector(budget="macs"))
     with pytest.raises(SecateurError, match="goes with scheme 'global'"):
-        select(GROUPS, scores, 0.1, scheme="per-layer", budget="macs", model=NETWORK, input_size=SIZE)
+        select(GROUPS, scores, 0.1, Selector("per-layer", 1, "macs", SIZE), NETWORK)
     with pytest.raises(SecateurError, match="cannot be reached"):
-        select(GROUPS, scores, 0.99, budget="params", model=NETWORK, input_size=SIZE)
+        select(GROUPS, scores, 0.99, Selector(budget="params", input_size=SIZE), NETWORK)
     with pytest.raises(SecateurError, match="min_units 0"):
-        select(GROUPS, scores, 0.1, min_units=0)
+        select(GROUPS, scores, 0.1, Selector(min_units=0))
     with pytest.raises(SecateurError, match="no scores for unit group left"):
         select(GROUPS, {name: scores[name] for name in ("right", "first")}, 0.1)
     with pytest.raises(SecateurError, match="group left hold values that are not finite"):

@@ -5,7 +5,7 @@ import torch
 from tests.criteria.networks import Chain, samples
 
 from secateur.errors import SecateurError
-from secateur.pruning.selection import select
+from secateur.pruning.selection import Selector, select
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import ties
 
@@ -41,8 +41,8 @@ def test_what_a_cut_through_a_tie_leaves_to_the_order(rate, expected):
 
 
 def test_groups_are_not_compared_where_each_loses_the_same_share():
-    selection = select(GROUPS, TIED, 0.25, scheme="per-layer")  # 1, 1 and 2 units: of "one" one of two zeros
-    assert ties.undecided(GROUPS, TIED, selection, "per-layer") == (1, 2)
+    selection = select(GROUPS, TIED, 0.25, Selector("per-layer"))  # 1, 1 and 2 units: of "one" one of two zeros
+    assert ties.undecided(GROUPS, TIED, selection, Selector("per-layer")) == (1, 2)
 
 
 def test_units_that_must_stay_are_no_choice():

@@ -22,7 +22,7 @@ from secateur.choosing import EQUAL, EQUAL_SHUFFLED, SHUFFLED
 from secateur.errors import SecateurError
 from secateur.progress import track
 from secateur.pruning.removal import Step, steps
-from secateur.pruning.selection import Selection, select_many
+from secateur.pruning.selection import Selection, Selector, select_many
 from secateur.ranking import scorefile
 
 Order = dict[str, np.ndarray]
@@ -88,18 +88,18 @@ def _choices(
     study: Study, model: nn.Module, scores: Mapping[str, Tensor], orders: Sequence[Order]
 ) -> Iterator[tuple[str, int, list[Selection]]]:
     """Every choice but the criterion's own: its name, the shuffle's number (0 for none), and the units at each rate."""
-    own = _selections(study, scores, model=model, **study.selecting)
-    equal = _selections(study, scores, scheme="per-layer", min_units=study.config["min_units"])
+    own = _selections(study, scores, study.selecting, model)
+    equal = _selections(study, scores, Selector("per-layer", study.config["min_units"]), model)
     yield EQUAL, 0, equal
     for number, order in enumerate(orders, 1):
         yield SHUFFLED, number, [first_of(order, selection) for selection in own]
         yield EQUAL_SHUFFLED, number, [first_of(order, selection) for selection in equal]
 
 
-def _selections(study: Study, scores: Mapping[str, Tensor], **how: Any) -> list[Selection]:
+def _selections(study: Study, scores: Mapping[str, Tensor], selector: Selector, model: nn.Module) -> list[Selection]:
     """`select_many` at the rates of `decompose`; an error names that key."""
     try:
-        return select_many(study.groups, scores, study.config["decompose"]["rates"], **how)
+        return select_many(study.groups, scores, study.config["decompose"]["rates"], selector, model)
     except SecateurError as error:
         raise SecateurError(f"decompose.rates, study '{study.name}': {error}") from error
 

@@ -45,7 +45,7 @@ def fewshot(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, 
             key = {"seed": seed, "samples_per_class": samples_per_class}
             curve_rows.append(key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | unpruned)
             scores = scorefile.read(rankings, seed, samples_per_class, sizes)
-            for step in sweep(model, groups, scores, settings["rates"], **study.selecting):
+            for step in sweep(model, groups, scores, settings["rates"], study.selecting):
                 removed = {name: len(units) for name, units in step.selection.items()}
                 counted = {"round": 1, "rate": step.rate, "units_total": total, "units_removed": sum(removed.values())}
                 curve_rows.append(key | counted | _measured(here, shared, seed, step))

@@ -66,7 +66,7 @@ def gallery(study: Study, seed: int, samples: Path, rankings: Mapping[str, Path]
     sizes = {group.name: group.size for group in study.groups}
     for criterion, path in rankings.items():
         scores = scorefile.read(path, seed, samples_per_class, sizes)
-        (step,) = sweep(model, study.groups, scores, [settings["rate"]], **study.selecting)
+        (step,) = sweep(model, study.groups, scores, [settings["rate"]], study.selecting)
         arrays |= _mistakes(study, f"wrong/{criterion}", whole, _probabilities(step.model, study), settings["wrong"])
     with replacing(output) as temporary, temporary.open("wb") as opened:
         np.savez_compressed(opened, **arrays)

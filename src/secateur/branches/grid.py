@@ -15,7 +15,7 @@ from secateur.branches.study import Study
 from secateur.errors import SecateurError
 from secateur.progress import track
 from secateur.pruning.removal import remove
-from secateur.pruning.selection import Selection, select_many
+from secateur.pruning.selection import Selection, Selector, select_many
 from secateur.pruning.units import UnitGroup
 from secateur.ranking import scorefile
 
@@ -131,6 +131,6 @@ def _selections(
 ) -> list[Selection]:
     """The units of one kind that go, by rate; an error names the key of the rates."""
     try:
-        return select_many(groups, scores, rates, min_units=study.config["min_units"])
+        return select_many(groups, scores, rates, Selector(min_units=study.config["min_units"]))
     except SecateurError as error:
         raise SecateurError(f"fewshot.grid.{kind}_rates, study '{study.name}': {error}") from error

@@ -35,7 +35,7 @@ def latency(study: Study, seed: int, rankings: Mapping[str, Path], output: Path)
     for criterion, path in track(rankings.items(), len(rankings), f"latency {study.name}"):
         scores = scorefile.read(path, seed, samples_per_class, sizes)
         model = study.model(seed)
-        steps = sweep(model, study.groups, scores, settings["rates"], **study.selecting)
+        steps = sweep(model, study.groups, scores, settings["rates"], study.selecting)
         whole: list[Latency] = []
         for rate, network in [(0.0, model), *((step.rate, step.model) for step in steps)]:
             taken = time_passes(network, input_size, batches=tuple(settings["batches"]), repeats=settings["repeats"])

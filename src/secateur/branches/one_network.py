@@ -14,7 +14,7 @@ from secateur.errors import SecateurError
 from secateur.pruning.duplication import duplicate
 from secateur.pruning.masking import largest_difference
 from secateur.pruning.removal import Kept, all_channels, remaining, remove
-from secateur.pruning.selection import Selection, select
+from secateur.pruning.selection import Selection, Selector, select
 from secateur.pruning.units import UnitGroup, analyse, in_scope, outside
 from secateur.ranking import ties
 from secateur.ranking.rank import rank
@@ -40,16 +40,6 @@ class Scoring:
     combine: str | None = None
     normalisation: str | None = None
     batch_size: int = 64
-
-
-@dataclass(frozen=True)
-class Choosing:
-    """How many units go, and by what rule: see `pruning.selection.select`."""
-
-    rate: float
-    budget: str = "units"
-    scheme: str = "global"
-    min_units: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,16 +75,17 @@ def scored(
     return scores
 
 
-def reachable(model: nn.Module, groups: Sequence[UnitGroup], choosing: Choosing, input_size: tuple[int, ...]) -> None:
+def reachable(model: nn.Module, groups: Sequence[UnitGroup], rate: float, selector: Selector) -> None:
     """Raise the SecateurError that `cut` would raise for a rate out of reach, before anything is ranked."""
-    _select(model, groups, {group.name: torch.zeros(group.size) for group in groups}, choosing, input_size)
+    select(groups, {group.name: torch.zeros(group.size) for group in groups}, rate, selector, model)
 
 
 def cut(
     model: nn.Module,
     groups: Sequence[UnitGroup],
     scores: Mapping[str, Tensor],
-    choosing: Choosing,
+    rate: float,
+    selector: Selector,
     images: Tensor,
     kept: Kept | None = None,
 ) -> Cut:
@@ -102,13 +93,14 @@ def cut(
 
     Args:
         groups, scores: from `scored`.
+        rate, selector: how many units go, and by what rule.
         images: N × channels × height × width; on the first few the new network is held against the old one.
         kept: the record of earlier removals, if `model` has lost channels already.
 
     Raises SecateurError for a rate that cannot be reached, and where the new network's outputs differ from those of
     the whole one with the same units silent.
     """
-    selection = _select(model, groups, scores, choosing, tuple(images.shape[1:]))
+    selection = select(groups, scores, rate, selector, model)
     pruned = remove(model, groups, selection)
     difference = _difference(model, pruned, groups, selection, images[:COMPARED])
     if not difference <= LARGEST_DIFFERENCE:  # perhaps only rounding, in a network whose signals cancel: look closer
@@ -121,7 +113,7 @@ def cut(
             "units silent. Its forward pass does something that cannot be traced; nothing was written."
         )
     before = all_channels(model) if kept is None else kept
-    tied = undecided(groups, scores, selection, choosing.scheme, choosing.min_units, model)
+    tied = undecided(groups, scores, selection, selector, model)
     return Cut(pruned, selection, remaining(before, groups, selection), difference, tied)
 
 
@@ -148,19 +140,6 @@ def untouched(model: nn.Module, example: Tensor, scope: str) -> dict[str, str]:
     for group in in_scope(found.groups, scope):
         reasons = {layer: reason for layer, reason in reasons.items() if layer not in dict(group.producers)}
     return {layer: reasons[layer] for layer in found.order if layer in reasons}
-
-
-def _select(
-    model: nn.Module,
-    groups: Sequence[UnitGroup],
-    scores: Mapping[str, Tensor],
-    choosing: Choosing,
-    input_size: tuple[int, ...],
-) -> Selection:
-    return select(
-        groups, scores, choosing.rate, scheme=choosing.scheme, min_units=choosing.min_units,
-        budget=choosing.budget, model=model, input_size=input_size,
-    )  # fmt: skip
 
 
 def _difference(

@@ -1,6 +1,7 @@
 """Pruning a user's own network on a folder of images: rank, remove, compare, and write everything to one folder."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from secateur import seeds as streams
 from secateur.branches import one_folder
 from secateur.branches.one_folder import About, Recipe
-from secateur.branches.one_network import Choosing, Scoring, cut, reachable, repaired, scored, untouched
+from secateur.branches.one_network import Scoring, cut, reachable, repaired, scored, untouched
 from secateur.branches.one_report import Change, Report, Tests, tally
 from secateur.branches.own_images import Preparation, batch, preparation, splits
 from secateur.branches.own_request import Request, check
@@ -42,7 +43,6 @@ def prune_own_network(request: Request) -> Summary:
     check(request)
     on = devices.chosen(request.device)
     scoring = _scoring(request)
-    choosing = Choosing(request.rate, request.budget, request.scheme, request.min_units)
     train, test = splits(Path(request.data), request.seed)
     settings = {**request.arguments, "num_classes": len(train.classes)}
     model = build_unpruned(request.architecture, settings)
@@ -52,20 +52,21 @@ def prune_own_network(request: Request) -> Summary:
     prepare, input_size = preparation(model, int(settings.get("in_chans", 3)), request.size)
     count(model, input_size)  # does it run at this size?
     groups = find_unit_groups(model, torch.zeros(1, *input_size), request.scope)
-    reachable(model, groups, choosing, input_size)
+    selector = replace(request.selector, input_size=input_size)
+    reachable(model, groups, request.rate, selector)
     draw = streams.derive(request.seed, "reference", "own")
     chosen = references.chosen(train.labels, request.samples_per_class, draw)
     images = batch([train.paths[index] for index in chosen], prepare).to(on)
     labels = torch.from_numpy(train.labels[chosen]).to(on)
     scores = scored(model, groups, images, labels, scoring)
-    done = cut(model, groups, scores, choosing, images)
+    done = cut(model, groups, scores, request.rate, selector, images)
     pruned = repaired(model, done, groups, images, request.remedy)
     tests = _evaluate([model, pruned], test, prepare, on, request.batch_size)
     before, after = (_state(network, found, input_size) for network, found in zip((model, pruned), tests, strict=True))
     report = Report(
         criterion=request.criterion,
         rate=request.rate,
-        budget=request.budget,
+        budget=selector.budget,
         seed=request.seed,
         samples=len(images),
         input_size=input_size,
@@ -84,7 +85,7 @@ def prune_own_network(request: Request) -> Summary:
         criterion=request.criterion,
         samples_per_class=request.samples_per_class,
         rate=request.rate,
-        budget=request.budget,
+        budget=selector.budget,
         remedy=request.remedy,
         seed=request.seed,
         input_size=input_size,

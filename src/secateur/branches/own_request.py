@@ -10,7 +10,7 @@ from secateur.errors import SecateurError
 from secateur.models.inputs import LARGEST_SIDE, SMALLEST_SIDE
 from secateur.portability import exporting
 from secateur.pruning.isomorphism import SCHEMES
-from secateur.pruning.selection import BUDGETS
+from secateur.pruning.selection import BUDGETS, GLOBAL, Selector
 from secateur.pruning.units import SCOPES
 from secateur.repair import NONE
 from secateur.repair import registry as remedies
@@ -32,16 +32,15 @@ class Request:
     samples_per_class: int
     """Training images of each class that the criterion may look at."""
     rate: float
-    """Share of the units (or of the `budget` "params" or "macs") to remove, at least 0 and below 1."""
+    """Share of the units (or of the selector's budget) to remove, at least 0 and below 1."""
     output: Path
     arguments: Mapping[str, Any] = field(default_factory=dict)
     size: int | None = None
     """Side of the square input in pixels; without it, the architecture's own."""
-    budget: str = "units"
-    scheme: str = "global"
+    selector: Selector = GLOBAL
+    """How units are chosen; its input size is that of the network's images, whatever it says."""
     scope: str = "signal"
-    min_units: int = 1
-    """`budget`, `scheme`, `min_units`: as in `pruning.selection.select`; `scope`: as in `pruning.units.SCOPES`."""
+    """As in `pruning.units.SCOPES`."""
     remedy: str = NONE
     """What to do after the removal, on the same images: see docs/remedies.md."""
     combine: str | None = None
@@ -64,7 +63,7 @@ class Request:
 def check(request: Request) -> None:
     """Raise a SecateurError for what can be seen to be wrong before anything is read."""
     check_numbers(request.samples_per_class, request.rate, request.size, request.seed)
-    check_words(request.budget, request.scheme, request.scope)
+    check_words(request.selector.budget, request.selector.scheme, request.scope)
     check_output(Path(request.output), request.overwrite)
     remedies.check(request.remedy)
     exporting.check(request.export)

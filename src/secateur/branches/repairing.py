@@ -53,7 +53,7 @@ def repair_study(
             unpruned = key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | here.unpruned(seed)
             rows += [unpruned | {"remedy": remedy.name} for remedy in remedies]
             scores = scorefile.read(rankings, seed, samples_per_class, sizes)
-            for step in sweep(model, groups, scores, settings["rates"], **study.selecting):
+            for step in sweep(model, groups, scores, settings["rates"], study.selecting):
                 removed = sum(len(units) for units in step.selection.values())
                 counted = {"round": 1, "rate": step.rate, "units_total": total, "units_removed": removed}
                 for remedy in remedies:

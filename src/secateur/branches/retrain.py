@@ -91,7 +91,7 @@ def _step(
         case = ("retrain", seed, samples_per_class, number)
         scores = rank_as_configured(study, criterion, before.model, before.groups, samples, case, options)
     share = _share_of_what_is_left(study.config["budget"], before, rate)
-    selection = select(before.groups, scores, share, model=before.model, **study.selecting)
+    selection = select(before.groups, scores, share, study.selecting, before.model)
     model = remove(before.model, before.groups, selection)
     groups = shrink(before.groups, selection)
     batch_norm = entry.get("batch_norm", study.config["retrain"]["batch_norm"])

@@ -23,6 +23,7 @@ from secateur.models.statistics import accuracy_in_both_modes
 from secateur.models.transfer import divided, example_input, load_task_model, parts
 from secateur.pruning import unitfile
 from secateur.pruning.counting import Counter
+from secateur.pruning.selection import Selector
 from secateur.pruning.units import UnitGroup, find_unit_groups, in_scope
 from secateur.relevance import folding
 from secateur.varying import draw_of
@@ -127,10 +128,10 @@ class Study:
         return images.subset(order), labels[order.to(labels.device)]
 
     @property
-    def selecting(self) -> dict[str, Any]:
-        """How units are chosen: the config's keyword arguments of `pruning.selection.select` and `removal.sweep`."""
-        chosen = {key: self.config[key] for key in ("scheme", "budget", "min_units")}
-        return chosen | {"input_size": tuple(self.example.shape[1:])}
+    def selecting(self) -> Selector:
+        """How the config chooses units."""
+        scheme, min_units, budget = (self.config[key] for key in ("scheme", "min_units", "budget"))
+        return Selector(scheme, min_units, budget, tuple(self.example.shape[1:]))
 
     @cached_property
     def _whole(self) -> nn.Module:

@@ -62,7 +62,7 @@ def search(study: Study, criterion: str, seed: int, samples: Path) -> dict[str, 
         key = json.dumps(options, sort_keys=True)
         if key not in measured:
             scores = rank_as_configured(study, criterion, model, groups, samples, case, options)
-            steps = sweep(model, groups, scores, settings["rates"], **study.selecting)
+            steps = sweep(model, groups, scores, settings["rates"], study.selecting)
             found = [evaluate(step.model, images, labels, classes, pairs=study.folded).accuracy for step in steps]
             measured[key] = float(np.mean(found))
         return measured[key]

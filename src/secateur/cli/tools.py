@@ -130,6 +130,7 @@ def prune(
     from secateur.branches.own_network import prune_own_network
     from secateur.branches.own_request import Request
     from secateur.models import build
+    from secateur.pruning.selection import Selector
 
     build.search(architectures_path or [])
     prune_own_network(
@@ -142,8 +143,7 @@ def prune(
             rate=rate,
             output=out,
             size=size,
-            budget=budget,
-            scheme=scheme,
+            selector=Selector(scheme, budget=budget),
             scope=scope,
             remedy=remedy,
             criteria=criteria_path or [],

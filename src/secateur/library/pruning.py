@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur import seeds as streams
-from secateur.branches.one_network import Choosing, Scoring, cut, reachable, repaired, scored, untouched
+from secateur.branches.one_network import Scoring, cut, reachable, repaired, scored, untouched
 from secateur.branches.one_report import Change, Report, Tests, tally
 from secateur.errors import InputError
 from secateur.library.asking import (
@@ -32,6 +32,7 @@ from secateur.library.samples import Inputs, source
 from secateur.models.evaluation import evaluate, logits
 from secateur.progress import track
 from secateur.pruning.counting import count
+from secateur.pruning.selection import Selector
 from secateur.pruning.units import UnitGroup, find_unit_groups
 from secateur.ranking.registry import Criterion
 from secateur.relevance import folding
@@ -115,16 +116,16 @@ def prune(
         raise InputError(f"rate: {rate!r}; a fraction of at least 0 and below 1 is needed.")
     remedies.check(remedy)
     seed = seed_of(random_state)
-    choosing = Choosing(rate, budget, settings.get("scheme", "global"), settings.get("min_units", 1))
     known = criterion if isinstance(criterion, Ranking) else None
     found = None if known is not None else criterion_of(criterion, settings.get("criteria_path", ()))  # type: ignore[arg-type]
     given = reference(model, images, labels, settings, seed, () if found is None else found.needs)
     input_size = tuple(given.images.shape[1:])
     groups = list(known.units) if known is not None else find_unit_groups(model, given.images[:1], _scope(settings))
-    reachable(model, groups, choosing, input_size)
+    selector = Selector(settings.get("scheme", "global"), settings.get("min_units", 1), budget, input_size)
+    reachable(model, groups, rate, selector)
     ranking = known or _ranked(model, groups, given, _scoring(found, settings, seed), settings, seed)  # type: ignore[arg-type]
     before = origin_of(model)
-    done = cut(model, groups, ranking.scores, choosing, given.images, before.kept)
+    done = cut(model, groups, ranking.scores, rate, selector, given.images, before.kept)
     if remedy != NONE and images is None:
         raise InputError(f"images: there are none, and the remedy {remedy!r} looks at images.")
     pruned: Any = repaired(model, done, groups, given.images, remedy).eval()

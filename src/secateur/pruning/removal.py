@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from secateur.errors import SecateurError
 from secateur.pruning.cutting import Slice, cut, owner_of, site_size
 from secateur.pruning.operations import is_layer, layer_size
-from secateur.pruning.selection import Selection, select_many
+from secateur.pruning.selection import GLOBAL, Selection, Selector, select_many
 from secateur.pruning.tracing import Site
 from secateur.pruning.units import Producer, UnitGroup
 
@@ -100,23 +100,17 @@ def sweep(
     groups: Sequence[UnitGroup],
     scores: Mapping[str, Tensor],
     rates: Sequence[float],
-    *,
-    scheme: str = "global",
-    min_units: int = 1,
-    budget: str = "units",
-    input_size: tuple[int, ...] | None = None,
+    selector: Selector = GLOBAL,
 ) -> Iterator[Step]:
     """Remove at ever higher rates: yields each step's rate, selection (in the units of `groups`) and network.
 
     `rates` must ascend. Scores are sorted once, the structure is never traced again, and each network is cut from the
     one before it: ask for networks in the order of their rates (or for some of them), and do not change the weights of
-    one before you have the next. The arguments are those of `selection.select`; `input_size` is needed for budgets.
+    one before you have the next. The arguments are those of `selection.select`.
     """
     if list(rates) != sorted(rates):
         raise SecateurError(f"rates {list(rates)}: a sweep needs them in ascending order.")
-    selections = select_many(
-        groups, scores, rates, scheme=scheme, min_units=min_units, budget=budget, model=model, input_size=input_size
-    )
+    selections = select_many(groups, scores, rates, selector, model)
     yield from steps(model, groups, rates, selections)
 
 

@@ -5,6 +5,7 @@ and more.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor, nn
@@ -18,47 +19,56 @@ BUDGETS = ("units", "params", "macs")
 Selection = dict[str, list[int]]
 
 
+@dataclass(frozen=True)
+class Selector:
+    """How units are chosen by their scores.
+
+    `scheme` "global" ranks the units of all groups together; "per-layer" removes the same fraction of each group;
+    "isomorphic" removes the same fraction of all groups of one structure together, ranked among themselves (see
+    `isomorphism`). At least `min_units` units stay in each group. A rate is a share of `budget`: of all "units",
+    rounded to the nearest number (halves up); or the share of the network's parameters ("params") or MACs ("macs") that
+    must be gone, reached with the fewest units, which needs `input_size` as channels × height × width.
+    """
+
+    scheme: str = "global"
+    min_units: int = 1
+    budget: str = "units"
+    input_size: tuple[int, ...] | None = None
+
+
+GLOBAL = Selector()
+"""All units in one ranking, rates counting units."""
+
+
 def select(
     groups: Sequence[UnitGroup],
     scores: Mapping[str, Tensor],
     rate: float,
-    *,
-    scheme: str = "global",
-    min_units: int = 1,
-    budget: str = "units",
+    selector: Selector = GLOBAL,
     model: nn.Module | None = None,
-    input_size: tuple[int, ...] | None = None,
 ) -> Selection:
     """Units to remove: for every group the ascending indices of its units, possibly none.
 
-    `scores` holds one number a unit for every group. `rate` in [0, 1) is the fraction of all units, rounded to the
-    nearest number (halves up); with `budget` "params" or "macs" it is the share of the network's parameters or MACs
-    that must be gone, reached with the fewest units (needs `model`, and `input_size` as channels × height × width).
-    `scheme` "global" ranks the units of all groups together; "per-layer" removes the same fraction of each group;
-    "isomorphic" removes the same fraction of all groups of one structure together, ranked among themselves (see
-    `isomorphism`; needs `model`). At least `min_units` units stay in each group.
+    `scores` holds one number a unit for every group; `rate` in [0, 1) is a share of the selector's budget. `model`, of
+    which `groups` are the units, is needed by the scheme "isomorphic" and for budgets other than "units".
 
     Ties spread evenly over the groups (by a unit's relative place among its group's sorted scores), then go by the
     order of groups and units: otherwise a criterion that is zero in many places would empty the first layers.
 
     Raises SecateurError for a bad argument, scores that do not fit, or a rate out of reach (naming what binds).
     """
-    return _Order(groups, scores, scheme, min_units, budget, model, input_size).selection(rate)
+    return _Order(groups, scores, selector, model).selection(rate)
 
 
 def select_many(
     groups: Sequence[UnitGroup],
     scores: Mapping[str, Tensor],
     rates: Sequence[float],
-    *,
-    scheme: str = "global",
-    min_units: int = 1,
-    budget: str = "units",
+    selector: Selector = GLOBAL,
     model: nn.Module | None = None,
-    input_size: tuple[int, ...] | None = None,
 ) -> list[Selection]:
     """`select` for several rates (any order), sorting the scores and examining the network only once."""
-    order = _Order(groups, scores, scheme, min_units, budget, model, input_size)
+    order = _Order(groups, scores, selector, model)
     return [order.selection(rate) for rate in rates]
 
 
@@ -66,15 +76,9 @@ class _Order:
     """The order in which units go, and how far into it a rate leads."""
 
     def __init__(
-        self,
-        groups: Sequence[UnitGroup],
-        scores: Mapping[str, Tensor],
-        scheme: str,
-        min_units: int,
-        budget: str,
-        model: nn.Module | None,
-        input_size: tuple[int, ...] | None,
+        self, groups: Sequence[UnitGroup], scores: Mapping[str, Tensor], selector: Selector, model: nn.Module | None
     ) -> None:
+        scheme, min_units, budget = selector.scheme, selector.min_units, selector.budget
         if budget not in BUDGETS:
             raise SecateurError(f"budget {budget!r}: allowed are {', '.join(BUDGETS)}.")
         if budget != "units" and scheme != "global":
@@ -100,9 +104,9 @@ class _Order:
         self.ranking = np.lexsort((self.place, self.group, relative, value))
         self.predictor = None
         if budget != "units":
-            if model is None or input_size is None:
+            if model is None or selector.input_size is None:
                 raise SecateurError(f"budget {budget!r} needs the model and its input size, to count what is gone.")
-            self.predictor = Predictor(model, self.groups, input_size)
+            self.predictor = Predictor(model, self.groups, selector.input_size)
 
     def selection(self, rate: float) -> Selection:
         """The units that go at `rate`."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.pruning.isomorphism import classes
+from secateur.pruning.selection import GLOBAL, Selector
 from secateur.pruning.units import UnitGroup
 
 MANY = 0.1
@@ -46,22 +47,22 @@ def undecided(
     groups: Sequence[UnitGroup],
     scores: Mapping[str, Tensor],
     selection: Mapping[str, Sequence[int]],
-    scheme: str = "global",
-    min_units: int = 1,
+    selector: Selector = GLOBAL,
     model: nn.Module | None = None,
 ) -> Undecided:
     """How many units a selection (see `pruning.selection.select`) chose by their order, as their scores were equal.
 
     Units of groups that the scheme does not compare are not held against each other; "isomorphic" needs `model`.
-    Units that stayed because their group has no more than `min_units` left do not count: that was no choice.
+    Units that stayed because their group has no more than the selector's `min_units` left do not count: that was no
+    choice.
     """
     gone, kept = [], []
-    for place, group in zip(classes(groups, scheme, model), groups, strict=True):
+    for place, group in zip(classes(groups, selector.scheme, model), groups, strict=True):
         values = scores[group.name].detach().cpu().double().numpy()
         chosen = np.zeros(group.size, bool)
         chosen[list(selection.get(group.name, []))] = True
         gone += [(place, value) for value in values[chosen].tolist()]
-        kept += [(place, value) for value in values[~chosen].tolist()] if (~chosen).sum() > min_units else []
+        kept += [(place, value) for value in values[~chosen].tolist()] if (~chosen).sum() > selector.min_units else []
     both = set(gone) & set(kept)
     removed = sum(value in both for value in gone)
     return Undecided(removed, removed + sum(value in both for value in kept))
