@@ -17,7 +17,7 @@ from secateur.config import REPOSITORY
 from secateur.errors import SecateurError
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry
-from secateur.ranking.rank import rank
+from secateur.ranking.rank import Scoring, rank
 
 TINY = REPOSITORY / "tests/workflow/tiny.yaml"
 ENDLESS = {("report", "serve")}
@@ -203,7 +203,7 @@ def test_criteria(tmp_path_factory, parts, options):
     groups = find_unit_groups(model, samples[:1])
     try:
         criterion = registry.load("mine", [folder])
-        scores = rank(model, criterion, groups, samples, networks.LABELS, seed=1, options=options)
+        scores = rank(model, groups, samples, networks.LABELS, Scoring(criterion, 1, options))
     except SecateurError as error:
         assert "mine" in str(error), f"{error}\n{text}"
     else:

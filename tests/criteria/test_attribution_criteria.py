@@ -17,7 +17,7 @@ from secateur.models.build import register
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry
 from secateur.ranking.network import Network
-from secateur.ranking.rank import rank
+from secateur.ranking.rank import Scoring, rank
 
 AGGREGATIONS = ("sum", "position", "sample")
 
@@ -135,7 +135,7 @@ def test_they_rank_the_units_of_whole_networks_alike(architecture):
             network(torch.randn(64, 3, 32, 32))
     groups = find_unit_groups(network.eval(), images[:1])
     scored = [
-        rank(network, registry.load(name), groups, images, labels, seed=0, options=options, normalisation="none")
+        rank(network, groups, images, labels, Scoring(registry.load(name), options=options, normalisation="none"))
         for name, options in (("lrp_epsilon", {"start": "logit"}), ("taylor", OF_LOGIT))
     ]
     one, two = (torch.cat([scores[group.name] for group in groups]) for scores in scored)

@@ -11,7 +11,7 @@ from secateur.pruning.removal import remove
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry
 from secateur.ranking.network import Network
-from secateur.ranking.rank import rank
+from secateur.ranking.rank import Scoring, rank
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7])
@@ -123,7 +123,7 @@ def test_the_oracle_is_what_physical_removal_does_to_the_loss(kind, model, input
     groups = find_unit_groups(model, inputs[:1])
     criterion = registry.load("oracle")
     found, absolute = (
-        rank(model, criterion, groups, inputs, LABELS, seed=0, batch_size=2, options={"absolute": absolute})
+        rank(model, groups, inputs, LABELS, Scoring(criterion, options={"absolute": absolute}, batch_size=2))
         for absolute in (False, True)
     )
     with torch.no_grad():

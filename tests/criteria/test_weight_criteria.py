@@ -13,7 +13,7 @@ from secateur.errors import SecateurError
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry
 from secateur.ranking.network import Network
-from secateur.ranking.rank import rank
+from secateur.ranking.rank import Scoring, rank
 
 
 @pytest.mark.parametrize(("criterion", "order"), [(weight, 1), (weight_l2, 2)])
@@ -82,7 +82,7 @@ def test_random_is_uniform_also_for_units_that_several_layers_make(inputs):
     model = built(Residual)
     groups = find_unit_groups(model, inputs[:1])
     criterion = registry.load("random")
-    drawn = [rank(model, criterion, groups, inputs, None, seed=seed) for seed in range(60)]
+    drawn = [rank(model, groups, inputs, None, Scoring(criterion, seed)) for seed in range(60)]
     tied = next(group.name for group in groups if len(group.producers) == 2)
     values = torch.stack([scores[tied] for scores in drawn])
     assert float(values.min()) > 0 and float(values.max()) < 1

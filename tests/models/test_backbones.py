@@ -16,7 +16,7 @@ from secateur.pruning.removal import remove
 from secateur.pruning.selection import select
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry
-from secateur.ranking.rank import rank
+from secateur.ranking.rank import Scoring, rank
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 RESIDUAL = {"architecture": "resnet18", "arguments": {"channels": [4, 8, 8, 8]}}
@@ -159,7 +159,7 @@ def test_alexnet_is_ranked_and_pruned_like_any_other(criterion):
     images, labels = torch.randn(4, 1, 64, 64, generator=generator), torch.arange(4)
     groups = find_unit_groups(network, images[:1], "all")
     assert [group.size for group in groups] == [64, 192, 384, 256, 256, 4096, 4096]
-    scores = rank(network, registry.load(criterion), groups, images, labels, seed=0)
+    scores = rank(network, groups, images, labels, Scoring(registry.load(criterion)))
     selection = select(groups, scores, 0.5)
     pruned = remove(network, groups, selection)
     assert sum(map(len, selection.values())) == 4672

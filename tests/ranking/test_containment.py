@@ -12,7 +12,7 @@ from secateur.errors import SecateurError
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry
 from secateur.ranking.containment import contained
-from secateur.ranking.rank import rank
+from secateur.ranking.rank import Scoring, rank
 
 LABELS = torch.tensor([0, 1, 2, 1, 0, 1, 0])
 
@@ -24,7 +24,7 @@ def scored(folder: Path, body: str, model: nn.Module | None = None) -> dict[str,
     model = model or Chain().eval()
     inputs = samples()
     groups = find_unit_groups(model, inputs[:1])
-    return rank(model, registry.load("odd", [folder]), groups, inputs, LABELS, seed=0)
+    return rank(model, groups, inputs, LABELS, Scoring(registry.load("odd", [folder])))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from secateur.errors import SecateurError
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import outside, registry, scorefile
 from secateur.ranking.network import Network
-from secateur.ranking.rank import rank
+from secateur.ranking.rank import Scoring, rank
 
 
 class Small(nn.Module):
@@ -154,4 +154,4 @@ def test_a_rule_that_fails_says_what_it_said(network, model, tmp_path):
     assert criterion.needs == ()
     groups = find_unit_groups(model, INPUTS[:1])
     with pytest.raises(SecateurError, match=r"criterion 'broken' \(.*\): rule .*broken\.smk .*no such filter"):
-        rank(model, criterion, groups, INPUTS, LABELS, seed=0)
+        rank(model, groups, INPUTS, LABELS, Scoring(criterion))

@@ -13,7 +13,7 @@ from secateur.cli import app
 from secateur.errors import SecateurError
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry, scorefile
-from secateur.ranking.rank import rank
+from secateur.ranking.rank import Scoring, rank
 
 GOOD = '''"""Counts: the number of the channel.
 
@@ -77,7 +77,7 @@ def test_what_a_criterion_says_it_needs_is_what_it_gets(folder):
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2, 2))
     groups = find_unit_groups(model, torch.zeros(1, 1, 3, 3))
     with pytest.raises(SecateurError, match='"labels" in its NEEDS'):
-        rank(model, registry.load("cheats", [folder]), groups, torch.zeros(2, 1, 3, 3), torch.tensor([0, 1]), seed=0)
+        rank(model, groups, torch.zeros(2, 1, 3, 3), torch.tensor([0, 1]), Scoring(registry.load("cheats", [folder])))
 
 
 def test_a_rule_is_a_criterion_and_tests_beside_criteria_are_none(folder):

@@ -26,7 +26,7 @@ from secateur.pruning.counting import latency
 from secateur.pruning.removal import remove
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry
-from secateur.ranking.rank import rank
+from secateur.ranking.rank import Scoring, rank
 from secateur.relevance.undisturbed import undisturbed
 from secateur.repair import registry as remedies
 from secateur.repair.view import Whole
@@ -82,8 +82,8 @@ def test_a_criterion(name, kind):
     model = scored.built(kind)
     groups = find_unit_groups(model, scored.samples()[:1])
     scores = [
-        rank(copy.deepcopy(model).to(on), registry.load(name), groups, scored.samples().to(on), scored.LABELS.to(on),
-             seed=1, batch_size=3)
+        rank(copy.deepcopy(model).to(on), groups, scored.samples().to(on), scored.LABELS.to(on),
+             Scoring(registry.load(name), seed=1, batch_size=3))
         for on in (ON, CPU)
     ]  # fmt: skip
     agree_all(*scores, exact=REHEARSED and name not in OF_EIGENVALUES)
@@ -248,9 +248,9 @@ def test_a_criterion_that_mixes_devices_is_found(what, tmp_path):
     )
     model, samples = scored.built(), scored.samples()
     groups, criterion = find_unit_groups(model, samples[:1]), registry.load("left", [tmp_path])
-    rank(model, criterion, groups, samples, None, seed=1)
+    rank(model, groups, samples, None, Scoring(criterion, 1))
     with pytest.raises(Exception, match=r"device|generator"):
-        rank(model.to(ON), criterion, groups, samples.to(ON), None, seed=1)
+        rank(model.to(ON), groups, samples.to(ON), None, Scoring(criterion, 1))
 
 
 def test_a_stage_that_leaves_a_batch_on_the_cpu_is_found(pixels, monkeypatch):

@@ -13,7 +13,7 @@ from secateur.branches.toy import mlp, scoring, study
 from secateur.errors import SecateurError
 from secateur.pruning.selection import select
 from secateur.pruning.units import find_unit_groups
-from secateur.ranking.rank import rank
+from secateur.ranking.rank import Scoring, rank
 
 
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 27))
@@ -48,13 +48,15 @@ def test_scores_from_shared_passes_are_those_of_each_draw_on_its_own(work: study
             for criterion in work.criteria:
                 expected = rank(
                     model,
-                    criterion.file,
                     groups,
                     pool.inputs[members],
                     pool.labels[members],
-                    seed=work.seed("authors", 0, criterion.name, repetition),
-                    options=criterion.options,
-                    normalisation=criterion.normalisation,
+                    Scoring(
+                        criterion.file,
+                        seed=work.seed("authors", 0, criterion.name, repetition),
+                        options=criterion.options,
+                        normalisation=criterion.normalisation,
+                    ),
                 )
                 joined = torch.cat([expected[layer] for layer in mlp.HIDDEN_LAYERS])
                 got = torch.from_numpy(found[criterion.name, samples, repetition])

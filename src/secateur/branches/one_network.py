@@ -4,8 +4,7 @@ What `secateur prune` and the library's `secateur.prune` share.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +16,7 @@ from secateur.pruning.removal import Kept, all_channels, remaining, remove
 from secateur.pruning.selection import Selection, Selector, select
 from secateur.pruning.units import UnitGroup, analyse, in_scope, outside
 from secateur.ranking import ties
-from secateur.ranking.rank import rank
-from secateur.ranking.registry import Criterion
+from secateur.ranking.rank import Scoring, rank
 from secateur.ranking.ties import Undecided, undecided
 from secateur.relevance.undisturbed import undisturbed
 from secateur.repair import NONE
@@ -28,18 +26,6 @@ from secateur.repair.view import Whole
 LARGEST_DIFFERENCE = 1e-4  # from the masked network, relative to the largest output; rounding stays well below
 COMPARED = 4
 """Images that the pruned network is held against the whole one on."""
-
-
-@dataclass(frozen=True)
-class Scoring:
-    """How a criterion is asked: see `ranking.rank.rank`."""
-
-    criterion: Criterion
-    seed: int = 0
-    options: Mapping[str, Any] = field(default_factory=dict)
-    combine: str | None = None
-    normalisation: str | None = None
-    batch_size: int = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,11 +52,7 @@ def scored(
 
     Raises SecateurError as `ranking.rank.rank` and `ranking.ties.check` do.
     """
-    scores = rank(
-        model, scoring.criterion, groups, images, labels,
-        seed=scoring.seed, options=dict(scoring.options), combine=scoring.combine,
-        normalisation=scoring.normalisation, batch_size=scoring.batch_size,
-    )  # fmt: skip
+    scores = rank(model, groups, images, labels, scoring)
     ties.check(f"criterion '{scoring.criterion.name}'", scores)
     return scores
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from secateur import seeds as streams
 from secateur.branches import one_folder
 from secateur.branches.one_folder import About, Recipe
-from secateur.branches.one_network import Scoring, cut, reachable, repaired, scored, untouched
+from secateur.branches.one_network import cut, reachable, repaired, scored, untouched
 from secateur.branches.one_report import Change, Report, Tests, tally
 from secateur.branches.own_images import Preparation, batch, preparation, splits
 from secateur.branches.own_request import Request, check
@@ -29,6 +29,7 @@ from secateur.pruning.counting import count, disk_bytes, latency
 from secateur.pruning.saved import build_unpruned
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry
+from secateur.ranking.rank import Scoring
 from secateur.relevance import folding
 
 

@@ -22,7 +22,7 @@ from secateur.pruning.scores import unit_scores
 from secateur.pruning.units import UnitGroup
 from secateur.ranking import outside, registry, scorefile, ties
 from secateur.ranking.network import Network
-from secateur.ranking.rank import rank
+from secateur.ranking.rank import Scoring, rank
 from secateur.varying import draw_of
 
 
@@ -151,18 +151,15 @@ def rank_as_configured(
     try:
         found = registry.load(entry["criterion"], study.config["criteria_path"])
         images, labels = study.references(samples, seed, case[2]) if found.needs else (study.example, None)
-        return rank(
-            model,
+        scoring = Scoring(
             found,
-            groups,
-            images,
-            labels,
             seed=streams.derive(study.config["run_seed"], "criterion", study.name, criterion, branch, draw, *rest),
             options=entry["options"] | (options or {}),
             combine=entry.get("combine"),
             normalisation=entry.get("normalisation"),
             batch_size=study.config["batch_size"],
         )
+        return rank(model, groups, images, labels, scoring)
     except SecateurError as error:
         raise SecateurError(f"study '{study.name}', {error}") from error
 

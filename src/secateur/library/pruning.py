@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur import seeds as streams
-from secateur.branches.one_network import Scoring, cut, reachable, repaired, scored, untouched
+from secateur.branches.one_network import cut, reachable, repaired, scored, untouched
 from secateur.branches.one_report import Change, Report, Tests, tally
 from secateur.errors import InputError
 from secateur.library.asking import (
@@ -34,6 +34,7 @@ from secateur.progress import track
 from secateur.pruning.counting import count
 from secateur.pruning.selection import Selector
 from secateur.pruning.units import UnitGroup, find_unit_groups
+from secateur.ranking.rank import Scoring
 from secateur.ranking.registry import Criterion
 from secateur.relevance import folding
 from secateur.repair import NONE

@@ -1,6 +1,7 @@
 """Ranking units: one criterion's scores of a network's units, checked before anyone trusts them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,33 +21,35 @@ class _NotFinite(SecateurError):
     """Scores that are NaN or infinite: the criterion's fault, or that of the network's weights."""
 
 
+@dataclass(frozen=True)
+class Scoring:
+    """How a criterion is asked for scores.
+
+    `criterion`: from `registry.load`. `seed`: of its own random stream. `options`: keyword arguments for its `score`.
+    `combine`: how the scores of a unit's member channels become one, "sum", "mean", "max" or "first"; `normalisation`:
+    of each layer's scores, "none", "sum" or "l2"; both the criterion's own choice where None. `batch_size`: images a
+    pass; changes memory and speed, not the result beyond rounding.
+    """
+
+    criterion: Criterion
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    combine: str | None = None
+    normalisation: str | None = None
+    batch_size: int = 128
+
+
 def rank(
-    model: nn.Module,
-    criterion: Criterion,
-    groups: Sequence[UnitGroup],
-    inputs: Images | Tensor,
-    labels: Tensor | None,
-    *,
-    seed: int,
-    options: dict[str, Any] | None = None,
-    combine: str | None = None,
-    normalisation: str | None = None,
-    batch_size: int = 128,
+    model: nn.Module, groups: Sequence[UnitGroup], inputs: Images | Tensor, labels: Tensor | None, scoring: Scoring
 ) -> dict[str, Tensor]:
     """Scores of all units of `groups`, higher = more important.
 
     Args:
         model: the network, on the device of `inputs`; left as it was: mode, weights, buffers and random state.
-        criterion: from `registry.load`.
         groups: the units, from `pruning.units.find_unit_groups` of the same model.
         inputs, labels: the reference samples, N images or a tensor N × C × H × W, and N. A criterion that says it needs
             no labels gets none; for one that needs no data, `inputs` may be an image of zeros.
-        seed: of the criterion's own random stream.
-        options: keyword arguments for the criterion's `score`.
-        normalisation: of each layer's scores: "none", "sum" or "l2"; the criterion's own choice where None.
-        combine: how the scores of a unit's member channels become one: "sum", "mean", "max" or "first"; the
-            criterion's own choice where None.
-        batch_size: images a pass; changes memory and speed, not the result beyond rounding.
+        scoring: the criterion, and how it is asked.
 
     Returns:
         Group name → float64 tensor of one finite score a unit, on the CPU.
@@ -55,23 +58,26 @@ def rank(
         SecateurError: the criterion raised, left a layer out, or returned a wrong shape, NaN or infinity;
             the message names the criterion and the layer.
     """
+    criterion = scoring.criterion
     layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(scoring.seed)
     modes = [(module, module.training) for module in model.modules()]
-    chosen = with_options(criterion, options or {})
+    chosen = with_options(criterion, dict(scoring.options))
     try:
         # The global random state is put back even if a criterion draws from it instead of network.generator.
         with devices.fork_rng():
-            torch.manual_seed(seed)
+            torch.manual_seed(scoring.seed)
             model.eval()
             given = labels if "labels" in criterion.needs else None
-            network = Network(model, layers, inputs, given, batch_size=batch_size, generator=generator, groups=groups)
+            size = scoring.batch_size
+            network = Network(model, layers, inputs, given, batch_size=size, generator=generator, groups=groups)
             scores = criterion.score(network, **chosen)
     finally:
         for module, training in modes:
             module.training = training
     checked = checked_scores(criterion.name, model, layers, scores)
-    return unit_scores(groups, checked, combine or criterion.combine, normalisation or criterion.normalisation)
+    combine, normalisation = scoring.combine or criterion.combine, scoring.normalisation or criterion.normalisation
+    return unit_scores(groups, checked, combine, normalisation)
 
 
 def checked_scores(criterion: str, model: nn.Module, layers: Sequence[str], scores: Any) -> dict[str, Tensor]:
