@@ -29,7 +29,6 @@ def study_of(config: dict[str, Any], seeds: int, folder: Path) -> tuple[Study, P
     state, weights = folder / "state", folder / "backbone.safetensors"
     models, samples = folder / "models.safetensors", folder / "samples.csv"
     backbones.make(config, "vgg_small", source, state, weights, folder / "backbone.json")
-    transfer.transfer(
-        config, "digits_vgg", range(seeds), target, [weights], state, models, samples, folder / "history.csv"
-    )
+    written = transfer.Transferred(models, samples, folder / "history.csv")
+    transfer.transfer(config, "digits_vgg", range(seeds), target, [weights], state, written)
     return open_study(config, "digits_vgg", target, models), samples

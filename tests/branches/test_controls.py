@@ -50,10 +50,9 @@ def made(tmp_path_factory):
             folder / f"{backbone}.json",
         )  # fmt: skip
     for name, study in config["studies"].items():
-        transfer.transfer(
-            config, name, range(2), folder / "digits_target", [folder / f"{study['backbone']}.safetensors"],
-            folder / "state", folder / f"{name}.safetensors", folder / f"{name}.csv", folder / "history.csv",
-        )  # fmt: skip
+        weights = [folder / f"{study['backbone']}.safetensors"]
+        written = transfer.Transferred(folder / f"{name}.safetensors", folder / f"{name}.csv", folder / "history.csv")
+        transfer.transfer(config, name, range(2), folder / "digits_target", weights, folder / "state", written)
     return config, folder
 
 

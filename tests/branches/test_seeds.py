@@ -42,9 +42,8 @@ def made(config: dict, data: dict[str, Path], folder: Path, seeds: range = range
         draw = name if "pretraining" in config["vary"] else None
         backbones.make(config, "vgg_small", data["digits_source"], folder, path, folder / "b.json", draw)
     models, samples = folder / "m.safetensors", folder / "s.csv"
-    transfer.transfer(
-        config, "digits_vgg", seeds, data["digits_target"], paths, folder, models, samples, folder / "h.csv"
-    )
+    written = transfer.Transferred(models, samples, folder / "h.csv")
+    transfer.transfer(config, "digits_vgg", seeds, data["digits_target"], paths, folder, written)
     return open_study(config, "digits_vgg", data["digits_target"], models), samples
 
 
@@ -73,9 +72,8 @@ def test_with_one_backbone_a_seed_each_network_starts_from_its_own(data, tmp_pat
     assert not same_models(study, 0, 1) and drawn(samples, 0) == drawn(samples, 1)
     paths = [tmp_path / f"b{draw}.safetensors" for draw in range(2)]
     with pytest.raises(SecateurError, match="2 files for 3 seeds; give one, or one for each"):
-        transfer.transfer(
-            of(["pretraining"]), "digits_vgg", range(3), data["digits_target"], paths, *[tmp_path / "none"] * 4
-        )
+        written = transfer.Transferred(*[tmp_path / "none"] * 3)
+        transfer.transfer(of(["pretraining"]), "digits_vgg", range(3), data["digits_target"], paths, tmp_path, written)
 
 
 def images_of(study: Study, split: str) -> set[bytes]:

@@ -38,10 +38,9 @@ def made(tmp_path_factory):
     backbones.make(
         config, "vgg_small", folder / "digits_source", folder / "state", folder / "b.safetensors", folder / "b.json"
     )
-    transfer.transfer(
-        config, "digits_vgg", range(2), folder / "digits_target", [folder / "b.safetensors"], folder / "state",
-        folder / "models.safetensors", folder / "samples.csv", folder / "history.csv",
-    )  # fmt: skip
+    written = transfer.Transferred(folder / "models.safetensors", folder / "samples.csv", folder / "history.csv")
+    begun, target = [folder / "b.safetensors"], folder / "digits_target"
+    transfer.transfer(config, "digits_vgg", range(2), target, begun, folder / "state", written)
     for entry in config["criteria"]:
         rank_study(study_of((config, folder)), entry["name"], range(2), folder / "samples.csv", folder / entry["name"])
     return config, folder

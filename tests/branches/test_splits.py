@@ -38,10 +38,9 @@ def transferred(config, data, folder):
     backbones.make(
         config, "vgg_small", data["digits_source"], folder / "state", folder / "b.safetensors", folder / "b.json"
     )
-    transfer.transfer(
-        config, "digits_vgg", range(2), data["digits_target"], [folder / "b.safetensors"], folder / "state",
-        folder / "m.safetensors", folder / "s.csv", folder / "h.csv",
-    )  # fmt: skip
+    written = transfer.Transferred(folder / "m.safetensors", folder / "s.csv", folder / "h.csv")
+    begun, target = [folder / "b.safetensors"], data["digits_target"]
+    transfer.transfer(config, "digits_vgg", range(2), target, begun, folder / "state", written)
 
 
 def with_another_test_split(source, folder):

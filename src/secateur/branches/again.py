@@ -86,8 +86,8 @@ class Again:
         if not (models.exists() and self.samples(name, seeds).exists()):
             begun = list(dict.fromkeys(self._backbone(entry["backbone"], seed) for seed in seeds))
             state, history = self.folder / "state" / "transfer" / name, models.with_suffix(".csv")
-            samples = self.samples(name, seeds)
-            transfer.transfer(self.config, name, seeds, data, begun, state, models, samples, history)
+            written = transfer.Transferred(models, self.samples(name, seeds), history)
+            transfer.transfer(self.config, name, seeds, data, begun, state, written)
         return open_study(self.config, name, data, models)
 
     def samples(self, study: str, seeds: Sequence[int]) -> Path:

@@ -1,4 +1,8 @@
-"""What all subcommands share: the application, its common options and how a job is opened."""
+"""What all subcommands share: the application, its common options and how a job is opened.
+
+Typer reads a command's options from its function's signature: a command has one parameter per option, however many, and
+hands them on as one object where they are one thing.
+"""
 
 import os
 import sys

@@ -53,12 +53,13 @@ def transfer(
     history: Annotated[Path, typer.Option(help="What each epoch measured, to write (CSV).")],
 ) -> None:
     """Fine-tune the backbone to the study's task for every seed, and draw the reference samples."""
-    from secateur.models import transfer as stage
+    from secateur.models.transfer import Transferred
+    from secateur.models.transfer import transfer as stage
 
     resolved = opened(config)
     with usage.work():
         name = known(resolved, "studies", study)
-        stage.transfer(resolved, name, seed_range(seeds), data, backbone, state, models, samples, history)
+        stage(resolved, name, seed_range(seeds), data, backbone, state, Transferred(models, samples, history))
     said(f"wrote {models}, {samples} and {history}")
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,17 @@ KEEP = "keep"
 """A study's `head`, where its classifier is the published one."""
 
 
+class Transferred(NamedTuple):
+    """The files that a transfer writes, each of all its seeds."""
+
+    models: Path
+    """The weights."""
+    samples: Path
+    """The reference samples, as CSV."""
+    history: Path
+    """CSV of the epochs, as `training.Epoch` has them, and whether each was `chosen`."""
+
+
 def transfer(
     config: dict[str, Any],
     study: str,
@@ -36,9 +47,7 @@ def transfer(
     data: Path,
     backbones: Sequence[Path],
     state: Path,
-    models: Path,
-    samples: Path,
-    history: Path,
+    written: Transferred,
 ) -> None:
     """Fine-tune the backbone to the study's task once per seed, and draw each seed's reference samples.
 
@@ -55,9 +64,7 @@ def transfer(
         data: folder of the target dataset, prepared for the backbone.
         backbones: weights, as `backbones.make` writes them: one file for all seeds, or one for each.
         state: folder for the states of unfinished training, from which a killed job goes on; emptied at the end.
-        models: written: the weights of every seed.
-        samples: written: the reference samples of every seed, as CSV.
-        history: written: CSV of every seed's epochs, as `training.Epoch` has them, and whether each was `chosen`.
+        written: where its results go.
     """
     on = devices.chosen(config["device"])
     if len(backbones) not in (1, len(seeds)):
@@ -93,10 +100,10 @@ def transfer(
         )
         states[seed] = {name: value.cpu() for name, value in network.state_dict().items()}
         rows += [{"seed": seed, **asdict(epoch), "chosen": epoch.epoch == chosen} for epoch in epochs]
-    weights.save(models, states)
-    references.write(samples, draws)
+    weights.save(written.models, states)
+    references.write(written.samples, draws)
     columns = ["seed", *training.Epoch.__dataclass_fields__, "chosen"]
-    with replacing(history) as temporary:
+    with replacing(written.history) as temporary:
         pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False)
     for path in state.glob("*.pt"):
         path.unlink()
