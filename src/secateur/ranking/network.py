@@ -18,7 +18,7 @@ from secateur.ranking.layers import NO_LABELS, Layers
 from secateur.relevance.activations import activations_pass
 from secateur.relevance.differences import differences_pass
 from secateur.relevance.ledger import ENTRANCE, Share, ledger_pass
-from secateur.relevance.passes import choose, gradients_pass, outputs_pass, relevance_pass
+from secateur.relevance.passes import Propagation, choose, gradients_pass, outputs_pass, relevance_pass
 
 
 class Network(Layers):
@@ -76,9 +76,10 @@ class Network(Layers):
 
         Raises SecateurError, naming the module, where relevance cannot be carried exactly.
         """
+        how = Propagation(rule, start, additions, bias)
         for position in range(0, self.samples, self._batch_size):
             inputs, labels = self._labelled(position)
-            yield relevance_pass(self._model, self._plan, self.layers, inputs, labels, rule, start, additions, bias)
+            yield relevance_pass(self._model, self._plan, self.layers, inputs, labels, how)
 
     def read_relevance(
         self, rule: Any = "zplus", start: str = "one-hot", additions: str = "value", bias: str | None = None
@@ -89,21 +90,19 @@ class Network(Layers):
         and, of attention heads, after values were weighed. Options as of `relevance`.
         """
         layers = list(dict.fromkeys(consumer.layer for consumer in self.consumers().every))
+        how = Propagation(rule, start, additions, bias)
         for position in range(0, self.samples, self._batch_size):
             inputs, labels = self._labelled(position)
-            yield relevance_pass(
-                self._model, self._plan, layers, inputs, labels, rule, start, additions, bias, reading=True
-            )
+            yield relevance_pass(self._model, self._plan, layers, inputs, labels, how, reading=True)
 
     def input_relevance(
         self, rule: Any = "zplus", start: str = "one-hot", additions: str = "value", bias: str | None = None
     ) -> Iterator[Tensor]:
         """Batch by batch: relevance of the network's input, in the input's shape. Options as of `relevance`."""
+        how = Propagation(rule, start, additions, bias)
         for position in range(0, self.samples, self._batch_size):
             inputs, labels = self._labelled(position)
-            yield relevance_pass(
-                self._model, self._plan, [], inputs, labels, rule, start, additions, bias, at_input=True
-            )[""]
+            yield relevance_pass(self._model, self._plan, [], inputs, labels, how, at_input=True)[""]
 
     def ledger(
         self, rule: Any = "zplus", start: str = "one-hot", additions: str = "value", bias: str | None = None
@@ -114,9 +113,10 @@ class Network(Layers):
         network's input. Together they are the relevance that the passes started from.
         """
         kept: dict[tuple[str, str], float] = {}
+        how = Propagation(rule, start, additions, bias)
         for position in range(0, self.samples, self._batch_size):
             inputs, labels = self._labelled(position)
-            found = ledger_pass(self._model, self._plan, inputs, labels, rule, start, additions, bias)
+            found = ledger_pass(self._model, self._plan, inputs, labels, how)
             for key, relevance in found.items():
                 kept[key] = kept.get(key, 0.0) + relevance
         arrived = kept.pop(ENTRANCE, 0.0)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from secateur.errors import SecateurError
 from secateur.relevance.folding import folded, scale_and_shift
-from secateur.relevance.functions import Affine, Collect
+from secateur.relevance.functions import Affine, Collect, WayBack
 from secateur.relevance.interception import Interception
 from secateur.relevance.rules import Rule
 from secateur.relevance.tracing import Call, Plan
@@ -104,10 +104,9 @@ class Execution(Interception):
                 )
             collect_input = self.at_input.append
         operator = self.plan.calls[place].operator
-        outputs = Affine.apply(
-            *(inputs, self.anchor, parameters, operator, rule),
-            *(collect, collect_input, self.absorbing(place), collect_read),
-        )
+        absorb = self.absorbing(place)
+        way = WayBack(operator, parameters, rule, collect, collect_input, absorb, collect_read)
+        outputs = Affine.apply(inputs, self.anchor, way)
         if place in self.wanted:
             self.shapes[place] = inputs.shape if self.reading else outputs.shape
         return outputs

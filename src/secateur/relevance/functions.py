@@ -6,13 +6,13 @@ started with R/f at the network's outputs, carries R/x to every tensor of the ne
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from secateur.relevance.operators import Operator
-from secateur.relevance.rules import Rule, hand_down, input_relevance
+from secateur.relevance.rules import AffineMap, Rule, input_relevance, propagate
 
 Collect = Callable[[Tensor], None]
 KEPT = 2**18
@@ -21,36 +21,38 @@ RELU = "ReluBackward0"
 """Autograd's name of a tensor's maker that leaves nothing negative in it; an in-place change gives it another maker."""
 
 
+class WayBack(NamedTuple):
+    """An affine map, how relevance passes it on the way back, and who is told of it there.
+
+    `parameters()` gives weight and bias; large ones are made anew on the way back, so that folded weights do not pile
+    up in memory. Without a `rule` the way back is the plain gradient's.
+    `collect(signal)`, if any, gets the relevance (or, without a rule, the gradient) at the outputs;
+    `collect_input(relevance)` that of the network's input from a rule that gives no multiplier;
+    `absorb(relevance)` what the bias keeps, in all; `collect_read(relevance)` what the inputs get.
+    """
+
+    operator: Operator
+    parameters: Callable[[], tuple[Tensor, Tensor | None]]
+    rule: Rule | None
+    collect: Collect | None
+    collect_input: Collect | None
+    absorb: Collect | None
+    collect_read: Collect | None
+
+
 class Affine(torch.autograd.Function):
     """An affine map whose backward pass hands down relevance by a rule, or the plain gradient where the rule is None.
 
     `anchor` is a scalar that requires a gradient: it makes the backward pass reach the first layer although the
     network's input requires none, so that the transposed convolution down to the input is never computed.
-    `parameters()` gives weight and bias; large ones are made anew on the way back, so that folded weights do not pile
-    up in memory.
-    `collect(signal)`, if any, gets the relevance (or, without a rule, the gradient) at the outputs on the way back;
-    `absorb(relevance)` what the bias keeps of it, in all; `collect_read(relevance)` what the inputs get of it.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        inputs: Tensor,
-        anchor: Tensor,
-        parameters: Callable[[], tuple[Tensor, Tensor | None]],
-        operator: Operator,
-        rule: Rule | None,
-        collect: Collect | None,
-        collect_input: Collect | None,
-        absorb: Collect | None,
-        collect_read: Collect | None,
-    ) -> Tensor:
+    def forward(ctx: Any, inputs: Tensor, anchor: Tensor, way: WayBack) -> Tensor:
         del anchor
-        weight, bias = parameters()
-        outputs = operator.apply(inputs, weight, bias)
-        ctx.operator, ctx.rule, ctx.collect, ctx.collect_input = operator, rule, collect, collect_input
-        ctx.absorb, ctx.collect_read = absorb, collect_read
-        ctx.parameters = (lambda: (weight, bias)) if weight.numel() <= KEPT else parameters
+        weight, bias = way.parameters()
+        outputs = way.operator.apply(inputs, weight, bias)
+        ctx.way = way if weight.numel() > KEPT else way._replace(parameters=lambda: (weight, bias))
         ctx.signed = False if inputs.grad_fn is not None and inputs.grad_fn.name() == RELU else None
         ctx.save_for_backward(inputs, outputs)
         return outputs
@@ -58,21 +60,23 @@ class Affine(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, multiplier: Tensor) -> tuple[Tensor | None, ...]:
         inputs, outputs = ctx.saved_tensors
-        signal = multiplier if ctx.rule is None else outputs * multiplier  # in the memory format of the outputs
-        if ctx.collect is not None:
-            ctx.collect(signal)
+        way: WayBack = ctx.way
+        signal = multiplier if way.rule is None else outputs * multiplier  # in the memory format of the outputs
+        if way.collect is not None:
+            way.collect(signal)
         down = None
         if ctx.needs_input_grad[0]:
-            weight, bias = ctx.parameters()
-            if ctx.rule is None:
-                down = ctx.operator.transpose(multiplier, weight, inputs)
-            elif ctx.collect_input is not None:
-                ctx.collect_input(input_relevance(ctx.rule, ctx.operator, inputs, weight, outputs, bias, signal))
+            weight, bias = way.parameters()
+            affine = AffineMap(way.operator, inputs, weight, bias, outputs)
+            if way.rule is None:
+                down = way.operator.transpose(multiplier, weight, inputs)
+            elif way.collect_input is not None:
+                way.collect_input(input_relevance(way.rule, affine, signal))
             else:
-                down = hand_down(ctx.rule, ctx.operator, inputs, weight, bias, outputs, signal, ctx.signed, ctx.absorb)
-        if ctx.collect_read is not None and down is not None:
-            ctx.collect_read(inputs * down)
-        return (down, *[None] * 8)
+                down = propagate(way.rule, affine, signal, ctx.signed, way.absorb)
+        if way.collect_read is not None and down is not None:
+            way.collect_read(inputs * down)
+        return down, None, None
 
 
 class Activation(torch.autograd.Function):

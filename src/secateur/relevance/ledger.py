@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from secateur.relevance.composites import Specification
-from secateur.relevance.passes import backward, chosen, forward, start_of
+from secateur.relevance.passes import Propagation, backward, chosen, forward, start_of
 from secateur.relevance.ruled import Ruled
 from secateur.relevance.rules import Rule
 from secateur.relevance.tracing import Plan
@@ -107,19 +106,12 @@ class Ledger(Ruled):
 
 
 def ledger_pass(
-    model: nn.Module,
-    plan: Plan,
-    inputs: Tensor,
-    labels: Tensor,
-    rule: Specification,
-    start: str,
-    additions: str,
-    bias: str | None,
+    model: nn.Module, plan: Plan, inputs: Tensor, labels: Tensor, how: Propagation
 ) -> dict[tuple[str, str], float]:
     """(place, kind) -> relevance kept there, summed over the batch; the values sum to what the pass started from."""
-    ledger = Ledger(model, plan, chosen(plan, rule, start, additions, bias), additions)
+    ledger = Ledger(model, plan, chosen(plan, how), how.additions)
     logits = forward(model, ledger, inputs, labels, at_input=True)
-    below = backward(ledger, logits, start_of(logits.detach(), labels, start))
+    below = backward(ledger, logits, start_of(logits.detach(), labels, how.start))
     assert ledger.network_input is not None
     if below is not None:
         ledger.book(ENTRANCE, below * ledger.network_input.detach())

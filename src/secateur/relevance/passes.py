@@ -1,5 +1,7 @@
 """The three passes over one batch: outputs, gradients and relevance of the layers, batch-norm folded in."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,6 +17,20 @@ from secateur.relevance.undisturbed import undisturbed
 ADDITIONS = ("value", "positive", "absolute")
 STARTS = ("one-hot", "logit", "softmax-contrast")
 TARGETS = ("logit", "loss")
+
+
+class Propagation(NamedTuple):
+    """How relevance goes through a network.
+
+    `rule`: a preset, a rule or a composite (see `composites.assign`). `start`: what it starts from at the logits
+    (`start_of`). `additions`: how an addition splits it, by "value", by "positive" parts only, or by "absolute" value.
+    `bias`: whether biases "absorb" relevance or "ignore" it, for all rules; None leaves it to each rule.
+    """
+
+    rule: Specification = "zplus"
+    start: str = "one-hot"
+    additions: str = "value"
+    bias: str | None = None
 
 
 def choose(option: str, value: str, allowed: tuple[str, ...]) -> None:
@@ -62,10 +78,7 @@ def relevance_pass(
     layers: list[str],
     inputs: Tensor,
     labels: Tensor,
-    rule: Specification,
-    start: str,
-    additions: str,
-    bias: str | None,
+    how: Propagation,
     at_input: bool = False,
     reading: bool = False,
 ) -> dict[str, Tensor]:
@@ -74,11 +87,10 @@ def relevance_pass(
     With `reading`, that of what each layer reads, samples × input channels × positions. With `at_input`, the key ""
     has the relevance of the network's input, in the input's shape.
     """
-    rules = chosen(plan, rule, start, additions, bias)
-    execution = Ruled(plan, _wanted(plan, layers), rules, additions)
+    execution = Ruled(plan, _wanted(plan, layers), chosen(plan, how), how.additions)
     execution.reading = reading
     logits = forward(model, execution, inputs, labels, at_input)
-    multiplier = start_of(logits.detach(), labels, start)
+    multiplier = start_of(logits.detach(), labels, how.start)
     below = backward(execution, logits, multiplier)
     relevance = {layer: _by_channel(plan, layer, execution.signals, len(inputs)) for layer in layers}
     if at_input:
@@ -88,11 +100,11 @@ def relevance_pass(
     return relevance
 
 
-def chosen(plan: Plan, rule: Specification, start: str, additions: str, bias: str | None) -> list[Rule]:
+def chosen(plan: Plan, how: Propagation) -> list[Rule]:
     """The rule of each call of the plan; a SecateurError for an unknown `start`, `additions`, `rule` or `bias`."""
-    choose("start", start, STARTS)
-    choose("additions", additions, ADDITIONS)
-    return assign(rule, [call.kind for call in plan.calls], bias)
+    choose("start", how.start, STARTS)
+    choose("additions", how.additions, ADDITIONS)
+    return assign(how.rule, [call.kind for call in plan.calls], how.bias)
 
 
 def start_of(logits: Tensor, labels: Tensor, start: str) -> Tensor:

@@ -21,7 +21,7 @@ biases ignored).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -126,24 +126,30 @@ def stabilise(values: Tensor, epsilon: float) -> Tensor:
     return torch.copysign(values.new_full((), epsilon), values).add_(values)
 
 
-def hand_down(
+class AffineMap(NamedTuple):
+    """An affine map with the signals of one call: outputs = operator.apply(inputs, weight, bias)."""
+
+    operator: Operator
+    inputs: Tensor
+    weight: Tensor
+    bias: Tensor | None
+    outputs: Tensor
+
+
+def propagate(
     rule: Rule,
-    operator: Operator,
-    inputs: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    outputs: Tensor,
+    affine: AffineMap,
     relevance: Tensor,
     signed: bool | None = None,
     absorb: Callable[[Tensor], None] | None = None,
 ) -> Tensor:
     """The multiplier R/x at the map's inputs, from the relevance at its outputs, in the shape of the inputs.
 
-    `outputs` = operator.apply(inputs, weight, bias). `signed`: whether any input is negative; looked up where it
-    is None. `absorb`, if any, is told what the bias keeps, Σ (b⁺ p + b⁻ n). Counting the forward pass, non-negative
-    inputs cost two convolutions for epsilon, three for zplus, four for alphabeta and gamma; signed inputs five for
-    zplus.
+    `signed`: whether any input is negative; looked up where it is None. `absorb`, if any, is told what the bias keeps,
+    Σ (b⁺ p + b⁻ n). Counting the forward pass, non-negative inputs cost two convolutions for epsilon, three for zplus,
+    four for alphabeta and gamma; signed inputs five for zplus.
     """
+    operator, inputs, weight, bias, outputs = affine
     block = _LINEAR_BLOCK if isinstance(operator, Linear) else _CONVOLUTION_BLOCK
     if rule.name != "epsilon" and weight.numel() > 2 * block and weight.shape[0] > 1 and _by_outputs(operator):
         # Part by part, so that no copy of a large weight is made, and its parts stay in the processor's cache.
@@ -154,8 +160,8 @@ def hand_down(
             size = min(rows, weight.shape[0] - part)
             own_bias = None if bias is None else bias[part : part + size]
             own_outputs, own_relevance = (signal.narrow(channels, part, size) for signal in (outputs, relevance))
-            own_weight = weight[part : part + size]
-            total += hand_down(rule, operator, inputs, own_weight, own_bias, own_outputs, own_relevance, signed, absorb)
+            own = AffineMap(operator, inputs, weight[part : part + size], own_bias, own_outputs)
+            total += propagate(rule, own, own_relevance, signed, absorb)
         return total
     kept_bias = bias if rule.bias == "absorb" else None
     copied = bias is not None and kept_bias is None and rule.name != "zplus"
@@ -234,16 +240,9 @@ def _coefficients(
     return torch.where(upward, more, shared), torch.where(upward, shared, more)
 
 
-def input_relevance(
-    rule: Rule,
-    operator: Operator,
-    inputs: Tensor,
-    weight: Tensor,
-    outputs: Tensor,
-    bias: Tensor | None,
-    relevance: Tensor,
-) -> Tensor:
+def input_relevance(rule: Rule, affine: AffineMap, relevance: Tensor) -> Tensor:
     """The relevance (not the multiplier) at the network's input under `flat` or `zbox`; both ignore the bias."""
+    operator, inputs, weight, bias, outputs = affine
     if rule.name == "flat":
         ones = torch.ones_like(inputs)
         flat_weight = torch.ones_like(weight)
