@@ -29,8 +29,6 @@ def build(
         made, folder / "statistics", folder / "figures", synthetic.boundaries(folder),
         synthetic.gallery(folder, labels), synthetic.plan(folder),
     )  # fmt: skip
-    page.run(
-        made, folder / "statistics", folder / "figures", folder / "report.html", config,
-        provenance or PROVENANCE, missing,
-    )  # fmt: skip
+    sources = page.Sources(made, folder / "statistics", folder / "figures")
+    page.run(sources, folder / "report.html", config, provenance or PROVENANCE, missing)
     return folder / "report.html"

@@ -35,7 +35,8 @@ def made(folder: Path, curves: pd.DataFrame, missing: tuple[str, ...] = (), **ot
     statistics.run(tables, folder / "statistics", config)
     write_json(folder / "figures/captions.json", [])
     write_text(folder / "figures/explorer.json", "null")
-    page.run(tables, folder / "statistics", folder / "figures", folder / "report.html", config, PROVENANCE, missing)
+    sources = page.Sources(tables, folder / "statistics", folder / "figures")
+    page.run(sources, folder / "report.html", config, PROVENANCE, missing)
     return (folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -127,7 +128,8 @@ def test_an_undecidable_setting_has_a_sentence_in_place_of_a_column_of_dashes(tm
 def test_figures_and_statistics_of_an_older_version_are_one_clear_error(tmp_path):
     curves = synthetic.curves({"lrp": 0.1, "weight": 0.0}, seeds=2, samples=("1",), branches=("fewshot",))
     made(tmp_path, curves)
-    arguments = (tmp_path / "tables", tmp_path / "statistics", tmp_path / "figures", tmp_path / "again.html", {}, {})
+    sources = page.Sources(tmp_path / "tables", tmp_path / "statistics", tmp_path / "figures")
+    arguments = (sources, tmp_path / "again.html", {}, {})
     old = {"file": "x.svg", "section": "curve", "panel": "", "title": "", "caption": "", "study": ""}
     write_json(tmp_path / "figures/captions.json", [old])
     with pytest.raises(SecateurError, match=r"captions\.json: figures of an older version"):

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pandas as pd
@@ -43,8 +44,8 @@ def html(run) -> str:
 
 def test_the_page_is_small_and_the_same_every_time(run, html, tmp_path):
     assert len(html) < 6e6
-    arguments = (run / "tables", run / "statistics", run / "figures", tmp_path / "again.html", CONFIG)
-    page.run(*arguments, PROVENANCE)
+    sources = page.Sources(run / "tables", run / "statistics", run / "figures")
+    page.run(sources, tmp_path / "again.html", CONFIG, PROVENANCE)
     assert (tmp_path / "again.html").read_text() == html
 
 
@@ -177,8 +178,8 @@ def test_the_two_dimensional_study_stands_beside_the_published_figures(html):
 def test_pictures_in_the_toy_folder_are_embedded(run, tmp_path):
     picture = b"\x89PNG, and whatever follows"
     (tmp_path / "filters_moons.png").write_bytes(picture)
-    arguments = (run / "tables", run / "statistics", run / "figures", tmp_path / "page.html", {}, {})
-    page.run(*arguments, toy_dir=tmp_path)
+    sources = page.Sources(run / "tables", run / "statistics", run / "figures", toy=tmp_path)
+    page.run(sources, tmp_path / "page.html", {}, {})
     html = (tmp_path / "page.html").read_text()
     assert base64.b64encode(picture).decode() in html and 'alt="filters moons"' in html
 
@@ -208,13 +209,13 @@ def test_svg_gets_its_own_ids_and_the_pages_colours(tmp_path):
 
 
 def test_missing_assets_and_templates_that_fail_are_errors(run, tmp_path):
-    arguments = (run / "tables", run / "statistics", run / "figures", tmp_path / "page.html", {}, {})
+    sources = page.Sources(run / "tables", run / "statistics", run / "figures", assets=tmp_path)
     with pytest.raises(SecateurError, match=r"style\.yaml"):
-        page.run(*arguments, assets=tmp_path)
+        page.run(sources, tmp_path / "page.html", {}, {})
     shutil.copytree("report", tmp_path / "assets")
     (tmp_path / "assets/page.html.j2").write_text("{{ nobody }}")
     with pytest.raises(SecateurError, match="the template cannot be rendered"):
-        page.run(*arguments, assets=tmp_path / "assets")
+        page.run(replace(sources, assets=tmp_path / "assets"), tmp_path / "page.html", {}, {})
     assert not (tmp_path / "page.html").exists()
 
 

@@ -89,7 +89,7 @@ def make(
     results = Path("results", resolved["run"])
     with usage.work():
         facts = gather(resolved, results)
-        stage.run(tables, statistics, figures, output, resolved, facts)
+        stage.run(stage.Sources(tables, statistics, figures), output, resolved, facts)
         write_json(output.with_name("provenance.json"), facts)
     (output.parent / PARTIAL).unlink(missing_ok=True)
     said(f"wrote {output}")
@@ -126,9 +126,8 @@ def partial(config: ConfigOption) -> None:
         results / running.FILE,
     )  # fmt: skip
     facts = gather(resolved, results)
-    page.run(
-        folder / "tables", folder / "statistics", folder / "figures", results / PARTIAL, resolved, facts, missing
-    )  # fmt: skip
+    sources = page.Sources(folder / "tables", folder / "statistics", folder / "figures")
+    page.run(sources, results / PARTIAL, resolved, facts, missing)
     said(f"wrote {results / PARTIAL}: {len(missing)} measurements are missing")
 
 

@@ -52,6 +52,8 @@ class PruneSettings(RankSettings, total=False):
     """"global" (default): all groups in one ranking; "per-layer": the same rate in each."""
     min_units: int
     """So many units stay in each group (default 1)."""
+    budget: str
+    """What the rate is a share of: "units" (default), "params" or "macs"."""
     test: Any
     """Images to measure accuracy on, before and after: in any form that brings its labels, or (images, labels)."""
 

@@ -88,7 +88,6 @@ def prune(
     *,
     criterion: CriterionLike | Ranking = "lrp",
     remedy: str = NONE,
-    budget: str = "units",
     random_state: RandomState = 0,
     **settings: Unpack[PruneSettings],
 ) -> nn.Module:
@@ -96,12 +95,11 @@ def prune(
 
     Args:
         model, images, labels, random_state: as of `secateur.rank`. The model stays as it is.
-        rate: share of the units to remove, at least 0 and below 1; or of what `budget` names.
+        rate: share of the units to remove, at least 0 and below 1; or of what the setting `budget` names.
         criterion: as of `secateur.rank`, or a ranking of this very network, to prune it at several rates; then
             `images` only show that the new network computes what it must.
         remedy: "none", or what repairs the network afterwards, on the same images and without labels or training:
             "batch_norm", "bias" or "least_squares" (docs/remedies.md).
-        budget: "units", "params" or "macs".
         settings: see `secateur.PruneSettings`; with `test`, images to measure accuracy on, before and after.
 
     Returns:
@@ -122,7 +120,9 @@ def prune(
     given = reference(model, images, labels, settings, seed, () if found is None else found.needs)
     input_size = tuple(given.images.shape[1:])
     groups = list(known.units) if known is not None else find_unit_groups(model, given.images[:1], _scope(settings))
-    selector = Selector(settings.get("scheme", "global"), settings.get("min_units", 1), budget, input_size)
+    selector = Selector(
+        settings.get("scheme", "global"), settings.get("min_units", 1), settings.get("budget", "units"), input_size
+    )
     reachable(model, groups, rate, selector)
     ranking = known or _ranked(model, groups, given, _scoring(found, settings, seed), settings, seed)  # type: ignore[arg-type]
     before = origin_of(model)
@@ -133,7 +133,7 @@ def prune(
     pruned.report = Report(
         criterion=ranking.criterion,
         rate=rate,
-        budget=budget,
+        budget=selector.budget,
         seed=ranking.seed,
         samples=ranking.samples,
         input_size=input_size,

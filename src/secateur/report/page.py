@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,23 +45,34 @@ SHOWN_VERSIONS = 10
 """So many packages stand on the page, Python first; provenance.json has all."""
 
 
+@dataclass(frozen=True)
+class Sources:
+    """What a page is assembled from, apart from what is said of the run."""
+
+    tables: Path
+    statistics: Path
+    figures: Path
+    """`tables`, `statistics`, `figures`: folders, as the stages before have written them."""
+    toy: Path | None = None
+    """A folder whose *.png and *.svg pictures are shown in the section on the 2-D study, if there are any."""
+    claims: Path = Path("config/claims.yaml")
+    """The claims that the verdicts are about."""
+    assets: Path = Path("report")
+    """Folder with page.html.j2, methods.html.j2, page.css, page.js, explorer.js and style.yaml."""
+
+
 def run(
-    tables_dir: str | Path,
-    statistics_dir: str | Path,
-    figures_dir: str | Path,
+    sources: Sources,
     output: str | Path,
     config: dict[str, Any],
     provenance: dict[str, Any],
     missing: Sequence[str] = (),
-    toy_dir: str | Path | None = None,
-    assets: str | Path = "report",
-    claims_path: str | Path = "config/claims.yaml",
     command: str = "",
 ) -> None:
     """Assemble the report of a run.
 
     Args:
-        tables_dir, statistics_dir, figures_dir: what the stages before have written.
+        sources: what it is assembled from.
         output: the HTML file, written whole or not at all; tables.tex (booktabs) is written beside it.
         config: the run's config, shown as it is; `run` is its name, `deviations` (a list of sentences) is added to
             the methods.
@@ -68,43 +80,40 @@ def run(
             `versions` (name → version), `criteria` (name → description), `rules` (rule → times, see
             running.times); others are shown under their own name.
         missing: what the run should have had and has not, in words; shown at the top.
-        toy_dir: a folder whose *.png and *.svg pictures are shown in the section on the 2-D study, if there are any.
-        assets: folder with page.html.j2, methods.html.j2, page.css, page.js, explorer.js and style.yaml.
-        claims_path: the claims that the verdicts are about.
         command: what makes the figures again; default: the workflow's target for this run.
 
     Raises:
         SecateurError: a file of an earlier stage or of the assets cannot be read.
     """
-    claims = of_run(claim_files.read(claims_path), config.get("criteria", []))
-    curves = tables.read(tables_dir, "curves")
-    unpruned = tables.read(tables_dir, "curves", control="unpruned")
-    cost, latency, units = (tables.optional(tables_dir, name) for name in ("cost", "latency", "units"))
-    statistics = Path(statistics_dir)
+    claims = of_run(claim_files.read(sources.claims), config.get("criteria", []))
+    statistics, assets = sources.statistics, sources.assets
+    curves = tables.read(sources.tables, "curves")
+    unpruned = tables.read(sources.tables, "curves", control="unpruned")
+    cost, latency, units = (tables.optional(sources.tables, name) for name in ("cost", "latency", "units"))
     names = ("intervals", "tests", "ranks", "variance", "verdicts", "power", "diagnostics", "recommended")
     found = {name: read_statistics(statistics, name) for name in names}
     parts, ties, datasets = (_optional(statistics, name) for name in ("decomposition", "ties", "datasets"))
     described = glossary(provenance)
-    look = style.read(Path(assets) / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
+    look = style.read(assets / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
     run_name = str(config.get("run") or (curves["run"].iloc[0] if len(curves) else "run"))
-    chart = panels.curves(Path(figures_dir) / EXPLORER)
+    chart = panels.curves(sources.figures / EXPLORER)
     scripts = [_asset(assets, "page.js")]
     if chart:
         scripts.append(_asset(assets, "explorer.js"))
     library = explorer.library() if chart else ""
     facts = content.facts(curves)
     studies = pd.DataFrame(facts["studies"], columns=["study", "dataset", "backbone"])
-    repair = _repair(Path(tables_dir), statistics, claims.paper)
+    repair = _repair(sources.tables, statistics, claims.paper)
     shown = [
         page_tables.studies_table(facts["studies"]),
         summary.summary(found["intervals"], cost), summary.by_rate(found["intervals"]),
         page_tables.pairwise(found["tests"], found["ranks"]), page_tables.verdict_table(found["verdicts"], studies),
         page_tables.variance_table(found["variance"]), checks.table(found["diagnostics"]),
-        controls_table(curves, unpruned, tables.read(tables_dir, "curves", control="scratch")),
+        controls_table(curves, unpruned, tables.read(sources.tables, "curves", control="scratch")),
         time_tables.cost_table(cost), time_tables.latency_table(latency),
         page_tables.units_table(units),
         *published.toy_tables(statistics), time_tables.times_table(provenance.get("rules") or {}),
-        criteria_tables.tuning_table(tables.optional(tables_dir, "tuning")), *repair[1],
+        criteria_tables.tuning_table(tables.optional(sources.tables, "tuning")), *repair[1],
     ]  # fmt: skip
     for name, table in (
         ("oracle", criteria_tables.oracle_table), ("regret", criteria_tables.regret_table),
@@ -124,7 +133,7 @@ def run(
     context = {
         "run": run_name, "claims": claims, "cards": answer.cards(found["verdicts"], claims),
         "headline": answer.headline(found["verdicts"], claims),
-        "pictures": panels.pictures(toy_dir), "toy": published.toy_sentences(statistics),
+        "pictures": panels.pictures(sources.toy), "toy": published.toy_sentences(statistics),
         "sensitivity": content.sensitivity(found["power"]),
         "repaired": repair[0], "chosen": chosen,
         "leaders": summary.leaders(found["intervals"]),
@@ -133,7 +142,7 @@ def run(
         "kinds": content.kinds(units), "checks": trusted, "gains": time_tables.gain_sentences(latency),
         "facts": facts, "described": described, "look": look,
         "selector": selector(curves, chart), "verdict_id": page_tables.verdict_id, "row_id": page_tables.row_id,
-        "figures": panels.figures(Path(figures_dir), look),
+        "figures": panels.figures(sources.figures, look),
         "tables": {table.id: table for table in shown if table.rows},
         "provenance": _provenance(provenance), "missing": [str(item) for item in missing],
         "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=100),
@@ -147,7 +156,7 @@ def run(
         "explorer": chart,
         "percent": page_tables.percent,
     }  # fmt: skip
-    write_text(output, _render(Path(assets), context))
+    write_text(output, _render(assets, context))
     latex.write(Path(output).with_name("tables.tex"), found["intervals"], found["verdicts"])
 
 
@@ -196,8 +205,8 @@ def _sizes(config: dict[str, Any]) -> dict[str, int]:
     return {name: int(entry["size"]) for name, entry in backbones if isinstance(entry, dict) and entry.get("size")}
 
 
-def _asset(assets: str | Path, name: str) -> str:
-    path = shipped.find(Path(assets) / name)
+def _asset(assets: Path, name: str) -> str:
+    path = shipped.find(assets / name)
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

@@ -82,10 +82,8 @@ def write(published: Path, config: Config, mine: dict[str, pd.DataFrame], folder
     figures.run(folder / "tables", folder / "statistics", folder / "figures", claims_path=claims)
     known = provenance(published, config)
     missing = [f"of {name}: times, the 2-D study and the plane of two rates; it joined the published run {published}"]
-    page.run(
-        folder / "tables", folder / "statistics", folder / "figures", folder / "report.html", config, known, missing,
-        claims_path=claims,
-    )  # fmt: skip
+    sources = page.Sources(folder / "tables", folder / "statistics", folder / "figures", claims=claims)
+    page.run(sources, folder / "report.html", config, known, missing)
     write_json(folder / "provenance.json", known)
     return folder / "report.html"
 
