@@ -1,6 +1,8 @@
 """A network's layers and its reference samples: what a view of it is made from, before any pass is asked for."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from secateur.models.inputs import Images
 from secateur.pruning.units import UnitGroup
 from secateur.ranking import passes
 from secateur.ranking.consumers import Consumers
+from secateur.ranking.memory import Memory
 from secateur.relevance.folding import folded
 from secateur.relevance.tracing import Call, Plan, trace
 
@@ -20,8 +23,18 @@ NO_LABELS = (
 )
 
 
+T = TypeVar("T")
+
+
 class Layers:
-    """Some layers of a network with reference samples: shapes, folded weights, and batches to pass through it."""
+    """Some layers of a network with reference samples: shapes, folded weights, and batches to pass through it.
+
+    A view may have a memory (`cached`), which it shares with all views on some of its samples.
+    """
+
+    _memory: Memory[Self] | None = None
+    _places: Tensor | None = None
+    """Where the samples are among those of the memory; None for all of them."""
 
     def __init__(
         self,
@@ -126,15 +139,82 @@ class Layers:
     def zeros(self) -> dict[str, Tensor]:
         """For every layer zeros (float64, on the model's device), one per output channel: the start of a sum."""
         return {
-            layer: torch.zeros(self.weight(layer).shape[0], dtype=torch.float64, device=self._device)
+            layer: torch.zeros(self._folded(layer)[0].shape[0], dtype=torch.float64, device=self._device)
             for layer in self.layers
         }
 
+    def subset(self, indices: Sequence[int] | Tensor, generator: torch.Generator | None = None) -> Self:
+        """The same view over the samples `indices` (places among those of this view).
+
+        `generator`: a random stream of its own; this view's where absent. Raises SecateurError for places that there
+        are not, and for none.
+        """
+        chosen = torch.as_tensor(indices, dtype=torch.long).reshape(-1)
+        if len(chosen) == 0 or int(chosen.min()) < 0 or int(chosen.max()) >= self.samples:
+            raise SecateurError(f"A subset needs indices from 0 to {self.samples - 1}, at least one; got {indices}.")
+        view, whole = self._like(), self._inputs
+        view._inputs = whole.subset(chosen) if isinstance(whole, Images) else whole[chosen.to(whole.device)]
+        view._labels = None if self._labels is None else self._labels[chosen.to(self._labels.device)]
+        view._places = chosen if self._places is None else self._places[chosen]
+        view.generator = generator or self.generator
+        return view
+
+    def classes(self) -> Iterator[tuple[int, Self]]:
+        """Class by class: its index, and the same view over the samples of that class."""
+        for label, places in self.class_places():
+            yield label, self.subset(places)
+
+    def class_places(self) -> list[tuple[int, Tensor]]:
+        """Each class among the samples, with the places of its samples."""
+        if self._labels is None:
+            raise SecateurError(NO_LABELS)
+        labels = self._labels.cpu()
+        return [(label, (labels == label).nonzero().flatten()) for label in labels.unique().tolist()]
+
+    def scaled(self, factor: float) -> Self:
+        """The same view with every input multiplied by `factor`: a point on the way from zero to the input."""
+        view = self._like()
+        view._factor = self._factor * factor
+        if self._memory is not None:
+            memory = self._memory
+            view._memory = memory.keep(("scaled", factor), lambda: Memory(memory.whole.scaled(factor)))
+        return view
+
+    def cached(self) -> Self:
+        """The same view with a memory: each pass runs once over all samples and is kept, in memory, whole.
+
+        Criteria that ask for the same pass share it, and so do all subsets; signals come in one batch.
+        """
+        if self._memory is not None:
+            return self
+        view = self._like()
+        view._memory, view._places = Memory(self), None
+        return view
+
+    def _like(self) -> Self:
+        """A copy of this view, to be changed."""
+        view = copy.copy(self)
+        view._consumers = None
+        return view
+
+    def _once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What does not depend on the samples: computed once where the view has a memory."""
+        return compute() if self._memory is None else self._memory.keep(key, compute)
+
     def _folded(self, layer: str, fold: bool = True) -> tuple[Tensor, Tensor | None]:
+        return self._once(("folded", layer, fold), lambda: self._fold(layer, fold))
+
+    def _fold(self, layer: str, fold: bool) -> tuple[Tensor, Tensor | None]:
         call = self._plan.calls[self._plan.of_layer(layer)[0]]
         assert call.weight is not None
         weight, bias = folded(call.operator, call.weight, call.bias, call.norm if fold else None)
         return call.operator.rows(weight), bias
+
+    def _with_weights(self, found: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Tensors in the weights' shapes as out channels × everything else, each after the weight itself."""
+        weights = passes.parameters_of(self._model, self.layers)
+        rows = {layer: self._call(layer).operator.rows for layer in self.layers}
+        return {layer: (rows[layer](weights[layer].detach()), rows[layer](found[layer])) for layer in self.layers}
 
     def _call(self, layer: str) -> Call:
         if layer not in self.layers:

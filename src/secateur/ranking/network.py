@@ -1,20 +1,19 @@
 """What a criterion may look at: a network's layers and their signals, the same for every architecture."""
 
-import copy
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from secateur.errors import SecateurError
-from secateur.models.inputs import Images
 from secateur.pruning.units import UnitGroup
 from secateur.ranking import passes
-from secateur.ranking.cached import CachedNetwork
 from secateur.ranking.consumers import NO_GROUPS, Consumers, Handle, consumers_of, read_rows, scores_of, weights_of
 from secateur.ranking.joint import greedy_order
-from secateur.ranking.layers import NO_LABELS, Layers
+from secateur.ranking.layers import Layers
+from secateur.ranking.memory import joined, key_of, remembered, taken
 from secateur.relevance.activations import activations_pass
 from secateur.relevance.differences import differences_pass
 from secateur.relevance.ledger import ENTRANCE, Share, ledger_pass
@@ -27,7 +26,8 @@ class Network(Layers):
     All signals but `activations` are those of a layer's output after its batch-norm (folded into the layer) and before
     the non-linearity, in the shape samples × channels × positions: a linear layer has one position, or as many as the
     sample has tokens; a layer that is called several times in one pass has the positions of all calls. Signals come
-    batch by batch; sums over samples do not depend on `batch_size`.
+    batch by batch; sums over samples do not depend on `batch_size`. Of a view with a memory (`cached`) they come in one
+    batch, and each pass runs once for all views on some of the samples.
 
     The model is left bit for bit as it was: every pass puts back what it changed, also after an error. It must not be
     changed while this view of it is in use.
@@ -35,10 +35,19 @@ class Network(Layers):
 
     def outputs(self) -> Iterator[dict[str, Tensor]]:
         """Batch by batch: layer -> outputs, samples × channels × positions."""
+        for of in ("loss", "logit"):
+            if self._memory is not None and key_of("gradients", of) in self._memory:  # which has made them already
+                yield {layer: outputs for layer, (outputs, _) in next(self.gradients(of)).items()}
+                return
+        yield from self._outputs()
+
+    @remembered
+    def _outputs(self) -> Iterator[dict[str, Tensor]]:
         for start in range(0, self.samples, self._batch_size):
             inputs, _ = self._batch(start, self._batch_size)
             yield outputs_pass(self._model, self._plan, self.layers, inputs)
 
+    @remembered
     def activations(self) -> Iterator[dict[str, Tensor]]:
         """Batch by batch: layer -> the signal it passes on, samples × channels × positions.
 
@@ -49,6 +58,7 @@ class Network(Layers):
             inputs, _ = self._batch(start, self._batch_size)
             yield activations_pass(self._model, self._plan, self.layers, inputs)
 
+    @remembered
     def gradients(self, of: str = "loss") -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
         """Batch by batch: layer -> (outputs, gradients of each sample's `of` with respect to them).
 
@@ -59,6 +69,7 @@ class Network(Layers):
             inputs, labels = self._labelled(start)
             yield gradients_pass(self._model, self._plan, self.layers, inputs, labels, of)
 
+    @remembered
     def relevance(
         self,
         rule: Any = "zplus",
@@ -81,6 +92,7 @@ class Network(Layers):
             inputs, labels = self._labelled(position)
             yield relevance_pass(self._model, self._plan, self.layers, inputs, labels, how)
 
+    @remembered
     def read_relevance(
         self, rule: Any = "zplus", start: str = "one-hot", additions: str = "value", bias: str | None = None
     ) -> Iterator[dict[str, Tensor]]:
@@ -95,6 +107,7 @@ class Network(Layers):
             inputs, labels = self._labelled(position)
             yield relevance_pass(self._model, self._plan, layers, inputs, labels, how, reading=True)
 
+    @remembered
     def input_relevance(
         self, rule: Any = "zplus", start: str = "one-hot", additions: str = "value", bias: str | None = None
     ) -> Iterator[Tensor]:
@@ -162,7 +175,8 @@ class Network(Layers):
         R: the sum of the logits of an image of ones in the network of absolute weights, without biases, with the
         batch-norm's factors |γ|/σ: the sum over all paths of the product of their weights.
         """
-        flow = passes.synaptic_flow(self._model, self.layers, self._inputs.shape[1:])
+        shape = self._inputs.shape[1:]
+        flow = self._once("synaptic_flow", lambda: passes.synaptic_flow(self._model, self.layers, shape))
         return {layer: self._call(layer).operator.rows(part) for layer, part in flow.items()}
 
     def differences(self, reference: str = "zero") -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
@@ -172,14 +186,25 @@ class Network(Layers):
         Raises SecateurError for networks with gates or layer norms, for which the rescale rule has no multiplier.
         """
         choose("reference", reference, ("zero", "mean"))
-        base = torch.zeros(self._inputs.shape[1:], dtype=self._dtype, device=self._device)
-        starts = range(0, self.samples, self._batch_size)
-        if reference == "mean":
-            for start in starts:
-                base += self._batch(start, self._batch_size)[0].sum(0) / self.samples
-        for start in starts:
+        if reference == "zero":
+            return self._zero_differences()
+        batches = self._differences(self._mean_input())  # the mean of this view's own samples: no other shares it
+        return batches if self._memory is None else iter([joined(list(batches))])
+
+    @remembered
+    def _zero_differences(self) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+        return self._differences(torch.zeros(self._inputs.shape[1:], dtype=self._dtype, device=self._device))
+
+    def _differences(self, base: Tensor) -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
+        for start in range(0, self.samples, self._batch_size):
             inputs, labels = self._labelled(start)
             yield differences_pass(self._model, self._plan, self.layers, inputs, base.expand_as(inputs), labels)
+
+    def _mean_input(self) -> Tensor:
+        mean = torch.zeros(self._inputs.shape[1:], dtype=self._dtype, device=self._device)
+        for start in range(0, self.samples, self._batch_size):
+            mean += self._batch(start, self._batch_size)[0].sum(0) / self.samples
+        return mean
 
     def removal_losses(self) -> dict[str, Tensor]:
         """Layer -> change of the mean cross-entropy when a channel's whole unit is removed (nats a sample, float64).
@@ -209,7 +234,9 @@ class Network(Layers):
         """
         if not self.groups:
             raise SecateurError(NO_GROUPS)
-        if self._consumers is None:
+        if self._consumers is None and self._memory is not None:  # theirs are the same, whatever the samples
+            self._consumers = self._memory.whole.consumers().over(self.read_rows, self.samples)
+        elif self._consumers is None:
             self._consumers = Consumers(
                 consumers_of(self._model, self.groups),
                 {group.name: group.size for group in self.groups},
@@ -220,7 +247,16 @@ class Network(Layers):
         return self._consumers
 
     def read_rows(self, layers: Sequence[str], handle: Handle) -> None:
-        """One pass: tell `handle` of all rows that some layers read, layer by layer, batch by batch or in parts."""
+        """One pass: tell `handle` of all rows that some layers read, layer by layer, batch by batch or in parts.
+
+        A view with a memory tells a layer's rows in one part.
+        """
+        if self._memory is not None:
+            for layer in layers:
+                whole = self._memory.keep(("rows", layer), partial(self._memory.whole._rows, layer))
+                rows = taken(whole, self._places)
+                handle(layer, rows.flatten(0, 1), len(rows))
+            return
         batches = (self._batch(start, self._batch_size)[0] for start in range(0, self.samples, self._batch_size))
         read_rows(self._model, layers, batches, handle)
 
@@ -231,6 +267,7 @@ class Network(Layers):
         """
         return weights_of(self._model, group)
 
+    @remembered
     def gate_gradients(self) -> Iterator[dict[str, Tensor]]:
         """Batch by batch: group -> gradient of each sample's cross-entropy by its gates, samples × units.
 
@@ -248,41 +285,8 @@ class Network(Layers):
         """
         return scores_of(self.groups, self.zeros(), of_units)
 
-    def subset(self, indices: Sequence[int] | Tensor) -> "Network":
-        """The same view over the samples `indices` (places among those of this view)."""
-        chosen = torch.as_tensor(indices, dtype=torch.long).reshape(-1)
-        view = copy.copy(self)
-        view._consumers = None
-        whole = self._inputs
-        view._inputs = whole.subset(chosen) if isinstance(whole, Images) else whole[chosen.to(whole.device)]
-        view._labels = None if self._labels is None else self._labels[chosen.to(self._labels.device)]
-        return view
-
-    def classes(self) -> "Iterator[tuple[int, Network]]":
-        """Class by class: its index, and the same view over the samples of that class."""
-        for label, places in self.class_places():
-            yield label, self.subset(places)
-
-    def class_places(self) -> list[tuple[int, Tensor]]:
-        """Each class among the samples, with the places of its samples."""
-        if self._labels is None:
-            raise SecateurError(NO_LABELS)
-        labels = self._labels.cpu()
-        return [(label, (labels == label).nonzero().flatten()) for label in labels.unique().tolist()]
-
-    def scaled(self, factor: float) -> "Network":
-        """The same view with every input multiplied by `factor`: a point on the way from zero to the input."""
-        view = copy.copy(self)
-        view._consumers = None
-        view._factor = self._factor * factor
-        return view
-
-    def cached(self) -> CachedNetwork:
-        """The same view with a memory: each pass runs once, and subsets of the samples can be taken."""
-        return CachedNetwork(self)
-
-    def _with_weights(self, found: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-        """Tensors in the weights' shapes as out channels × everything else, each after the weight itself."""
-        weights = passes.parameters_of(self._model, self.layers)
-        rows = {layer: self._call(layer).operator.rows for layer in self.layers}
-        return {layer: (rows[layer](weights[layer].detach()), rows[layer](found[layer])) for layer in self.layers}
+    def _rows(self, layer: str) -> Tensor:
+        """All rows that a layer reads, samples × positions × columns."""
+        parts: list[Tensor] = []
+        self.read_rows([layer], lambda _, rows, samples: parts.append(rows.unflatten(0, (samples, -1))))
+        return torch.cat(parts)
