@@ -58,10 +58,10 @@ PAGE = {
         "zoo": "The criteria of this project beside the oracle, the true change of the loss when a unit is removed "
         "alone; ρ is Spearman's rank correlation with it (`config/zoo.yaml`). The oracle is right about one unit; two "
         "filters that stand in for each other both look superfluous to it, and go together. Regret is what the joint "
-        "oracle, which takes units out one after the other, keeps more than a criterion, in points. In this run the "
-        "joint oracle took a twentieth of the units at a time, each judged alone; units that stand in for each other "
-        "went together, so that on the residual network it is no oracle: read its row and the regrets as that finding. "
-        "It judges a unit beside those gone since then.",
+        "oracle, which takes units out one after the other, keeps more than a criterion, in points. It is a "
+        "greedy search that measures each unit beside those gone before it, on the reference images and without "
+        "retraining; whatever is left it measures now and then, in between only what promises to be missed little. So "
+        "it bounds nothing: a regret below zero is a criterion that keeps more.",
         "first_order": "Gradient and Taylor in their forms: target × absolute value × normalisation, beside LRP "
         "(`config/first_order.yaml`).",
         "ablations": "One choice changed in `lrp`, `taylor` and `weight` as they are (`config/ablations.yaml`); an "

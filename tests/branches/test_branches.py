@@ -175,6 +175,22 @@ def test_ranked_once_every_round_removes_what_one_cut_would_have(made):
         assert current.kept == remaining(whole, study.groups, select(study.groups, scores, rate))
 
 
+def test_ranked_once_a_criterion_works_once_for_all_rounds(made, tmp_path, monkeypatch):
+    study, samples = opened(made)
+    seen = []
+    original = retrain_branch.rank_as_configured
+
+    def recorded(*arguments):
+        seen.append(arguments[5])
+        return original(*arguments)
+
+    monkeypatch.setattr(retrain_branch, "rank_as_configured", recorded)
+    retrain(study, "taylor_once", range(2), samples, tmp_path / "state", tmp_path / "c.parquet")
+    counts = list(map(str, study.config["retrain"]["samples_per_class"]))
+    assert len(study.config["retrain"]["rates"]) > 1
+    assert seen == [("retrain", seed, count, 1) for seed in range(2) for count in counts]
+
+
 def test_a_criterion_without_data_loads_none(made, tmp_path, monkeypatch):
     def refused(*_):
         raise AssertionError("images are loaded")
@@ -243,6 +259,26 @@ def test_cost_times_every_criterion_beside_its_references(made, tmp_path):
     assert (table["ratio_to_gradient"] == table["seconds"] / table["gradient_seconds"]).all()
     peaks = table.groupby("criterion")["peak_bytes"].first()
     assert peaks["random"] < table["gradient_peak_bytes"].iloc[0] <= peaks["taylor"]
+
+
+def test_a_criterion_that_takes_long_has_fewer_repeats(made, tmp_path, monkeypatch):
+    study, _ = opened(made)
+    study = dataclasses.replace(study, config=study.config | {"cost": {"samples": 4, "repeats": 3}})
+    took = iter(range(1000))
+
+    def seconds(work, on):
+        work()
+        return float(next(took))
+
+    monkeypatch.setattr("secateur.branches.cost.devices.seconds", seconds)
+    monkeypatch.setattr("secateur.branches.cost.LONG", 20.0)
+    cost(study, 0, tmp_path / "cost.parquet")
+    table = pd.read_parquet(tmp_path / "cost.parquet")
+    for name, mine in table.groupby(["criterion", "remedy"]):
+        mine = mine.sort_values("repeat")
+        expected = 3 if not name[0] else 1 + sum(mine["seconds"].cumsum() < 20)
+        assert mine["repeat"].tolist() == list(range(min(expected, 3))), name
+    assert {1, 2, 3} >= set(table.groupby("criterion")["repeat"].nunique()) >= {2, 3}
 
 
 def test_cost_times_every_remedy_beside_the_same_references(made, tmp_path):

@@ -24,6 +24,9 @@ from secateur.repair import NONE
 from secateur.repair import registry as repairs
 from secateur.repair.view import Whole
 
+LONG = 60.0
+"""Seconds of ranking, in all repeats together, after which a criterion is not timed again."""
+
 
 def cost(study: Study, seed: int, output: Path) -> None:
     """Time every criterion of the config on the study's unpruned network and write the cost table.
@@ -31,13 +34,13 @@ def cost(study: Study, seed: int, output: Path) -> None:
     In each repeat a forward pass, a gradient pass (the reference: forward and gradients at the output of every layer
     that has units, no weight gradients) and all criteria run one after the other, each on a view of the network of its
     own that is built before its time begins, so that a ratio compares neighbours in time and work with like work. Peak
-    memory is measured once, in a run of its own.
+    memory is measured once, in a run of its own. A criterion whose repeats have taken `LONG` has no further ones.
 
     Args:
         study: its network, `cost.samples` of its training images (or all, if there are fewer).
         seed: whose task model.
-        output: written: one row per criterion and repeat, and one per remedy of the config (but `none`) and repeat,
-            without criterion: of the repair of a network that has lost half of every group's units.
+        output: written: one row per criterion and repeat that it was timed in, and one per remedy of the config (but
+            `none`) and repeat, without criterion: of the repair of a network that has lost half of every group's units.
     """
     settings, study = study.config["cost"], study.of(seed)
     model = study.model(seed)
@@ -87,7 +90,7 @@ def cost(study: Study, seed: int, output: Path) -> None:
         "input_size": "x".join(map(str, images.shape[1:])),
         "gradient_peak_bytes": gradient_peak,
     }
-    rows = []
+    rows, spent = [], dict.fromkeys(criteria, 0.0)
     for repeat in track(range(settings["repeats"]), settings["repeats"], f"cost {study.name}"):
         forward_seconds, gradient_seconds = devices.seconds(forward, on), seconds_of(gradient)
         beside = about | {
@@ -96,7 +99,9 @@ def cost(study: Study, seed: int, output: Path) -> None:
             "gradient_seconds": gradient_seconds,
             "view_seconds": devices.seconds(network, on),
         }
-        timed = [(name, NONE, seconds_of(work), peaks[name]) for name, work in criteria.items()]
+        short = {name: seconds_of(work) for name, work in criteria.items() if spent[name] < LONG}
+        spent |= {name: spent[name] + seconds for name, seconds in short.items()}
+        timed = [(name, NONE, seconds, peaks[name]) for name, seconds in short.items()]
         timed += [("", name, devices.seconds(work, on), repair_peaks[name]) for name, work in remedies.items()]
         rows += [
             beside

@@ -7,6 +7,8 @@ after its last finished round.
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import Tensor
+
 from secateur.branches.curvefile import write_curve
 from secateur.branches.ranking import entry_of, options_of, rank_as_configured
 from secateur.branches.rounds import Round, Rows, State, fingerprint_of, further_trained, start, write_shapes
@@ -17,6 +19,9 @@ from secateur.progress import track
 from secateur.pruning.removal import remaining, remove, shrink
 from secateur.pruning.selection import select
 from secateur.ranking import registry
+
+Ranked = dict[tuple[str, int, str, int], dict[str, Tensor]]
+"""Case of a ranking → group → each unit's score."""
 
 
 def retrain(
@@ -53,13 +58,14 @@ def retrain(
         for number, rate in enumerate(settings["rates"], 1)
     ]
     shared = Shared(study.shared, f"retrain-{criterion}", fingerprint_of(study), study.example.device)
+    ranked: Ranked = {}
     for seed, samples_per_class, number, rate in track(steps, len(steps), f"retrain {study.name} {criterion}"):
         saved = State(state, f"{seed}-{samples_per_class}", fingerprint)
         if number == 1:
             here = study.of(seed)
             current = saved.load(here, seed) or start(here, seed, samples_per_class)
         if number > current.number:
-            current = _step(here, criterion, current, rate, samples, tuned, shared)
+            current = _step(here, criterion, current, rate, samples, tuned, shared, ranked)
             saved.save(current)
         if number == last:
             rows += current.rows
@@ -78,15 +84,20 @@ def _step(
     samples: Path,
     tuned: Path | None = None,
     shared: Shared | None = None,
+    ranked: Ranked | None = None,
 ) -> Round:
-    """The round after `before`: rank its network, remove down to `rate` of the original units, fine-tune, evaluate."""
+    """The round after `before`: rank its network, remove down to `rate` of the original units, fine-tune, evaluate.
+
+    `ranked`: what unpruned networks were ranked by in earlier rounds, for `ranking: once`; gains this one's.
+    """
     first, number = before.rows[0], before.number + 1
     seed, samples_per_class, total = first["seed"], first["samples_per_class"], first["units_total"]
     entry, options = entry_of(study, criterion), options_of(tuned, seed)
     if entry["ranking"] == "once":  # the unpruned network's scores of the units that are left
-        case = ("retrain", seed, samples_per_class, 1)
-        whole = rank_as_configured(study, criterion, study.model(seed), study.groups, samples, case, options)
-        scores = {group.name: whole[group.name][group.original] for group in before.groups}
+        case, ranked = ("retrain", seed, samples_per_class, 1), {} if ranked is None else ranked
+        if case not in ranked:
+            ranked[case] = rank_as_configured(study, criterion, study.model(seed), study.groups, samples, case, options)
+        scores = {group.name: ranked[case][group.name][group.original] for group in before.groups}
     else:
         case = ("retrain", seed, samples_per_class, number)
         scores = rank_as_configured(study, criterion, before.model, before.groups, samples, case, options)
