@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from secateur.branches.study import Study, open_study
-from secateur.config import datasets
+from secateur.config_datasets import datasets
 from secateur.data import preparation, store
 from secateur.models import backbones, transfer
 

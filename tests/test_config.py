@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from secateur import config as configuration
+from secateur.config_datasets import datasets
 from secateur.errors import SecateurError
 
 DEMO = yaml.safe_load((configuration.REPOSITORY / "config" / "demo.yaml").read_text(encoding="utf-8"))
@@ -166,7 +167,7 @@ def test_a_dataset_of_ones_own_is_one_entry_and_its_colour_is_its_backbones(tmp_
     config = changed("datasets", {"mine": {"kind": "imagefolder", "path": str(tmp_path)}})
     config["studies"]["digits_vgg"]["dataset"] = "mine"
     resolved = configuration.resolve(config)
-    assert configuration.datasets(resolved)["mine"]["path"] == str(tmp_path)
+    assert datasets(resolved)["mine"]["path"] == str(tmp_path)
     assert {backbone["colour"] for backbone in resolved["backbones"].values()} == {"grey"}  # as the digits are
     config["backbones"]["vgg_small"]["weights"]["pretrain"] = "mine"
     assert configuration.resolve(config)["backbones"]["vgg_small"]["colour"] == "rgb"
@@ -176,7 +177,7 @@ def test_a_dataset_of_ones_own_is_one_entry_and_its_colour_is_its_backbones(tmp_
 
 def test_an_entry_of_the_catalogue_can_be_changed_in_the_config():
     resolved = configuration.resolve(changed("datasets", {"cats_and_dogs": {"skip_unreadable": False}}))
-    entry = configuration.datasets(resolved)["cats_and_dogs"]
+    entry = datasets(resolved)["cats_and_dogs"]
     assert entry["skip_unreadable"] is False and entry["kind"] == "imagefolder"
 
 
@@ -184,7 +185,7 @@ def test_every_entry_of_the_catalogue_is_as_the_schema_says():
     from jsonschema import Draft202012Validator
 
     schema = yaml.safe_load(configuration.SCHEMA.read_text(encoding="utf-8"))
-    for name, entry in configuration.datasets().items():
+    for name, entry in datasets().items():
         assert not list(Draft202012Validator(schema["$defs"]["dataset"]).iter_errors(entry)), name
 
 
@@ -207,7 +208,7 @@ def test_a_wrong_dataset_is_one_error(name, entry, words):
 
 
 def test_every_shipped_dataset_is_what_the_schema_allows():
-    for name, entry in configuration.datasets().items():
+    for name, entry in datasets().items():
         configuration.check_entry(name, entry)
 
 

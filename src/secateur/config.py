@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 
 from secateur import schema
+from secateur.config_datasets import check_known, check_own, datasets, smallest_class
 from secateur.data.references import ALL, asked_for, largest
-from secateur.data.store import check_kind
 from secateur.errors import SecateurError
-from secateur.files import expanded, read_json
 from secateur.models import build
 from secateur.models.build import check_architecture, weights_source
 from secateur.ranking.registry import describe, source_of
@@ -23,7 +22,6 @@ from secateur.shipped import ROOT
 
 REPOSITORY = ROOT
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
-DATASETS = ROOT / "config" / "datasets.yaml"
 
 Config = dict[str, Any]
 
@@ -68,22 +66,6 @@ def resolve(config: Any) -> Config:
     return schema.in_order(filled)
 
 
-def datasets_of(config: Config) -> list[str]:
-    """Names of all datasets that the run uses, in a fixed order."""
-    sources = [backbone["weights"] for backbone in config["backbones"].values()]
-    names = [source["pretrain"] for source in sources if "pretrain" in source]
-    names += [study["dataset"] for study in config["studies"].values()]
-    names += config.get("toy", {}).get("datasets", [])
-    return list(dict.fromkeys(names))
-
-
-def datasets(config: Config | None = None) -> dict[str, dict[str, Any]]:
-    """All entries of config/datasets.yaml, name → entry, with those of the config's own `datasets` over them."""
-    known: dict[str, dict[str, Any]] = yaml.safe_load(DATASETS.read_text(encoding="utf-8"))
-    own = config["datasets"] if config else {}
-    return known | {name: known.get(name, {}) | entry for name, entry in own.items()}
-
-
 def check_entry(name: str, entry: Any) -> None:
     """Raise a SecateurError where a dataset's entry is not what the schema allows under `datasets`."""
     rules = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
@@ -121,7 +103,7 @@ def _criterion(item: str | dict[str, Any]) -> dict[str, Any]:
 
 def _check_weights(source: dict[str, str], key: str, config: Config) -> None:
     if "pretrain" in source:
-        _check_dataset(source["pretrain"], f"{key}.pretrain", "images", config)
+        check_known(source["pretrain"], f"{key}.pretrain", "images", config)
     if "file" in source and not Path(source["file"]).is_file():
         raise SecateurError(
             f"{key}: there is no file '{source['file']}'. A path counts from the folder that the workflow is started "
@@ -142,13 +124,13 @@ def _check(config: Config) -> None:
         if "tune" in item:
             _check_tuning(config, item)
         describe(item["criterion"], config["criteria_path"])
-    _check_own_datasets(config)
+    check_own(config)
     build.search(config["architectures_path"])
     for name, backbone in config["backbones"].items():
         check_architecture(backbone["architecture"], f"backbones.{name}.architecture")
         _check_weights(backbone["weights"], f"backbones.{name}.weights", config)
     for name, study in config["studies"].items():
-        _check_dataset(study["dataset"], f"studies.{name}.dataset", "images", config)
+        check_known(study["dataset"], f"studies.{name}.dataset", "images", config)
         if study["backbone"] not in config["backbones"]:
             known = ", ".join(config["backbones"]) or "none"
             raise SecateurError(f"studies.{name}.backbone: unknown backbone '{study['backbone']}'; known are {known}.")
@@ -174,7 +156,7 @@ def _check(config: Config) -> None:
     if "samples_per_class" in config["gallery"]:
         _check_ranked(config["gallery"]["samples_per_class"], "gallery", config["fewshot"]["samples_per_class"])
     for name in config.get("toy", {}).get("datasets", []):
-        _check_dataset(name, "toy.datasets", "points", config)
+        check_known(name, "toy.datasets", "points", config)
     for name in config.get("toy", {}).get("criteria", []):
         if name not in names:
             raise SecateurError(f"toy.criteria: '{name}' is none of this run's criteria: {', '.join(names)}.")
@@ -275,33 +257,4 @@ def _check_ranked(samples: int | str, key: str, ranked: list[int | str]) -> None
         raise SecateurError(
             f"{key}.samples_per_class: nothing is ranked on {samples} reference samples of "
             f"each class; allowed are those of fewshot.samples_per_class: {', '.join(map(str, ranked))}."
-        )
-
-
-def smallest_class(dataset: str, config: Config) -> int | None:
-    """Training samples of the dataset's smallest class: from the data where they are, else from its entry."""
-    made = Path("data", dataset, "dataset.json")
-    if made.exists():
-        return min(read_json(made)["class_sizes"]["train"])
-    return datasets(config)[dataset].get("smallest_class")
-
-
-def _check_own_datasets(config: Config) -> None:
-    for name, entry in config["datasets"].items():
-        if name in ("prepared", "archives"):
-            raise SecateurError(f"datasets.{name}: this name is taken by a folder in data/; choose another.")
-        whole = datasets(config)[name]
-        check_kind(f"datasets.{name}", whole)
-        if whole["kind"] not in ("digits", "points") and ("path" in whole) == ("files" in whole):
-            raise SecateurError(f"datasets.{name}: give either path (your own folder or archive) or files.")
-        if "path" in entry and not expanded(entry["path"], f"datasets.{name}.path").exists():
-            raise SecateurError(f"datasets.{name}.path: there is no file or folder {entry['path']}.")
-
-
-def _check_dataset(name: str, key: str, task: str, config: Config) -> None:
-    known = [dataset for dataset, entry in datasets(config).items() if entry.get("task", "images") == task]
-    if name not in known:
-        raise SecateurError(
-            f"{key}: unknown dataset '{name}'; known are {', '.join(known)}. "
-            "A new one is an entry in config/datasets.yaml, or under `datasets` in the run's config."
         )

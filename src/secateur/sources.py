@@ -18,8 +18,8 @@ from secateur.errors import SecateurError
 ROOT = Path(__file__).parent
 PACKAGE = "secateur"
 COMMANDS = f"{PACKAGE}.cli"
-UNCOUNTED = frozenset({f"{PACKAGE}.config"})
-"""What it makes of a config is a param of every job that depends on it."""
+UNCOUNTED = frozenset({f"{PACKAGE}.config", f"{PACKAGE}.config_datasets"})
+"""What they make of a config is a param of every job that depends on it."""
 REGISTRIES = {
     f"{PACKAGE}.ranking.registry": "criteria",
     f"{PACKAGE}.models.own": "architectures",

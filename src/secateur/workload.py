@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from secateur.config import datasets, is_rule, parts
+from secateur.config import is_rule, parts
+from secateur.config_datasets import datasets
 from secateur.data.references import ALL
 from secateur.files import read_json
 from secateur.ranking.registry import parsed, source_of

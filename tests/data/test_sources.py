@@ -10,7 +10,7 @@ import torchvision
 from scipy.io import savemat
 from tests.data.hosts import pack, picture
 
-from secateur.config import datasets
+from secateur.config_datasets import datasets
 from secateur.data import imagefolder, index, preparation, store
 from secateur.errors import SecateurError
 

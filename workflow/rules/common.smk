@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from secateur import config as configuration
-from secateur import clock, loaded, running, sharing, shipped, sources, varying, warm
+from secateur import clock, config_datasets, loaded, running, sharing, shipped, sources, varying, warm
 from secateur.files import md5, read_json, write_json
 from secateur.models import build
 from secateur.ranking import registry
@@ -28,7 +28,7 @@ if "mirror" in resolved:
 WARM = []
 SHARED = sharing.Shared("data")
 MAKING_DATA = ("fetch", "dataset", "images")
-DATASETS = configuration.datasets(resolved)
+DATASETS = config_datasets.datasets(resolved)
 PARTS = configuration.parts(resolved)
 # Those of the further networks of `variance.draws` too.
 BLOCKS = PARTS | varying.blocks(resolved)
@@ -42,7 +42,7 @@ def brought(name):
 def write_config(path):
     """Write the resolved config, which every job reads, unless it is there already."""
     try:
-        there = Path(path).exists() and configuration.read_json(path) == resolved
+        there = Path(path).exists() and read_json(path) == resolved
     except SecateurError:  # damaged: written anew
         there = False
     if not there:

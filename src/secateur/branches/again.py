@@ -15,7 +15,7 @@ import pandas as pd
 from secateur import layout, shipped, tablefile
 from secateur.branches import decomposition, fewshot, ranking, repairing, retrain, tuning
 from secateur.branches.study import Study, open_study
-from secateur.config import datasets
+from secateur.config_datasets import datasets
 from secateur.data import preparation, store
 from secateur.errors import SecateurError
 from secateur.models import backbones, transfer

@@ -142,7 +142,8 @@ def verify(run: RunArgument, data: FolderOption = FOLDER, pins: PinsOption = PIN
 
 def _entry(name: str, text: str | None) -> dict[str, Any]:
     """The dataset's entry: the one that is given as JSON, or that of config/datasets.yaml."""
-    from secateur.config import check_entry, datasets
+    from secateur.config import check_entry
+    from secateur.config_datasets import datasets
 
     if text is not None:
         try:
@@ -159,7 +160,8 @@ def _entry(name: str, text: str | None) -> dict[str, Any]:
 
 def _datasets_of(run: str) -> tuple[Path, str, dict[str, dict]]:
     """The run's config, its name and the entries of its datasets; `run` is a name in config/ or a path."""
-    from secateur.config import datasets, datasets_of, read
+    from secateur.config import read
+    from secateur.config_datasets import datasets, datasets_of
 
     path = Path("config", f"{run}.yaml")
     if not path.exists():
