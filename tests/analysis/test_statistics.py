@@ -8,8 +8,9 @@ import pytest
 
 import synthetic
 from secateur.analysis import statistics
+from secateur.analysis.comparisons import friedman_ranks, pairwise_tests
 from secateur.analysis.measures import measure_all
-from secateur.analysis.statistics import friedman_ranks, numbered, pairwise_tests
+from secateur.analysis.statistics import numbered
 
 FILES = {f"{name}.csv" for name in ("measures", "intervals", "tests", "ranks", "variance", "verdicts", "power",
                                      "diagnostics", "recommended", "datasets")}  # fmt: skip

@@ -6,9 +6,10 @@ import pytest
 
 import synthetic
 from secateur.analysis import tables, trace
+from secateur.analysis.comparisons import variances
 from secateur.analysis.measures import measure_all
 from secateur.analysis.parts import parts
-from secateur.analysis.statistics import numbered, variances
+from secateur.analysis.statistics import numbered
 from secateur.analysis.variance import INTERACTION, RESIDUAL, SEED, STUDY, components, drawn_anew
 
 

@@ -7,8 +7,9 @@ from tests.prepared import study_of
 
 from secateur import config as configuration
 from secateur.analysis import claims as claim_files
+from secateur.analysis.comparisons import pairwise_tests
 from secateur.analysis.measures import measure_all
-from secateur.analysis.statistics import numbered, pairwise_tests
+from secateur.analysis.statistics import numbered
 from secateur.analysis.verdicts import verdicts
 from secateur.branches.fewshot import fewshot
 from secateur.branches.ranking import rank_study

@@ -18,7 +18,7 @@ import pytest
 import synthetic
 from chain import CONFIG, HOSTILE, PROVENANCE, build
 from secateur.errors import SecateurError
-from secateur.report import inline, page, page_tables
+from secateur.report import inline, page, table
 
 
 class Reader(HTMLParser):
@@ -127,7 +127,7 @@ def test_every_table_is_a_csv_download_with_the_same_rows(html):
     for name, uri in links.items():
         rows = list(csv.reader(io.StringIO(gzip.decompress(base64.b64decode(uri.partition(",")[2])).decode())))
         shown = re.search(rf'id="{name[10:-7]}".*?<tbody>(.*?)</tbody>', html, flags=re.DOTALL)[1]
-        assert min(len(rows) - 1, page_tables.MOST_ROWS) == shown.count("<tr") > 0
+        assert min(len(rows) - 1, table.MOST_ROWS) == shown.count("<tr") > 0
         assert all(len(row) == len(rows[0]) for row in rows)
 
 
@@ -231,10 +231,10 @@ def test_analysis_and_report_import_neither_torch_nor_seaborn_before_they_draw()
 
 def test_a_table_of_thousands_is_a_file_with_its_first_rows_on_the_page(monkeypatch):
     frame = pd.DataFrame({"criterion": [f"name{number}" for number in range(9)]})
-    monkeypatch.setattr(page_tables, "MOST_ROWS", 4)
-    table = page_tables.build("id", "Title", "", frame, {"criterion": ("criterion", str)}, "file.csv")
-    assert len(table.rows) == 4 and table.count == 9
-    assert gzip.decompress(base64.b64decode(table.uri.partition(",")[2])).count(b"\n") == 10
+    monkeypatch.setattr(table, "MOST_ROWS", 4)
+    made = table.build("id", "Title", "", frame, {"criterion": ("criterion", str)}, "file.csv")
+    assert len(made.rows) == 4 and made.count == 9
+    assert gzip.decompress(base64.b64decode(made.uri.partition(",")[2])).count(b"\n") == 10
 
 
 def test_only_a_clear_winner_looks_like_one(run):

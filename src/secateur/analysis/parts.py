@@ -17,7 +17,7 @@ def parts(curves: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         curves: the table `curves` with the rows of networks that have a component drawn anew (see `tables.read`).
-        whole: the table of `statistics.variances`.
+        whole: the table of `comparisons.variances`.
 
     Returns:
         Rows with the columns of `whole`: for each study, branch, sample count, measure and component of a seed its

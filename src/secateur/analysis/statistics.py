@@ -1,44 +1,33 @@
 """The stage `statistics`: from tables/ to statistics/, every file a CSV table that the report shows."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from itertools import combinations
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from secateur.analysis import claims as claim_files
-from secateur.analysis import datasets, decomposition, overall, remedies, sentences, tables, toy, trace
+from secateur.analysis import datasets, decomposition, remedies, sentences, tables, toy, trace
 from secateur.analysis.agreement import agreement
 from secateur.analysis.choices import compare_choices, variants
+from secateur.analysis.comparisons import GROUP, friedman_ranks, pairwise_tests, variances
 from secateur.analysis.diagnostics import diagnose
 from secateur.analysis.forms import of_run
 from secateur.analysis.measures import MEASURES, UNPRUNED, limited, measure_both
 from secateur.analysis.oracle import agreement_with_oracle, oracle_names
-from secateur.analysis.paired import bootstrapped, compare, exact_interval, holm, smallest_p
+from secateur.analysis.paired import bootstrapped, exact_interval
 from secateur.analysis.parts import parts
 from secateur.analysis.planning import plan
-from secateur.analysis.ranks import rank
 from secateur.analysis.recommended import recommend
 from secateur.analysis.regret import joint_oracles, regret
 from secateur.analysis.ties import ties
-from secateur.analysis.variance import COLUMNS, components
 from secateur.analysis.verdicts import verdicts
 from secateur.files import replacing, write_json
 from secateur.repair import NONE
 from secateur.seeds import derive
 
-TESTED = (
-    "mean_accuracy_over_rate", "mean_accuracy_over_params", "mean_accuracy_over_macs", "mean_worst_class_over_rate",
-)  # fmt: skip
-"""The measures that all pairs of criteria are compared by: at equal rate, parameters and MACs, and the worst class."""
-ROPE = 0.01
-"""Differences of at most one percentage point count as practically equal."""
 PLANNED = 0.02
 """The true difference beyond a claim's bound that power.csv plans seeds for: two percentage points."""
-GROUP = ["study", "branch", "samples_per_class"]
 
 
 def run(
@@ -158,135 +147,6 @@ def intervals(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
     columns = [*keys, "n", "at_limit", "mean", "low", "high", "bca_low", "bca_high", "sd", "smallest", "largest",
                "unit", "better", "source"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
-
-
-def pairwise_tests(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
-    """Every pair of criteria by every measure of `TESTED`: within each study (blocks are its seeds), and over the
-    studies, each with its mean difference over seeds, per branch and sample count. Studies are blocks only where no two
-    share a dataset or a network; else there is no test, and the interval is that of crossed factors.
-
-    Returns:
-        One row a pair: `scope study branch samples_per_class measure criterion other`, what `paired.compare` gives,
-        the bootstrap interval `bca_low bca_high`, `wilcoxon_holm permutation_holm`, corrected over the pairs of the
-        same group, and `source`. Where even the
-        smallest possible p-value cannot reach alpha after the correction, the corrected ones are NaN and `note` says
-        so.
-    """
-    rows: list[dict[str, Any]] = []
-    samples: list[np.ndarray] = []
-    studies = overall.Studies(overall.places(measures))
-    for key, table, lines in _block_tables(measures):
-        group: list[dict[str, Any]] = []
-        for criterion, other in combinations(table.columns, 2):
-            pair = (table[criterion] - table[other]).dropna()
-            if pair.empty:
-                continue
-            blocks = _blocks(key["scope"], pair)
-            stream = derive(seed, "pair", *key.values(), criterion, other)
-            if key["scope"] == "studies" and not studies.independent:
-                found = overall.compare(blocks, studies, alpha)
-            else:
-                found = compare(blocks.to_numpy(dtype=float), alpha=alpha, rope=ROPE, seed=stream)
-            behind = lines.loc[pair.index, [criterion, other]].to_numpy().ravel()
-            names = {"criterion": criterion, "other": other, "source": trace.source(trace.MEASURES, behind)}
-            group.append(key | names | found)
-            samples.append(blocks.to_numpy(dtype=float) if found["note"] != overall.SHARED else np.empty(0))
-        most = max((row["n_differ"] for row in group), default=0)
-        reachable = len(group) * smallest_p(most) <= alpha
-        for test in ("wilcoxon", "permutation"):
-            for row, p in zip(group, holm([row[f"{test}_p"] for row in group]), strict=True):
-                row[f"{test}_holm"] = p if reachable else float("nan")
-        if not reachable:
-            for row in group:
-                row["note"] = (
-                    row["note"] or f"too few blocks for {len(group)} pairs to reach {alpha:g} after correction"
-                )
-        rows.extend(group)
-    for row, (low, high) in zip(rows, bootstrapped(samples, 1 - alpha, derive(seed, "pairs")), strict=True):
-        row |= {"bca_low": low, "bca_high": high}
-    columns = ["scope", *GROUP, "measure", "criterion", "other", "n", "n_differ", "mean_difference", "low", "high",
-               "bca_low", "bca_high",
-               "rank_biserial", "wilcoxon_p", "wilcoxon_holm", "permutation_p", "permutation_holm", "p_worse",
-               "p_equal", "p_better", "note", "source"]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
-
-
-def friedman_ranks(measures: pd.DataFrame, alpha: float, seed: int = 0) -> pd.DataFrame:
-    """Average ranks of the criteria in the same groups as `pairwise_tests`, over the blocks that all criteria have.
-
-    Returns:
-        One row a criterion: `scope study branch samples_per_class measure criterion average_rank blocks criteria
-        friedman_chi_square iman_davenport_f p critical_difference note source`; the source is the whole group's.
-    """
-    rows = []
-    studies = overall.Studies(overall.places(measures))
-    for key, table, lines in _block_tables(measures):
-        whole = table.dropna()
-        found = rank(_blocks(key["scope"], whole), alpha, derive(seed, "friedman", *key.values()))
-        if key["scope"] == "studies" and not studies.independent:
-            none = float("nan")
-            found = replace(found, chi_square=none, f=none, p=none, critical_difference=none, note=overall.SHARED)
-        source = trace.source(trace.MEASURES, lines.loc[whole.index].to_numpy().ravel())
-        rows += [
-            key | {"criterion": criterion, "average_rank": value, "blocks": found.blocks, "criteria": table.shape[1],
-                   "friedman_chi_square": found.chi_square, "iman_davenport_f": found.f, "p": found.p,
-                   "critical_difference": found.critical_difference, "note": found.note, "source": source}
-            for criterion, value in found.average.items()
-        ]  # fmt: skip
-    columns = ["scope", *GROUP, "measure", "criterion", "average_rank", "blocks", "criteria", "friedman_chi_square",
-               "iman_davenport_f", "p", "critical_difference", "note", "source"]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
-
-
-def variances(measures: pd.DataFrame) -> pd.DataFrame:
-    """Variance components (see `variance`) in the same groups as `pairwise_tests`: within each study and over all.
-
-    Seeds that lack a criterion are left out, and over studies every study counts with the same number of seeds.
-
-    Returns:
-        One row a component: `scope study branch samples_per_class measure`, `variance.COLUMNS` (`varied` is ""),
-        `source`.
-    """
-    rows = []
-    for key, table, lines in _block_tables(measures):
-        whole = table.dropna()
-        seeds = int(whole.groupby(level="study").size().min()) if len(whole) else 0
-        if seeds < 2 or table.shape[1] < 2:
-            continue
-        used = whole.groupby(level="study").head(seeds)
-        source = trace.source(trace.MEASURES, lines.loc[used.index].to_numpy().ravel())
-        values = used.to_numpy(dtype=float).reshape(-1, seeds, table.shape[1])
-        rows += [key | found | {"source": source} for found in components(values)]
-    return pd.DataFrame(rows, columns=["scope", *GROUP, "measure", *COLUMNS, "source"])
-
-
-def _block_tables(measures: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
-    """What is tested: key, values (more is better) and their lines in measures.csv, both (study, seed) × criteria.
-
-    For each measure, branch and sample count: a table for each study, then, with two or more, one of all.
-    """
-    for measure in TESTED:
-        sign = 1.0 if MEASURES[measure][0] == "higher" else -1.0
-        chosen = measures[measures["measure"] == measure]
-        for branch in sorted(set(chosen["branch"])):
-            of_branch = chosen[chosen["branch"] == branch]
-            for samples in tables.in_order(of_branch["samples_per_class"]):
-                found = of_branch[of_branch["samples_per_class"] == samples]
-                key = {"branch": branch, "samples_per_class": samples, "measure": measure}
-                groups = [({"scope": "study", "study": study}, group) for study, group in found.groupby("study")]
-                if len(groups) > 1:
-                    groups.append(({"scope": "studies", "study": ""}, found))
-                for where, group in groups:
-                    values, lines = (
-                        group.pivot(index=["study", "seed"], columns="criterion", values=column)
-                        for column in ("value", "line")
-                    )
-                    yield where | key, sign * values, lines
-
-
-def _blocks(scope: str, found: Any) -> Any:
-    """Blocks from rows (study, seed): the rows themselves within a study, their means over seeds over studies."""
-    return found if scope == "study" else found.groupby(level="study").mean()
 
 
 def metrics(intervals: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, Any]:

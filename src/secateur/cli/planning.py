@@ -136,9 +136,10 @@ def _measures(folder: Path, config: dict[str, Any], path: Path) -> pd.DataFrame:
 
 
 def _varying(measures: pd.DataFrame) -> pd.DataFrame:
-    from secateur.analysis import statistics
+    from secateur.analysis.comparisons import variances
+    from secateur.analysis.statistics import numbered
 
-    found = statistics.variances(statistics.numbered(measures))
+    found = variances(numbered(measures))
     found = found[found["measure"] == MAIN].assign(component="sd of " + found["component"])
     found["study"] = found["study"].where(found["scope"] == "study", "all studies")
     keys = ["study", "branch", "samples_per_class"]

@@ -7,7 +7,7 @@ import pandas as pd
 from secateur.analysis.diagnostics import FALL, GAP, LOSS, REBOUND, RETRAINING, RISE, STATISTICS, in_both_modes
 from secateur.analysis.tables import CURVE
 from secateur.analysis.ties import MANY, many
-from secateur.report.page_tables import Table, branch_words, build, percent, plain, signed
+from secateur.report.table import Table, branch_words, build, percent, plain, signed
 
 
 def sentences(found: pd.DataFrame, curves: pd.DataFrame, controls: pd.DataFrame) -> list[str]:

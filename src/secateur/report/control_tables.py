@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from secateur.report.page_tables import Table, build, percent, signed
 from secateur.report.plots import over_rates
+from secateur.report.table import Table, build, percent, signed
 
 KEYS = ["study", "samples_per_class", "rate"]
 

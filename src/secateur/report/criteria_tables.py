@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from secateur.report.page_tables import Table, branch_words, build, p_value, percent, plain, signed
+from secateur.report.table import Table, branch_words, build, p_value, percent, plain, signed
 
 
 def oracle_table(oracle: pd.DataFrame) -> Table:

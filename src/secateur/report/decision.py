@@ -7,7 +7,7 @@ import pandas as pd
 
 from secateur.analysis import tables
 from secateur.report.drawing import counted
-from secateur.report.page_tables import percent
+from secateur.report.table import percent
 
 WORDS = {
     "none": "no training afterwards", "repaired": "repaired without labels or training", "retrained": "retrained",

@@ -8,9 +8,9 @@ import pandas as pd
 from secateur.analysis import tables
 from secateur.analysis.decomposition import CHOICES, SETTING
 from secateur.report.drawing import Drawing, counted, setting
-from secateur.report.page_tables import Table, build, p_value, percent, plain, signed
 from secateur.report.plots import WIDTH
 from secateur.report.style import Style
+from secateur.report.table import Table, build, p_value, percent, plain, signed
 
 COLOURS = {"where": "#3B7DBB", "which": "#E07B39"}
 KNOWING = {"where": "how many to take from each layer", "which": "which filters of a layer to take"}

@@ -8,9 +8,9 @@ import pandas as pd
 from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.analysis import toy as toy_study
+from secateur.analysis.comparisons import ROPE
 from secateur.analysis.measures import wide
 from secateur.analysis.overall import SHARED
-from secateur.analysis.statistics import ROPE
 from secateur.files import write_json, write_text
 from secateur.report import (
     curve_figures,

@@ -40,6 +40,7 @@ from secateur.report import (
 from secateur.report.control_tables import controls_table
 from secateur.report.drawing import read_statistics
 from secateur.report.figures import EXPLORER
+from secateur.report.table import Table, branch_words, percent, row_id
 
 SHOWN_VERSIONS = 10
 """So many packages stand on the page, Python first; provenance.json has all."""
@@ -141,7 +142,7 @@ def run(
         "scope": decision.scope(facts, _sizes(config), pd.DataFrame(known)),
         "kinds": content.kinds(units), "checks": trusted, "gains": time_tables.gain_sentences(latency),
         "facts": facts, "described": described, "look": look,
-        "selector": selector(curves, chart), "verdict_id": page_tables.verdict_id, "row_id": page_tables.row_id,
+        "selector": selector(curves, chart), "verdict_id": page_tables.verdict_id, "row_id": row_id,
         "figures": panels.figures(sources.figures, look),
         "tables": {table.id: table for table in shown if table.rows},
         "provenance": _provenance(provenance), "missing": [str(item) for item in missing],
@@ -154,7 +155,7 @@ def run(
         "css": _asset(assets, "page.css"), "scripts": scripts, "library": inline.packed(library),
         "script_hashes": [inline.source_hash(script) for script in (*scripts, library) if script],
         "explorer": chart,
-        "percent": page_tables.percent,
+        "percent": percent,
     }  # fmt: skip
     write_text(output, _render(assets, context))
     latex.write(Path(output).with_name("tables.tex"), found["intervals"], found["verdicts"])
@@ -178,13 +179,13 @@ def selector(curves: pd.DataFrame, chart: dict[str, Any] | None) -> dict[str, li
     branches = sorted(set(curves["branch"]))
     return {
         "study": [(name, name) for name in sorted(set(curves["study"]))],
-        "branch": [(name, page_tables.branch_words(name)) for name in branches],
+        "branch": [(name, branch_words(name)) for name in branches],
         "samples": [(n, n) for n in tables.in_order(curves["samples_per_class"])],
         "remedy": [(name, name) for name in chart["remedies"]] if chart else [(NONE, NONE)],
     }
 
 
-def _repair(tables_dir: Path, statistics: Path, paper: str) -> tuple[list[str], list[page_tables.Table]]:
+def _repair(tables_dir: Path, statistics: Path, paper: str) -> tuple[list[str], list[Table]]:
     """Sentences and tables on repair without training; none of either where the run has no remedies."""
     if not (statistics / "remedies.csv").exists():
         return [], []

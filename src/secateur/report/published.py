@@ -6,7 +6,7 @@ from typing import Any
 from secateur.analysis.reproduction import LEAST_NETWORKS, WRONG_ALLOWED
 from secateur.analysis.tables import records
 from secateur.report.drawing import read_statistics
-from secateur.report.page_tables import Table, build, p_value, percent, plain, signed
+from secateur.report.table import Table, build, p_value, percent, plain, signed
 
 TRAINED = {
     "fitted": "large steps whose size was fitted (chosen so that the published picture comes back)",

@@ -7,7 +7,7 @@ import pandas as pd
 from secateur.analysis import tables
 from secateur.analysis.sentences import badge
 from secateur.repair import NONE
-from secateur.report.page_tables import Table, build, in_bytes, p_value, percent, plain, signed
+from secateur.report.table import Table, build, in_bytes, p_value, percent, plain, signed
 
 SAMPLES = ("images per class", str)
 

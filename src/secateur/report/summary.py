@@ -7,17 +7,8 @@ import pandas as pd
 
 from secateur.analysis import tables
 from secateur.report.drawing import samples_title
-from secateur.report.page_tables import (
-    MAIN,
-    Cell,
-    Table,
-    branch_words,
-    build,
-    of_setting,
-    percent,
-    plain,
-    row_id,
-)
+from secateur.report.page_tables import MAIN
+from secateur.report.table import Cell, Table, branch_words, build, of_setting, percent, plain, row_id
 
 KEYS = ["study", "branch", "samples_per_class"]
 KEPT = "rate_keeping_95"

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 
 from secateur.analysis import tables
-from secateur.report.page_tables import Table, build, in_bytes, percent, plain
+from secateur.report.table import Table, build, in_bytes, percent, plain
 
 NOISE = "noise"
 
