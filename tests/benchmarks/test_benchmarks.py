@@ -1,18 +1,12 @@
 """The benchmarks run, on sizes that say nothing, and the page keeps what is not measured anew."""
 
-import sys
-
-import pytest
-import torch
-from torch import nn
-
-from secateur.config import REPOSITORY
-
-sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 import accelerator
 import criteria
 import page
+import pytest
 import sweep
+import torch
+from torch import nn
 
 CPU = torch.device("cpu")
 

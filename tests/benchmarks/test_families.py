@@ -2,21 +2,17 @@
 
 import os
 import signal
-import sys
 
-import pytest
-import timm
-import torch
-
-from secateur.config import REPOSITORY
-from secateur.files import read_json
-from secateur.pruning.units import find_unit_groups
-
-sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 import families
 import family_choice
 import family_evidence
+import pytest
+import timm
+import torch
 from removal_proof import disturb
+
+from secateur.files import read_json
+from secateur.pruning.units import find_unit_groups
 
 
 def test_every_module_of_timm_has_a_member_and_the_page_its_row():

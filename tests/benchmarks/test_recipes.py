@@ -1,18 +1,14 @@
 """A recipe of retraining is chosen by the rule of docs/recipes.md, on images that no network was trained on."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
+import recipes
 import yaml
 from tests.prepared import study_of
 
 from secateur import config as configuration
 from secateur.models import inputs, transfer
-
-sys.path.insert(0, str(configuration.REPOSITORY / "benchmarks"))
-import recipes
 
 
 def measured(gains: dict[tuple[int, float], tuple[float, float]], study: str = "one") -> pd.DataFrame:

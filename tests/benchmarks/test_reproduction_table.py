@@ -1,13 +1,7 @@
 """The table of docs/toy.md says what the run's statistics say."""
 
-import sys
-
 import pandas as pd
 import pytest
-
-from secateur.config import REPOSITORY
-
-sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 import reproduction
 
 ROW = {

@@ -1,13 +1,7 @@
 """The table of signed relevance, of statistics that were made up."""
 
-import sys
-
 import pandas as pd
 import pytest
-
-from secateur.config import REPOSITORY
-
-sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 import signed_relevance
 
 MEASURE = signed_relevance.MEASURE

@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 
 import synthetic
+from browsing import CHROMIUM, QUIET
 from chain import HOSTILE, build
 
 
@@ -34,3 +35,12 @@ def hostile(tmp_path_factory) -> Path:
         provenance={"commit": HOSTILE, HOSTILE: {HOSTILE: HOSTILE}, "criteria": {HOSTILE: HOSTILE}},
     )  # fmt: skip
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield opened
+        opened.close()

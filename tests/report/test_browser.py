@@ -1,44 +1,11 @@
 """The page in a real browser: no error, no request, sorting and choosing work, and all is there without JavaScript."""
 
-import shutil
-
 import pandas as pd
 import pytest
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        CHROMIUM is None, reason="no Chromium on this machine: install it to test the page in a browser"
-    ),
-]
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync",
-         "--disable-component-update"]  # fmt: skip
+from browsing import MARKS, explorer, open_page, shown
 
-
-@pytest.fixture(scope="module")
-def browser():
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield opened
-        opened.close()
-
-
-def open_page(browser, path, **options):
-    """A page that records its console errors and every request but the one for the file itself."""
-    context = browser.new_context(**options)
-    page = context.new_page()
-    page.troubles = []
-    page.on("console", lambda message: message.type in ("error", "warning") and page.troubles.append(message.text))
-    page.on("pageerror", lambda error: page.troubles.append(str(error)))
-    address = path.as_uri()
-    outside = ("http:", "https:", "ws:", "ftp:")
-    page.on("request", lambda request: request.url.startswith(outside) and page.troubles.append(request.url))
-    page.on("request", lambda request: request.url.startswith("file:") and request.url != address
-            and page.troubles.append(request.url))  # fmt: skip
-    page.goto(address)
-    return page
+pytestmark = MARKS
 
 
 @pytest.mark.parametrize("which", ["run", "hostile"])
@@ -71,11 +38,6 @@ def test_clicking_a_heading_sorts_and_clicking_again_turns_the_order(browser, ru
     assert values() == before and table.locator("th[aria-sort=ascending]").count() == 1
     table.locator("th button", has_text="images per class").click()
     assert table.locator("tbody td:nth-child(3)").first.text_content() == "1"
-
-
-def shown(page, selector: str) -> list[str]:
-    """Ids of the elements of a kind that can be seen."""
-    return [element.get_attribute("id") for element in page.locator(selector).all() if element.is_visible()]
 
 
 def test_one_selector_chooses_what_the_whole_page_shows_and_the_address_keeps_it(browser, run):
@@ -137,69 +99,6 @@ def test_a_table_comes_out_as_csv(browser, run):
     assert waited.value.suggested_filename == "synthetic_glance.csv"
     table = pd.read_csv(waited.value.path())
     assert len(table) == 18 and "mean_accuracy_over_rate" in table and page.troubles == []
-
-
-def explorer(browser, run, **options):
-    page = open_page(browser, run / "report.html", **options)
-    page.locator("#explorer").scroll_into_view_if_needed()
-    page.locator("#explorer .chart svg").wait_for()
-    return page
-
-
-def drawn_lines(page) -> int:
-    return page.locator("#explorer .chart .mark-line path").count()
-
-
-def test_the_curves_follow_what_is_chosen(browser, run):
-    page = explorer(browser, run)
-    assert drawn_lines(page) == 6
-    page.locator(".readout li", has_text="random").locator("input").uncheck()
-    page.wait_for_function("document.querySelectorAll('#explorer .chart .mark-line path').length === 5")
-    before = page.locator("#explorer .chart .mark-line path").first.get_attribute("d")
-    page.select_option("#selector [name=branch]", "retrain")
-    page.wait_for_function(
-        "before => document.querySelector('#explorer .chart .mark-line path').getAttribute('d') !== before", arg=before
-    )
-    assert "with retraining · 10 reference images" in page.locator(".what").text_content()
-    page.locator("#explorer label", has_text="parameters").click()
-    assert page.locator(".across").text_content() == "parameters removed"
-    page.locator("#explorer label", has_text="the worst class").click()
-    assert "the worst class" in page.locator(".up").text_content() and page.troubles == []
-
-
-def test_pointing_at_a_curve_reads_its_values_and_says_n(browser, run):
-    page = explorer(browser, run)
-    chart = page.locator("#explorer .chart")
-    chart.scroll_into_view_if_needed()
-    box = chart.bounding_box()
-    for share in (0.5, 0.52):
-        page.mouse.move(box["x"] + share * box["width"], box["y"] + 0.3 * box["height"], steps=4)
-    page.locator("#vg-tooltip-element.visible").wait_for()
-    words = page.locator("#vg-tooltip-element").text_content()
-    assert "criterion" in words and "n, seeds" in words and "smallest seed" in words
-    at = float(page.locator(".at").text_content().split("\u00a0")[0])
-    curves = pd.read_parquet(run / "tables/curves.parquet")
-    own = curves[
-        (curves["branch"] == "fewshot") & (curves["samples_per_class"] == "10") & (curves["criterion"] == "lrp")
-    ]
-    mean = 100 * own[own["rate"] == round(at / 100, 2)]["accuracy"].mean()
-    shown = page.locator(".readout li[data-criterion=lrp] output").text_content()
-    assert shown == f"{mean:.1f}\u00a0%"
-
-
-def test_the_slider_reads_values_from_the_keyboard(browser, run):
-    page = explorer(browser, run)
-    slider = page.locator(".slide input")
-    slider.focus()
-    before = page.locator(".at").text_content()
-    page.keyboard.press("ArrowRight")
-    assert page.locator(".at").text_content() != before
-    assert slider.get_attribute("aria-valuetext") == page.locator(".at").text_content()
-    page.keyboard.press("Home")
-    assert page.locator(".at").text_content() == "Unpruned"
-    page.locator("#explorer [name=axis]").first.focus()
-    page.keyboard.press("ArrowRight")
-    assert page.locator(".across").text_content() == "multiply–adds (MACs) removed"
 
 
 @pytest.mark.parametrize("which", ["run", "hostile"])
