@@ -24,6 +24,7 @@ from torchvision.datasets import ImageFolder
 
 from secateur.data import preparation, store
 from secateur.models import inputs
+from secateur.models.transforms import transform_of
 
 ARCHITECTURE, BATCH, EPOCHS = "resnet18", 128, 3
 
@@ -64,7 +65,7 @@ def measure(images: Path | None, size: int, count: int, side: int, workers: int)
             images = work / "jpegs"
             photographs(images, count, side)
         store.make("own", {"kind": "imagefolder", "test_share": 0.1}, work / "own", work / "none.dvc", [images])
-        transform = preparation.transform_of(ARCHITECTURE, size, "rgb")
+        transform = transform_of(ARCHITECTURE, size, "rgb")
         began = time.perf_counter()
         preparation.prepare(work / "own", transform, work / "prepared", workers)
         once = time.perf_counter() - began

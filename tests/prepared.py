@@ -9,12 +9,13 @@ from secateur.branches.study import Study, open_study
 from secateur.config_datasets import datasets
 from secateur.data import preparation, store
 from secateur.models import backbones, transfer
+from secateur.models.transforms import transform_of
 
 
 def prepared(name: str, folder: Path, architecture: str = "vgg_small", size: int = 16, colour: str = "grey") -> Path:
     """The dataset `name` of config/datasets.yaml, prepared for an architecture; made in `folder`."""
     store.make(name, datasets()[name], folder / "data" / name, folder / "none.dvc")
-    transform = preparation.transform_of(architecture, size, colour)
+    transform = transform_of(architecture, size, colour)
     preparation.prepare(folder / "data" / name, transform, folder / name)
     return folder / name
 

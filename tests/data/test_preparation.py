@@ -10,6 +10,7 @@ from PIL import Image
 from secateur.data import index, preparation, store
 from secateur.errors import SecateurError
 from secateur.models import inputs
+from secateur.models.transforms import transform_of
 
 CLASSES = ["cat", "dog"]
 
@@ -33,7 +34,7 @@ def paint(folder, sizes=((90, 70), (64, 100)), each=5, **facts):
 @pytest.mark.parametrize("architecture", ["resnet18", "vgg11_bn", "convnext_atto", "vgg_small"])
 def test_floats_are_those_of_timms_own_transform(tmp_path, architecture, colour):
     data = paint(tmp_path / "painted")
-    transform = preparation.transform_of(architecture, 48, colour)
+    transform = transform_of(architecture, 48, colour)
     preparation.prepare(data, transform, tmp_path / "made", threads=2)
     dataset = store.load(tmp_path / "made")
     found = inputs.images(dataset, "test", torch.device("cpu"))[:]
@@ -52,9 +53,9 @@ def test_floats_are_those_of_timms_own_transform(tmp_path, architecture, colour)
 def test_images_no_larger_than_the_input_are_not_cropped(tmp_path):
     tiny = np.zeros((8, 8, 3), np.uint8)
     tiny[0], tiny[-1], tiny[:, 0], tiny[:, -1] = 255, 255, 255, 255  # a frame, which a crop would cut off
-    convert = preparation.pixels(preparation.transform_of("resnet18", 8, "grey"))
+    convert = preparation.pixels(transform_of("resnet18", 8, "grey"))
     assert np.array_equal(convert(Image.fromarray(tiny))[..., 0], tiny[..., 0])
-    larger = preparation.pixels(preparation.transform_of("resnet18", 32, "rgb"))(Image.fromarray(tiny))
+    larger = preparation.pixels(transform_of("resnet18", 32, "rgb"))(Image.fromarray(tiny))
     assert larger.shape == (32, 32, 3) and larger[0].min() > 200 and larger[16, 16].max() < 50
 
 
@@ -69,7 +70,7 @@ def test_arrays_and_files_of_the_same_pictures_give_the_same_bytes_with_any_numb
         )
         np.save(arrays / f"{split}_labels.npy", labels[split])
     (arrays / "dataset.json").write_text((files / "dataset.json").read_text())
-    transform = preparation.transform_of("resnet18", 24, "rgb")
+    transform = transform_of("resnet18", 24, "rgb")
     for name, data, threads in (("one", files, 1), ("three", files, 3), ("arrays", arrays, 2)):
         preparation.prepare(data, transform, tmp_path / name, threads)
     for name in ("train_inputs.npy", "test_inputs.npy", "train_labels.npy", "dataset.json"):
@@ -85,7 +86,7 @@ def broken(folder, **facts):
 
 
 def test_unreadable_images_are_listed_and_nothing_is_written(tmp_path):
-    transform = preparation.transform_of("resnet18", 24, "rgb")
+    transform = transform_of("resnet18", 24, "rgb")
     with pytest.raises(
         SecateurError, match=r"2 images cannot be read: images/train/cat/1\.png: .*dog/3\.png: .*skip_un"
     ):
@@ -94,7 +95,7 @@ def test_unreadable_images_are_listed_and_nothing_is_written(tmp_path):
 
 
 def test_unreadable_images_can_be_left_out_and_are_counted(tmp_path):
-    transform = preparation.transform_of("resnet18", 24, "rgb")
+    transform = transform_of("resnet18", 24, "rgb")
     said = preparation.prepare(broken(tmp_path / "data", skip_unreadable=True), transform, tmp_path / "made")
     assert "2 unreadable ones left out" in said
     made = store.load(tmp_path / "made")
@@ -112,7 +113,7 @@ def test_a_class_without_any_readable_image_is_an_error(tmp_path):
     data = paint(tmp_path / "data", each=1, skip_unreadable=True)
     (data / "images/test/dog/0.png").write_bytes(b"")
     with pytest.raises(SecateurError, match=r'no image of the test split can be read in the classes \["dog"\]'):
-        preparation.prepare(data, preparation.transform_of("resnet18", 24, "rgb"), tmp_path / "made")
+        preparation.prepare(data, transform_of("resnet18", 24, "rgb"), tmp_path / "made")
 
 
 def test_a_class_missing_from_one_split_is_named(tmp_path):

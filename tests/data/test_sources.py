@@ -13,6 +13,7 @@ from tests.data.hosts import pack, picture
 from secateur.config_datasets import datasets
 from secateur.data import imagefolder, index, preparation, store
 from secateur.errors import SecateurError
+from secateur.models.transforms import transform_of
 
 KNOWN = datasets()
 
@@ -59,7 +60,7 @@ def test_cats_and_dogs_with_its_broken_files(tmp_path):
     files |= {f"PetImages/{name}/Thumbs.db": b"thumbs" for name in ("Cat", "Dog")} | {"PetImages/Cat/666.jpg": b""}
     packed = pack(tmp_path / "petimages.zip", files | {"readme[1].txt": b"", "MSR-LA - 3467.docx": b"PK"})
     data = made(tmp_path, "cats_and_dogs", [packed])
-    said = preparation.prepare(data, preparation.transform_of("resnet18", 16, "rgb"), tmp_path / "prepared")
+    said = preparation.prepare(data, transform_of("resnet18", 16, "rgb"), tmp_path / "prepared")
     facts = store.load(tmp_path / "prepared").about
     assert "1 unreadable ones left out" in said
     assert [sum(pair) for pair in zip(*facts["class_sizes"].values(), strict=True)] == [10, 10]

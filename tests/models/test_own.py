@@ -8,9 +8,9 @@ import pytest
 import timm
 import torch
 
-from secateur.data import preparation
 from secateur.errors import SecateurError
 from secateur.models import build, own
+from secateur.models.transforms import transform_of
 
 PLAIN = """
 from torch import nn
@@ -91,7 +91,7 @@ def test_its_seed_decides_its_weights(brought):
 
 def test_what_its_images_are_is_said_in_its_file(brought):
     brought(PLAIN, "toned_net")
-    found = preparation.transform_of("toned_net", 16, "rgb")
+    found = transform_of("toned_net", 16, "rgb")
     assert (found.mean, found.std, found.crop_pct) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 1.0)
 
 

@@ -19,6 +19,7 @@ from secateur.config_datasets import datasets
 from secateur.data import preparation, store
 from secateur.errors import SecateurError
 from secateur.models import backbones, transfer
+from secateur.models.transforms import transform_of
 from secateur.varying import draw_of
 
 EMBEDDED = ("digits",)
@@ -128,7 +129,7 @@ class Again:
                 f"snakemake --cores all --configfile <the run's config.json> {prepared}"
             )
         raw = self._once(f"data/{dataset}", lambda path: store.make(dataset, about, path, shipped.find("data.dvc")))
-        transform = preparation.transform_of(entry["architecture"], entry["size"], entry["colour"])
+        transform = transform_of(entry["architecture"], entry["size"], entry["colour"])
         return self._once(str(prepared), lambda path: preparation.prepare(raw, transform, path))
 
     def _once(self, name: str, make: Callable[[Path], object]) -> Path:

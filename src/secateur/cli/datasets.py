@@ -87,12 +87,13 @@ def prepare(
     """Decode, scale and crop a dataset's images once, as timm does for the network."""
     from secateur.data import preparation
     from secateur.models import build
+    from secateur.models.transforms import transform_of
 
     build.search(architectures_path or [])
     if colour not in preparation.COLOURS:
         raise SecateurError(f"--colour: {colour!r} is not known; known are {', '.join(preparation.COLOURS)}.")
     with usage.work():
-        transform = preparation.transform_of(architecture, size, colour)
+        transform = transform_of(architecture, size, colour)
         line = preparation.prepare(data, transform, output, threads)
     said(f"{line}; wrote {output}")
 

@@ -25,7 +25,6 @@ from secateur.data.decoding import decoded
 from secateur.data.extraction import full_disk_told
 from secateur.errors import SecateurError
 from secateur.files import write_json, write_text
-from secateur.models import build
 from secateur.progress import track
 
 COLOURS = {"rgb": (3, "RGB"), "grey": (1, "L")}
@@ -78,16 +77,6 @@ def transform_for(pretrained: Any, size: int | None, colour: str) -> Transform:
     )
 
 
-def transform_of(architecture: str, size: int, colour: str) -> Transform:
-    """`transform_for` the architecture of this name (timm's, or "torchvision/<name>")."""
-    import timm
-
-    if architecture.startswith("torchvision/"):  # torchvision's classical networks were trained with timm's defaults
-        return transform_for({"interpolation": "bilinear"}, size, colour)
-    build.register(architecture)
-    return transform_for(timm.get_pretrained_cfg(architecture), size, colour)
-
-
 def pixels(transform: Transform) -> Callable[[Image.Image], np.ndarray]:
     """A function from an image to height × width × channels, uint8."""
     from timm.data import create_transform
@@ -120,7 +109,7 @@ def prepare(
 
     Args:
         data: a dataset's folder: arrays, or image files with their index.
-        transform: from `transform_of`.
+        transform: from `transform_for`, or `models.transforms.transform_of`.
         folder: written.
         threads: images decoded at the same time; changes the speed, not the bytes.
         about: facts to be written to dataset.json besides.
