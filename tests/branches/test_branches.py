@@ -2,76 +2,32 @@
 
 import copy
 import dataclasses
-import time
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
-from safetensors.torch import save_file
-from tests.prepared import prepared
+from tests.branches.residual_study import opened
 
-from secateur import config as configuration
 from secateur.branches import retrain as retrain_branch
 from secateur.branches import rounds
-from secateur.branches.cost import cost
 from secateur.branches.fewshot import fewshot
-from secateur.branches.latency import latency
 from secateur.branches.ranking import rank_as_configured, rank_redraws, rank_study
 from secateur.branches.retrain import retrain
 from secateur.branches.study import open_study
 from secateur.branches.units import units
 from secateur.errors import SecateurError
-from secateur.models import backbones, inputs, transfer
+from secateur.models import inputs
 from secateur.pruning.masking import masked
 from secateur.pruning.removal import all_channels, remaining, remove
 from secateur.pruning.selection import Selector, select
 from secateur.pruning.units import OUTSIDE
 from secateur.ranking import scorefile
-from secateur.ranking.network import Network
-
-RESIDUAL = {
-    "architecture": "resnet18",
-    "arguments": {"channels": [4, 4, 8, 8]},
-    "size": 16,
-    "weights": {"pretrain": "digits_source"},
-}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A transferred task model of two seeds on each of two backbones, and the config they belong to."""
-    folder = tmp_path_factory.mktemp("study")
-    given = yaml.safe_load((configuration.REPOSITORY / "tests/workflow/tiny.yaml").read_text(encoding="utf-8"))
-    given["backbones"]["residual"] = RESIDUAL
-    given["studies"]["digits_residual"] = {"dataset": "digits_target", "backbone": "residual"}
-    once = {"name": "taylor_once", "criterion": "taylor", "ranking": "once"}
-    given["criteria"] = ["weight", "taylor", "lrp", "random", once]
-    config = configuration.resolve(given)
-    torch.set_num_threads(1)
-    for name in ("digits_source", "digits_target"):
-        prepared(name, folder)
-    for backbone in config["backbones"]:
-        backbones.make(
-            config, backbone, folder / "digits_source", folder / "state", folder / f"{backbone}.safetensors",
-            folder / f"{backbone}.json",
-        )  # fmt: skip
-    for name, study in config["studies"].items():
-        weights = [folder / f"{study['backbone']}.safetensors"]
-        written = transfer.Transferred(folder / f"{name}.safetensors", folder / f"{name}.csv", folder / "history.csv")
-        transfer.transfer(config, name, range(2), folder / "digits_target", weights, folder / "state", written)
-    return config, folder
-
-
-def opened(made, name="digits_vgg"):
-    config, folder = made
-    return open_study(config, name, folder / "digits_target", folder / f"{name}.safetensors"), folder / f"{name}.csv"
 
 
 @pytest.mark.parametrize("name", ["digits_vgg", "digits_residual"])
-def test_fewshot_measures_the_pruned_network_and_a_masked_one_agrees(made, tmp_path, name):
-    study, samples = opened(made, name)
+def test_fewshot_measures_the_pruned_network_and_a_masked_one_agrees(residual_study, tmp_path, name):
+    study, samples = opened(residual_study, name)
     rank_study(study, "lrp", range(2), samples, tmp_path / "scores.safetensors")
     fewshot(study, "lrp", range(2), tmp_path / "scores.safetensors", tmp_path / "c.parquet", tmp_path / "p.parquet")
     curves, profiles = pd.read_parquet(tmp_path / "c.parquet"), pd.read_parquet(tmp_path / "p.parquet")
@@ -89,8 +45,8 @@ def test_fewshot_measures_the_pruned_network_and_a_masked_one_agrees(made, tmp_p
     assert dict(zip(removed["group"], removed["removed"], strict=True)) == {k: len(v) for k, v in selection.items()}
 
 
-def test_as_many_units_of_every_group_are_still_another_network(made, tmp_path):
-    study, _ = opened(made)
+def test_as_many_units_of_every_group_are_still_another_network(residual_study, tmp_path):
+    study, _ = opened(residual_study)
     up = {group.name: torch.arange(group.size, dtype=torch.float64) for group in study.groups}
     down = {name: values.flip(0) for name, values in up.items()}
     scorefile.write(tmp_path / "scores.safetensors", {(0, "2"): up, (0, "4"): down})
@@ -108,16 +64,16 @@ def test_as_many_units_of_every_group_are_still_another_network(made, tmp_path):
     assert rows["loss"].nunique() == 2
 
 
-def test_every_round_has_an_order_of_training_images_of_its_own(made, tmp_path, monkeypatch):
-    study, samples = opened(made)
+def test_every_round_has_an_order_of_training_images_of_its_own(residual_study, tmp_path, monkeypatch):
+    study, samples = opened(residual_study)
     seeds = []
     monkeypatch.setattr(rounds.training, "train", lambda *arguments, **named: seeds.append(arguments[4]))
     retrain(study, "weight", range(2), samples, tmp_path / "state", tmp_path / "c.parquet")
     assert len(seeds) == len(set(seeds)) == 2 * len(study.config["retrain"]["rates"])
 
 
-def test_ranking_leaves_the_model_and_the_random_state_untouched(made):
-    study, samples = opened(made, "digits_residual")
+def test_ranking_leaves_the_model_and_the_random_state_untouched(residual_study):
+    study, samples = opened(residual_study, "digits_residual")
     model = study.model(0).train()
     model.layer1.eval()
     before, modes = copy.deepcopy(model.state_dict()), [module.training for module in model.modules()]
@@ -131,8 +87,8 @@ def test_ranking_leaves_the_model_and_the_random_state_untouched(made):
 
 
 @pytest.mark.parametrize("name", ["digits_vgg", "digits_residual"])
-def test_a_killed_retraining_resumes_to_the_same_bytes(made, tmp_path, monkeypatch, name):
-    study, samples = opened(made, name)
+def test_a_killed_retraining_resumes_to_the_same_bytes(residual_study, tmp_path, monkeypatch, name):
+    study, samples = opened(residual_study, name)
     retrain(study, "taylor", range(2), samples, tmp_path / "state0", tmp_path / "undisturbed.parquet")
     assert not list((tmp_path / "state0").iterdir())
 
@@ -153,8 +109,8 @@ def test_a_killed_retraining_resumes_to_the_same_bytes(made, tmp_path, monkeypat
     assert (tmp_path / "resumed.parquet").read_bytes() == (tmp_path / "undisturbed.parquet").read_bytes()
 
 
-def test_state_of_other_settings_or_damaged_state_is_not_used(made, tmp_path):
-    study, _ = opened(made)
+def test_state_of_other_settings_or_damaged_state_is_not_used(residual_study, tmp_path):
+    study, _ = opened(residual_study)
     state = rounds.State(tmp_path, "0-2", "fingerprint")
     start = rounds.start(study, 0, "2")
     state.save(start)
@@ -165,8 +121,8 @@ def test_state_of_other_settings_or_damaged_state_is_not_used(made, tmp_path):
     assert state.load(study, 0) is None
 
 
-def test_ranked_once_every_round_removes_what_one_cut_would_have(made):
-    study, samples = opened(made, "digits_residual")
+def test_ranked_once_every_round_removes_what_one_cut_would_have(residual_study):
+    study, samples = opened(residual_study, "digits_residual")
     scores = rank_as_configured(study, "taylor", study.model(1), study.groups, samples, ("fewshot", 1, "2"))
     current = rounds.start(study, 1, "2")
     for rate in (0.2, 0.5):
@@ -175,8 +131,8 @@ def test_ranked_once_every_round_removes_what_one_cut_would_have(made):
         assert current.kept == remaining(whole, study.groups, select(study.groups, scores, rate))
 
 
-def test_ranked_once_a_criterion_works_once_for_all_rounds(made, tmp_path, monkeypatch):
-    study, samples = opened(made)
+def test_ranked_once_a_criterion_works_once_for_all_rounds(residual_study, tmp_path, monkeypatch):
+    study, samples = opened(residual_study)
     seen = []
     original = retrain_branch.rank_as_configured
 
@@ -191,21 +147,21 @@ def test_ranked_once_a_criterion_works_once_for_all_rounds(made, tmp_path, monke
     assert seen == [("retrain", seed, count, 1) for seed in range(2) for count in counts]
 
 
-def test_a_criterion_without_data_loads_none(made, tmp_path, monkeypatch):
+def test_a_criterion_without_data_loads_none(residual_study, tmp_path, monkeypatch):
     def refused(*_):
         raise AssertionError("images are loaded")
 
     monkeypatch.setattr(inputs, "images", refused)
     for criterion in ("weight", "random"):
-        study, _ = opened(made)
+        study, _ = opened(residual_study)
         rank_study(study, criterion, range(2), tmp_path / "no such samples.csv", tmp_path / "scores.safetensors")
-    study, samples = opened(made)
+    study, samples = opened(residual_study)
     with pytest.raises(AssertionError, match="images are loaded"):
         rank_study(study, "taylor", range(2), samples, tmp_path / "scores.safetensors")
 
 
-def test_every_round_ranks_the_network_of_that_round(made, tmp_path, monkeypatch):
-    study, samples = opened(made)
+def test_every_round_ranks_the_network_of_that_round(residual_study, tmp_path, monkeypatch):
+    study, samples = opened(residual_study)
     seen = []
     original = retrain_branch.rank_as_configured
 
@@ -223,8 +179,8 @@ def test_every_round_ranks_the_network_of_that_round(made, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("budget", ["macs", "params"])
-def test_with_a_budget_rates_are_shares_of_the_cost_in_both_branches(made, tmp_path, budget):
-    config, folder = made
+def test_with_a_budget_rates_are_shares_of_the_cost_in_both_branches(residual_study, tmp_path, budget):
+    config, folder = residual_study
     study = open_study(
         config | {"budget": budget}, "digits_vgg", folder / "digits_target", folder / "digits_vgg.safetensors"
     )
@@ -240,75 +196,14 @@ def test_with_a_budget_rates_are_shares_of_the_cost_in_both_branches(made, tmp_p
         assert (over >= 0).all() and (over < 0.05).all()
 
 
-def test_per_layer_takes_the_same_share_of_every_group(made, tmp_path):
-    config, folder = made
+def test_per_layer_takes_the_same_share_of_every_group(residual_study, tmp_path):
+    config, folder = residual_study
     changed = config | {"scheme": "per-layer"}
     study = open_study(changed, "digits_vgg", folder / "digits_target", folder / "digits_vgg.safetensors")
     rank_study(study, "weight", range(1), folder / "digits_vgg.csv", tmp_path / "scores.safetensors")
     fewshot(study, "weight", range(1), tmp_path / "scores.safetensors", tmp_path / "f.parquet", tmp_path / "p.parquet")
     profile = pd.read_parquet(tmp_path / "p.parquet")
     assert (abs(profile["removed"] - profile["rate"] * profile["units"]) <= 0.5).all()
-
-
-def test_cost_times_every_criterion_beside_its_references(made, tmp_path):
-    study, _ = opened(made)
-    cost(study, 0, tmp_path / "cost.parquet")
-    table = pd.read_parquet(tmp_path / "cost.parquet")
-    table = table[table["remedy"] == "none"]
-    assert set(table["criterion"]) == {"weight", "taylor", "lrp", "random", "taylor_once"}
-    assert (table["ratio_to_gradient"] == table["seconds"] / table["gradient_seconds"]).all()
-    peaks = table.groupby("criterion")["peak_bytes"].first()
-    assert peaks["random"] < table["gradient_peak_bytes"].iloc[0] <= peaks["taylor"]
-
-
-def test_a_criterion_that_takes_long_has_fewer_repeats(made, tmp_path, monkeypatch):
-    study, _ = opened(made)
-    study = dataclasses.replace(study, config=study.config | {"cost": {"samples": 4, "repeats": 3}})
-    took = iter(range(1000))
-
-    def seconds(work, on):
-        work()
-        return float(next(took))
-
-    monkeypatch.setattr("secateur.branches.cost.devices.seconds", seconds)
-    monkeypatch.setattr("secateur.branches.cost.LONG", 20.0)
-    cost(study, 0, tmp_path / "cost.parquet")
-    table = pd.read_parquet(tmp_path / "cost.parquet")
-    for name, mine in table.groupby(["criterion", "remedy"]):
-        mine = mine.sort_values("repeat")
-        expected = 3 if not name[0] else 1 + sum(mine["seconds"].cumsum() < 20)
-        assert mine["repeat"].tolist() == list(range(min(expected, 3))), name
-    assert {1, 2, 3} >= set(table.groupby("criterion")["repeat"].nunique()) >= {2, 3}
-
-
-def test_cost_times_every_remedy_beside_the_same_references(made, tmp_path):
-    """On the networks of the tiny config, whose remedies are bias and least_squares."""
-    study, _ = opened(made)
-    cost(study, 0, tmp_path / "cost.parquet")
-    table = pd.read_parquet(tmp_path / "cost.parquet")
-    repairs = table[table["remedy"] != "none"]
-    repeats = study.config["cost"]["repeats"]
-    assert repairs.groupby("remedy").size().to_dict() == {"bias": repeats, "least_squares": repeats}
-    assert (repairs["criterion"] == "").all() and (table.loc[table["remedy"] == "none", "criterion"] != "").all()
-    assert (repairs[["seconds", "forward_seconds", "peak_bytes"]] > 0).all().all()
-    both = table.groupby("repeat")[["forward_seconds", "gradient_seconds"]].nunique()
-    assert (both == 1).all().all(), "a repair is held against the passes of its own repeat"
-
-
-def test_building_the_view_of_the_network_is_no_part_of_what_ranking_costs(made, tmp_path, monkeypatch):
-    """A view that takes a second to build: only the column for it is longer, of criteria as of the gradient."""
-    study, _ = opened(made)
-
-    def slow(*arguments, **options):
-        time.sleep(1)
-        return Network(*arguments, **options)
-
-    monkeypatch.setattr("secateur.branches.cost.Network", slow)
-    config = study.config | {"cost": {"samples": 4, "repeats": 1}}
-    cost(dataclasses.replace(study, config=config), 0, tmp_path / "cost.parquet")
-    table = pd.read_parquet(tmp_path / "cost.parquet")
-    assert (table["view_seconds"] > 1).all()
-    assert (table["seconds"] < 1).all() and (table["gradient_seconds"] < 1).all()
 
 
 @pytest.mark.parametrize(
@@ -324,9 +219,9 @@ def test_building_the_view_of_the_network_is_no_part_of_what_ranking_costs(made,
         ("return 1", ["int", "dict"]),
     ],
 )
-def test_a_bad_criterion_is_named_with_study_and_layer(made, tmp_path, body, words):
+def test_a_bad_criterion_is_named_with_study_and_layer(residual_study, tmp_path, body, words):
     (tmp_path / "bad.py").write_text(f'"""Bad."""\n\n\ndef score(network):\n    {body}\n', encoding="utf-8")
-    config, folder = made
+    config, folder = residual_study
     changed = config | {
         "criteria_path": [str(tmp_path)],
         "criteria": [{"name": "bad", "criterion": "bad", "options": {}}],
@@ -339,8 +234,8 @@ def test_a_bad_criterion_is_named_with_study_and_layer(made, tmp_path, body, wor
     assert not (tmp_path / "scores.safetensors").exists()
 
 
-def test_redraws_rank_one_network_on_other_samples(made, tmp_path):
-    study, samples = opened(made)
+def test_redraws_rank_one_network_on_other_samples(residual_study, tmp_path):
+    study, samples = opened(residual_study)
     sizes = {group.name: group.size for group in study.groups}
     found = {}
     for name in ("weight", "lrp", "random"):
@@ -360,45 +255,9 @@ def test_redraws_rank_one_network_on_other_samples(made, tmp_path):
     assert torch.equal(own, found["weight"][0])  # the same network as seed 0's
 
 
-def test_latency_measures_the_networks_of_the_fewshot_branch(made, tmp_path):
-    study, samples = opened(made)
-    names = ["weight", "lrp"]
-    rankings = {name: tmp_path / f"{name}.safetensors" for name in names}
-    for name, path in rankings.items():
-        rank_study(study, name, range(1), samples, path)
-    latency(study, 0, rankings, tmp_path / "latency.parquet")
-    table = pd.read_parquet(tmp_path / "latency.parquet")
-    assert len(table) == 2 * 2 * 2  # criteria, rates with 0, batch sizes
-    assert (table[table["rate"] == 0]["speed_up"] == 1).all() and (table[table["rate"] == 0]["disk_share"] == 1).all()
-    assert (table["seconds_lower"] <= table["seconds"]).all() and (table["seconds"] <= table["seconds_upper"]).all()
-    assert (table["runs"] == 3).all()
-    for name, path in rankings.items():
-        fewshot(study, name, range(1), path, tmp_path / "c.parquet", tmp_path / "p.parquet")
-        curves = pd.read_parquet(tmp_path / "c.parquet")
-        curve = curves[(curves["rate"] == 0.5) & (curves["samples_per_class"] == "2")].iloc[0]
-        rows = table[(table["criterion"] == name) & (table["rate"] == 0.5)]
-        for column in ("params", "macs", "params_share", "macs_share"):
-            assert (rows[column] == curve[column]).all()
-        scores = scorefile.read(path, 0, "2", {group.name: group.size for group in study.groups})
-        pruned = remove(study.model(0), study.groups, select(study.groups, scores, 0.5))
-        save_file({key: value.contiguous() for key, value in pruned.state_dict().items()}, tmp_path / "own.safetensors")
-        assert (rows["disk_bytes"] == (tmp_path / "own.safetensors").stat().st_size).all()
-
-
-def test_speed_up_is_a_ratio_of_the_table_s_own_seconds(made, tmp_path):
-    study, samples = opened(made)
-    rank_study(study, "weight", range(1), samples, tmp_path / "w.safetensors")
-    torch.set_num_threads(1)
-    latency(study, 0, {"weight": tmp_path / "w.safetensors"}, tmp_path / "latency.parquet")
-    table = pd.read_parquet(tmp_path / "latency.parquet").set_index(["rate", "batch"])
-    for batch in (1, 4):
-        ratio = table.loc[(0.0, batch), "seconds"] / table.loc[(0.5, batch), "seconds"]
-        assert table.loc[(0.5, batch), "speed_up"] == pytest.approx(ratio)
-
-
 @pytest.mark.parametrize("scope", ["all", "inner"])
-def test_units_are_found_once_and_read_by_every_job(made, tmp_path, scope):
-    config, folder = made
+def test_units_are_found_once_and_read_by_every_job(residual_study, tmp_path, scope):
+    config, folder = residual_study
     config = config | {"scope": scope}
     output, table = tmp_path / "units.safetensors", tmp_path / "units.parquet"
     units(config, "digits_residual", folder / "digits_target", output, table)

@@ -23,8 +23,8 @@ from secateur.models.statistics import normalisations
 DIAGNOSTICS = ["training_accuracy_eval_mode", "training_accuracy_train_mode", "training_samples"]
 
 
-def test_after_a_round_the_statistics_are_those_of_the_training_images(two_networks):
-    study = opened(two_networks)
+def test_after_a_round_the_statistics_are_those_of_the_training_images(normed_study):
+    study = opened(normed_study)
     found = {}
     for batch_norm in ("reestimate", "running"):
         model = study.model(0)
@@ -39,9 +39,9 @@ def test_after_a_round_the_statistics_are_those_of_the_training_images(two_netwo
         assert torch.equal(value, found["reestimate"][name]) != name.endswith(("_mean", "_var", "_tracked")), name
 
 
-def test_what_the_statistics_were_before_a_round_changes_nothing(two_networks):
+def test_what_the_statistics_were_before_a_round_changes_nothing(normed_study):
     """Why they need not be estimated between removal and training: a training uses those of its batches."""
-    study = opened(two_networks)
+    study = opened(normed_study)
     models = [study.model(0), study.model(0)]
     for module in normalisations(models[1]):
         module.running_mean.fill_(100.0)
@@ -51,9 +51,9 @@ def test_what_the_statistics_were_before_a_round_changes_nothing(two_networks):
     assert all(torch.equal(value, models[1].state_dict()[name]) for name, value in models[0].state_dict().items())
 
 
-def test_a_frozen_network_trains_with_statistics_of_its_own(two_networks):
+def test_a_frozen_network_trains_with_statistics_of_its_own(normed_study):
     """Its batch-norm stays in eval mode in training: there what was before the round would have an effect."""
-    study = opened(two_networks)
+    study = opened(normed_study)
     study.config["retrain"]["finetune"] = study.config["retrain"]["finetune"] | {"freeze": True}
     models = [study.model(0), study.model(0)]
     for module in normalisations(models[1]):
@@ -65,10 +65,10 @@ def test_a_frozen_network_trains_with_statistics_of_its_own(two_networks):
     assert not torch.equal(models[0].head.fc.weight, study.model(0).head.fc.weight)
 
 
-def test_short_retraining_is_measured_as_it_is_and_the_old_way_shows_in_the_diagnostics(two_networks, tmp_path):
-    settings = {"rates": [0.7], "finetune": two_networks[0]["retrain"]["finetune"] | {"learning_rate": 0.003}}
-    new = pruned_curve(two_networks, tmp_path, **settings).iloc[-1]
-    old = pruned_curve(two_networks, tmp_path, "weight_running", **settings).iloc[-1]
+def test_short_retraining_is_measured_as_it_is_and_the_old_way_shows_in_the_diagnostics(normed_study, tmp_path):
+    settings = {"rates": [0.7], "finetune": normed_study[0]["retrain"]["finetune"] | {"learning_rate": 0.003}}
+    new = pruned_curve(normed_study, tmp_path, **settings).iloc[-1]
+    old = pruned_curve(normed_study, tmp_path, "weight_running", **settings).iloc[-1]
     assert new["units_removed"] == old["units_removed"] and new["params"] == old["params"]
     assert old["training_accuracy_train_mode"] == new["training_accuracy_train_mode"], "the same weights"
     gap = "training_accuracy_train_mode", "training_accuracy_eval_mode"
@@ -76,24 +76,24 @@ def test_short_retraining_is_measured_as_it_is_and_the_old_way_shows_in_the_diag
     assert abs(new[gap[0]] - new[gap[1]]) < 0.05
 
 
-def test_an_entry_overrules_the_run(two_networks, tmp_path):
-    by_entry = pruned_curve(two_networks, tmp_path, "weight_running")
-    by_run = pruned_curve(two_networks, tmp_path, batch_norm="running")
+def test_an_entry_overrules_the_run(normed_study, tmp_path):
+    by_entry = pruned_curve(normed_study, tmp_path, "weight_running")
+    by_run = pruned_curve(normed_study, tmp_path, batch_norm="running")
     assert by_entry.drop(columns="criterion").equals(by_run.drop(columns="criterion"))
-    assert not by_entry["accuracy"].equals(pruned_curve(two_networks, tmp_path)["accuracy"])
+    assert not by_entry["accuracy"].equals(pruned_curve(normed_study, tmp_path)["accuracy"])
 
 
-def test_without_batch_norm_nothing_changes(two_networks, tmp_path):
-    with_key = pruned_curve(two_networks, tmp_path, name="digits_vgg")
-    without = pruned_curve(two_networks, tmp_path, name="digits_vgg", batch_norm="running")
+def test_without_batch_norm_nothing_changes(normed_study, tmp_path):
+    with_key = pruned_curve(normed_study, tmp_path, name="digits_vgg")
+    without = pruned_curve(normed_study, tmp_path, name="digits_vgg", batch_norm="running")
     assert with_key.equals(without)
     assert (with_key["training_accuracy_eval_mode"] == with_key["training_accuracy_train_mode"]).all()
 
 
 @pytest.mark.parametrize("name", ["digits_normed", "digits_vgg"])
-def test_training_accuracy_is_that_of_a_fixed_part_of_the_training_images(two_networks, tmp_path, name):
-    curve = pruned_curve(two_networks, tmp_path, name=name)
-    study = opened(two_networks, name)
+def test_training_accuracy_is_that_of_a_fixed_part_of_the_training_images(normed_study, tmp_path, name):
+    curve = pruned_curve(normed_study, tmp_path, name=name)
+    study = opened(normed_study, name)
     images, labels = study.mixed(1)
     everything, _ = study.trained_on(1)
     assert sorted(images[:].sum((1, 2, 3)).tolist()) == sorted(everything[:].sum((1, 2, 3)).tolist())
@@ -104,12 +104,12 @@ def test_training_accuracy_is_that_of_a_fixed_part_of_the_training_images(two_ne
     assert curve[DIAGNOSTICS].notna().all().all()
 
 
-def test_the_unpruned_networks_are_measured_once_and_read_by_every_job(two_networks, tmp_path, monkeypatch):
-    name, samples = "digits_normed", two_networks[1] / "digits_normed.csv"
-    unpruned(opened(two_networks), range(2), tmp_path / "measured.parquet")
+def test_the_unpruned_networks_are_measured_once_and_read_by_every_job(normed_study, tmp_path, monkeypatch):
+    name, samples = "digits_normed", normed_study[1] / "digits_normed.csv"
+    unpruned(opened(normed_study), range(2), tmp_path / "measured.parquet")
     written = {}
     for where in (None, tmp_path / "measured.parquet"):
-        study = opened(two_networks, name, measured=where)
+        study = opened(normed_study, name, measured=where)
         rank_study(study, "weight", range(2), samples, tmp_path / "s.safetensors")
         seen = []
         original = Study.measure
@@ -126,16 +126,16 @@ def test_the_unpruned_networks_are_measured_once_and_read_by_every_job(two_netwo
     assert curve.loc[curve["rate"] > 0, DIAGNOSTICS].isna().all().all(), "nothing is trained there"
 
 
-def test_measurements_of_other_seeds_are_refused(two_networks, tmp_path):
-    unpruned(opened(two_networks), [0], tmp_path / "measured.parquet")
-    study = opened(two_networks, measured=tmp_path / "measured.parquet")
+def test_measurements_of_other_seeds_are_refused(normed_study, tmp_path):
+    unpruned(opened(normed_study), [0], tmp_path / "measured.parquet")
+    study = opened(normed_study, measured=tmp_path / "measured.parquet")
     assert study.unpruned(0)["test_samples"] > 0
     with pytest.raises(SecateurError, match=r"measured\.parquet: 0 rows for seed 1.*secateur unpruned"):
         study.unpruned(1)
 
 
-def test_the_unpruned_control_is_the_same_training_without_removal(two_networks, tmp_path):
-    study = opened(two_networks)
+def test_the_unpruned_control_is_the_same_training_without_removal(normed_study, tmp_path):
+    study = opened(normed_study)
     controls.retrain_unpruned(study, range(2), tmp_path / "state", tmp_path / "control.parquet")
     assert not list((tmp_path / "state").iterdir())
     found = pd.read_parquet(tmp_path / "control.parquet")
@@ -153,8 +153,8 @@ def test_the_unpruned_control_is_the_same_training_without_removal(two_networks,
     assert found["loss"].nunique() == 6, "every round trains"
 
 
-def test_a_killed_control_resumes_to_the_same_bytes(two_networks, tmp_path, monkeypatch):
-    study = opened(two_networks)
+def test_a_killed_control_resumes_to_the_same_bytes(normed_study, tmp_path, monkeypatch):
+    study = opened(normed_study)
     controls.retrain_unpruned(study, range(2), tmp_path / "s", tmp_path / "whole.parquet")
     original, calls = rounds.further_trained, []
 

@@ -18,26 +18,26 @@ from secateur.models.backbones import fresh
 
 
 @pytest.fixture(scope="module")
-def shaped(two_networks, tmp_path_factory):
+def shaped(normed_study, tmp_path_factory):
     """The curves and shapes of one criterion on both seeds, and the file that says where the backbone is from."""
     folder = tmp_path_factory.mktemp("shapes")
-    samples, curves = two_networks[1] / "digits_normed.csv", folder / "pruned.parquet"
-    retrain(opened(two_networks), "weight", range(2), samples, folder / "state", curves, None, folder / "shapes")
-    return pd.read_parquet(curves), folder / "shapes", two_networks[1] / "normed.json"
+    samples, curves = normed_study[1] / "digits_normed.csv", folder / "pruned.parquet"
+    retrain(opened(normed_study), "weight", range(2), samples, folder / "state", curves, None, folder / "shapes")
+    return pd.read_parquet(curves), folder / "shapes", normed_study[1] / "normed.json"
 
 
-def test_shapes_say_what_every_round_has_removed(two_networks, shaped):
+def test_shapes_say_what_every_round_has_removed(normed_study, shaped):
     pruned, shapes, _ = shaped
     table = pd.read_parquet(shapes)
-    assert set(table["group"]) == {group.name for group in opened(two_networks).groups}
+    assert set(table["group"]) == {group.name for group in opened(normed_study).groups}
     removed = table.groupby(["seed", "round"])["removed"].sum()
     rounds_ = pruned[pruned["round"] > 0].set_index(["seed", "round"])
     assert removed.equals(rounds_["units_removed"].rename("removed")) and table["removed"].gt(0).any()
 
 
-def test_shapes_from_scratch_are_the_pruned_ones_with_nothing_kept(two_networks, shaped, tmp_path, monkeypatch):
+def test_shapes_from_scratch_are_the_pruned_ones_with_nothing_kept(normed_study, shaped, tmp_path, monkeypatch):
     pruned, shapes, backbone = shaped
-    study, trained = opened(two_networks), []
+    study, trained = opened(normed_study), []
     original = training.train
 
     def recorded(network, images, labels, recipe, seed, **others):
@@ -68,13 +68,13 @@ def test_shapes_from_scratch_are_the_pruned_ones_with_nothing_kept(two_networks,
     # 6 epochs of pretraining on the source, 6 of the transfer and one of each round, in steps of 64 images.
     source = json.loads(backbone.read_text())
     batches = -(-trained[0][2] // 64)
-    assert source["steps"] == 6 * -(-store.load(two_networks[1] / "digits_source").train_labels.size // 64)
+    assert source["steps"] == 6 * -(-store.load(normed_study[1] / "digits_source").train_labels.size // 64)
     expected = [-(-(source["steps"] + (6 + number) * batches) // batches) for number in (1, 2)]
     assert [epochs for _, epochs, _ in trained] == expected * 2
     # The draw is a seed's, not the task model's and not the backbone's first one.
     first, others = (
         trained[0][0],
-        (study.model(0).state_dict(), fresh(two_networks[0], "normed", study.dataset).state_dict()),
+        (study.model(0).state_dict(), fresh(normed_study[0], "normed", study.dataset).state_dict()),
     )
     bias = "features.1.running_mean"
     assert not first[bias].any(), "nothing was trained before"
@@ -84,9 +84,9 @@ def test_shapes_from_scratch_are_the_pruned_ones_with_nothing_kept(two_networks,
 
 
 @pytest.mark.parametrize("removed", [0, 8, 14])
-def test_a_random_shape_gives_signals_the_variance_of_the_whole_network(two_networks, removed):
+def test_a_random_shape_gives_signals_the_variance_of_the_whole_network(normed_study, removed):
     """Without batch-norm they would fade with every layer that lost inputs."""
-    study = opened(two_networks, "digits_vgg")
+    study = opened(normed_study, "digits_vgg")
     images = study.test_inputs[:64]
 
     def spread(shape):
@@ -97,9 +97,9 @@ def test_a_random_shape_gives_signals_the_variance_of_the_whole_network(two_netw
     assert 0.5 < ratio < 2
 
 
-def test_a_killed_training_from_scratch_resumes_to_the_same_bytes(two_networks, shaped, tmp_path, monkeypatch):
+def test_a_killed_training_from_scratch_resumes_to_the_same_bytes(normed_study, shaped, tmp_path, monkeypatch):
     _, shapes, backbone = shaped
-    study = opened(two_networks)
+    study = opened(normed_study)
     scratch(study, "weight", [1], shapes, backbone, tmp_path / "state", tmp_path / "whole.parquet")
     original, calls = training._epoch, []
 
@@ -117,15 +117,15 @@ def test_a_killed_training_from_scratch_resumes_to_the_same_bytes(two_networks, 
     assert (tmp_path / "resumed.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
 
-def test_files_that_do_not_fit_are_refused(two_networks, shaped, tmp_path):
+def test_files_that_do_not_fit_are_refused(normed_study, shaped, tmp_path):
     _, shapes, backbone = shaped
     arguments = (tmp_path / "state", tmp_path / "out.parquet")
     about = json.loads(backbone.read_text())
     (tmp_path / "old.json").write_text(json.dumps({key: about[key] for key in about if key != "steps"}))
     with pytest.raises(SecateurError, match=r"old\.json: does not say for how many steps"):
-        scratch(opened(two_networks), "weight", [0], shapes, tmp_path / "old.json", *arguments)
+        scratch(opened(normed_study), "weight", [0], shapes, tmp_path / "old.json", *arguments)
     tablefile.write(tmp_path / "other", pd.read_parquet(shapes).assign(params=17))
     (tmp_path / "hub.json").write_text(json.dumps({"source": "hub"}))
     with pytest.raises(SecateurError, match=r"other: seed 0, round 1: a network of this shape has \d+ .* has 17\."):
-        scratch(opened(two_networks), "weight", [0], tmp_path / "other", tmp_path / "hub.json", *arguments)
+        scratch(opened(normed_study), "weight", [0], tmp_path / "other", tmp_path / "hub.json", *arguments)
     assert not (tmp_path / "out.parquet").exists()
