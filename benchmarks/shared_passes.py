@@ -11,7 +11,7 @@ import time
 import timm
 import torch
 
-from secateur.pruning.units import find_unit_groups
+from secateur.pruning.units import find_unit_groups, layers_of
 from secateur.ranking import registry
 from secateur.ranking.network import Network
 
@@ -25,7 +25,7 @@ def main() -> None:
     model = timm.create_model("resnet18", num_classes=10, channels=(16, 32, 64, 128)).eval()
     inputs, labels = torch.randn(64, 3, 64, 64), torch.arange(64) % 10
     groups = find_unit_groups(model, inputs[:1])
-    layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
+    layers = layers_of(groups)
     calls = []
     model.register_forward_hook(lambda *_: calls.append(1))
 

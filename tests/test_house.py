@@ -87,6 +87,18 @@ def test_no_import_leads_round(trees):
     TopologicalSorter(leads).prepare()
 
 
+def test_what_is_private_stays_in_its_file(trees):
+    found = [
+        f"{name_of(path)} imports {alias.name} of {node.module}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("secateur")
+        for alias in node.names
+        if alias.name.startswith("_") and not alias.name.startswith("__")
+    ]
+    assert found == []
+
+
 def test_no_room_imports_from_above(trees):
     names = {name_of(path) for path in trees}
     height = {room: storey for storey, rooms in enumerate(STOREYS) for room in rooms}

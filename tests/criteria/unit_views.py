@@ -5,13 +5,14 @@ import pytest
 import torch
 from tests.ranking.consumers_by_hand import STRUCTURES, readers
 
+from secateur.pruning.units import layers_of
 from secateur.ranking.network import Network
 
 every_structure = pytest.mark.parametrize("name", STRUCTURES)
 
 
 def view(model, groups, inputs, labels=None, batch_size=2):
-    layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
+    layers = layers_of(groups)
     return Network(model, layers, inputs, labels, batch_size=batch_size, groups=groups)
 
 

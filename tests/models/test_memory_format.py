@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from secateur.models import build, inputs, memory_format, training
 from secateur.models.evaluation import logits
 from secateur.pruning.removal import remove
-from secateur.pruning.units import find_unit_groups
+from secateur.pruning.units import find_unit_groups, layers_of
 from secateur.ranking.network import Network
 
 LAST = torch.channels_last
@@ -102,7 +102,7 @@ def test_no_pass_converts_maps(name):
     """Evaluation, training, gradients and relevance leave every map of the first layers' size as it lies."""
     network, (images, labels) = network_of(name), pictures()
     groups = find_unit_groups(network, images[:1])
-    layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
+    layers = layers_of(groups)
     view = Network(network, layers, images, labels, batch_size=6, groups=groups)
     # Global pooling hands down a gradient in rows; it is small, and the layer that takes it orders it for itself.
     least = images[:6].numel() // 2

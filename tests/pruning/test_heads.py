@@ -23,7 +23,7 @@ from secateur.pruning.removal import all_channels, remaining, remove, shrink
 from secateur.pruning.saved import load, save
 from secateur.pruning.scores import unit_scores
 from secateur.pruning.selection import select
-from secateur.pruning.units import BLIND, analyse, find_unit_groups
+from secateur.pruning.units import BLIND, analyse, find_unit_groups, layers_of
 from secateur.ranking.consumers import weights_of
 from secateur.ranking.network import Network
 
@@ -194,7 +194,7 @@ def test_criteria_score_heads_and_scopes_offer_them():
     assert {group.kind for group in neurons} == {"neuron"}
     with pytest.raises(SecateurError, match="no unit that can be removed in scope 'filters'.*heads, neurons"):
         find_unit_groups(model, inputs, "filters")
-    layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
+    layers = layers_of(groups)
     view = Network(model, layers, inputs, torch.tensor([0, 1, 2, 3]), groups=groups)
     for criterion in (lrp, taylor_gate):
         scores = unit_scores(groups, criterion.score(view))

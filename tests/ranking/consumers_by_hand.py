@@ -7,7 +7,7 @@ import torch
 from tests.pruning import networks
 from torch import Tensor, nn
 
-from secateur.pruning.units import UnitGroup, find_unit_groups
+from secateur.pruning.units import UnitGroup, find_unit_groups, layers_of
 from secateur.ranking.network import Network
 
 STRUCTURES: dict[str, Callable[[], nn.Module]] = {
@@ -48,7 +48,7 @@ def made(name: str, seed: int = 0, images: int = 5) -> tuple[nn.Module, list, Te
 
 
 def view(model: nn.Module, groups: list, inputs: Tensor, batch_size: int = 2) -> Network:
-    layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
+    layers = layers_of(groups)
     return Network(model, layers, inputs, batch_size=batch_size, groups=groups)
 
 

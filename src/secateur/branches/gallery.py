@@ -15,6 +15,7 @@ from secateur.data.references import asked_for, largest
 from secateur.files import replacing
 from secateur.models.evaluation import logits
 from secateur.pruning.removal import sweep
+from secateur.pruning.units import layers_of
 from secateur.ranking import registry, scorefile
 from secateur.ranking.network import Network
 
@@ -85,7 +86,7 @@ def _one_a_class(study: Study, seed: int, samples: Path, most: int) -> tuple[np.
 
 
 def _maps(study: Study, model: nn.Module, stored: np.ndarray, images: Tensor, labels: Tensor) -> dict[str, Any]:
-    layers = list(dict.fromkeys(layer for group in study.groups for layer, _ in group.producers))
+    layers = layers_of(study.groups)
     found: dict[str, Any] = {
         "reference/images": reduced(stored, LARGEST["reference"]),
         "reference/labels": _names(study, labels),

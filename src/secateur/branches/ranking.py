@@ -19,7 +19,7 @@ from secateur.data import references
 from secateur.errors import SecateurError
 from secateur.progress import track
 from secateur.pruning.scores import unit_scores
-from secateur.pruning.units import UnitGroup
+from secateur.pruning.units import UnitGroup, layers_of
 from secateur.ranking import outside, registry, scorefile, ties
 from secateur.ranking.network import Network
 from secateur.ranking.rank import Scoring, rank
@@ -59,7 +59,7 @@ def write_case(study: Study, seed: int, samples_per_class: str, samples: Path, o
     """
     images, labels = study.of(seed).references(samples, seed, samples_per_class)
     groups = study.groups
-    layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
+    layers = layers_of(groups)
     draw = draw_of(study.config, "references", seed)
     stream = streams.derive(study.config["run_seed"], "case", study.name, draw, samples_per_class)
     network = Network(

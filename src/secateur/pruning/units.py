@@ -68,6 +68,11 @@ class UnitGroup:
         return tuple(part for part in self.slices if part.role == "in")
 
 
+def layers_of(groups: Sequence[UnitGroup]) -> list[str]:
+    """The layers that make the units of `groups`, each once."""
+    return list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
+
+
 class Analysis(NamedTuple):
     """What can be removed from a network: its unit groups (scope "all"), and its layers in the order of execution.
 

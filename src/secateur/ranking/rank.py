@@ -12,7 +12,7 @@ from secateur.models import devices
 from secateur.models.inputs import Images
 from secateur.models.weights import check_finite
 from secateur.pruning.scores import unit_scores
-from secateur.pruning.units import UnitGroup
+from secateur.pruning.units import UnitGroup, layers_of
 from secateur.ranking.network import Network
 from secateur.ranking.registry import Criterion, with_options
 
@@ -59,7 +59,7 @@ def rank(
             the message names the criterion and the layer.
     """
     criterion = scoring.criterion
-    layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
+    layers = layers_of(groups)
     generator = torch.Generator().manual_seed(scoring.seed)
     modes = [(module, module.training) for module in model.modules()]
     chosen = with_options(criterion, dict(scoring.options))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.relevance.execution import Execution
-from secateur.relevance.passes import _by_channel, _wanted
+from secateur.relevance.passes import by_channel, places_of
 from secateur.relevance.tracing import Plan
 from secateur.relevance.undisturbed import undisturbed
 from secateur.relevance.vocabulary import CLAMPS, COPIES, FACTORS, GATES, POOLINGS, PRODUCTS, RAMPS, SUMS
@@ -23,11 +23,11 @@ POSITION_BY_POSITION = SUMS | PRODUCTS | COPIES
 
 def activations_pass(model: nn.Module, plan: Plan, layers: list[str], inputs: Tensor) -> dict[str, Tensor]:
     """The signal that each layer passes on: samples × channels × positions, as many as its output has."""
-    execution = Following(plan, _wanted(plan, layers))
+    execution = Following(plan, places_of(plan, layers))
     with undisturbed(model), torch.inference_mode(False), torch.no_grad():
         execution.result(model, inputs.detach().clone())
     execution.check_untouched()
-    return {layer: _by_channel(plan, layer, execution.passed_on(), len(inputs)) for layer in layers}
+    return {layer: by_channel(plan, layer, execution.passed_on(), len(inputs)) for layer in layers}
 
 
 class Following(Execution):

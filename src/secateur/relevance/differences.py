@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.relevance.execution import Execution
-from secateur.relevance.passes import _by_channel, _wanted, backward, forward
+from secateur.relevance.passes import backward, by_channel, forward, places_of
 from secateur.relevance.tracing import Plan
 from secateur.relevance.vocabulary import CLAMPS, FACTORS, GATES, NORMS, PRODUCTS
 
@@ -28,7 +28,7 @@ def differences_pass(
     Their product, summed over any layer that cuts the network in two, is the difference of the true class's logits.
     `references`: in the shape of `inputs`.
     """
-    execution = _Differences(plan, _wanted(plan, layers))
+    execution = _Differences(plan, places_of(plan, layers))
     samples = len(inputs)
     alike = torch.empty_like(inputs).copy_(references)  # in the same memory format, which the two together then have
     logits = forward(model, execution, torch.cat([inputs, alike]), labels.repeat(2))
@@ -38,8 +38,8 @@ def differences_pass(
     execution.check_untouched()
     found = {}
     for layer in layers:
-        outputs = _by_channel(plan, layer, execution.outputs, 2 * samples)
-        multipliers = _by_channel(plan, layer, execution.signals, 2 * samples)[:samples]
+        outputs = by_channel(plan, layer, execution.outputs, 2 * samples)
+        multipliers = by_channel(plan, layer, execution.signals, 2 * samples)[:samples]
         found[layer] = (outputs[:samples] - outputs[samples:], multipliers)
     return found
 

@@ -41,11 +41,11 @@ def choose(option: str, value: str, allowed: tuple[str, ...]) -> None:
 
 def outputs_pass(model: nn.Module, plan: Plan, layers: list[str], inputs: Tensor) -> dict[str, Tensor]:
     """Outputs of each layer after its batch-norm: samples × channels × positions."""
-    execution = Execution(plan, _wanted(plan, layers))
+    execution = Execution(plan, places_of(plan, layers))
     with undisturbed(model), torch.inference_mode(False), torch.no_grad():
         execution.result(model, inputs.detach().clone())
     execution.check_untouched()
-    return {layer: _by_channel(plan, layer, execution.outputs, len(inputs)) for layer in layers}
+    return {layer: by_channel(plan, layer, execution.outputs, len(inputs)) for layer in layers}
 
 
 def gradients_pass(
@@ -57,7 +57,7 @@ def gradients_pass(
     sample's gradient depends on the batch). Gradients with respect to weights are not computed.
     """
     choose("of", of, TARGETS)
-    execution = Execution(plan, _wanted(plan, layers))
+    execution = Execution(plan, places_of(plan, layers))
     logits = forward(model, execution, inputs, labels)
     with torch.enable_grad():
         target = logits.gather(1, labels.unsqueeze(1)).sum()
@@ -66,7 +66,7 @@ def gradients_pass(
     backward(execution, target, None)
     execution.check_untouched()
     outputs, gradients = (
-        {layer: _by_channel(plan, layer, found, len(inputs)) for layer in layers}
+        {layer: by_channel(plan, layer, found, len(inputs)) for layer in layers}
         for found in (execution.outputs, execution.signals)
     )
     return {layer: (outputs[layer], gradients[layer]) for layer in layers}
@@ -87,12 +87,12 @@ def relevance_pass(
     With `reading`, that of what each layer reads, samples × input channels × positions. With `at_input`, the key ""
     has the relevance of the network's input, in the input's shape.
     """
-    execution = Ruled(plan, _wanted(plan, layers), chosen(plan, how), how.additions)
+    execution = Ruled(plan, places_of(plan, layers), chosen(plan, how), how.additions)
     execution.reading = reading
     logits = forward(model, execution, inputs, labels, at_input)
     multiplier = start_of(logits.detach(), labels, how.start)
     below = backward(execution, logits, multiplier)
-    relevance = {layer: _by_channel(plan, layer, execution.signals, len(inputs)) for layer in layers}
+    relevance = {layer: by_channel(plan, layer, execution.signals, len(inputs)) for layer in layers}
     if at_input:
         assert execution.network_input is not None
         ordinary = torch.zeros_like(inputs) if below is None else below * execution.network_input.detach()
@@ -160,11 +160,12 @@ def backward(execution: Execution, target: Tensor, multiplier: Tensor | None) ->
     return found[1] if len(ends) > 1 else None
 
 
-def _wanted(plan: Plan, layers: list[str]) -> set[int]:
+def places_of(plan: Plan, layers: list[str]) -> set[int]:
+    """The plan's calls of some layers, by their places in it."""
     return {place for layer in layers for place in plan.of_layer(layer)}
 
 
-def _by_channel(plan: Plan, layer: str, signals: dict[int, Tensor], samples: int) -> Tensor:
+def by_channel(plan: Plan, layer: str, signals: dict[int, Tensor], samples: int) -> Tensor:
     """A layer's signals as samples × channels × positions; all calls of a shared layer one after another.
 
     Where a layer is called on windows of the samples (windows × ..., those of a sample one after another), a sample's
