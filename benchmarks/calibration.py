@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from secateur.analysis import calibration, simulation
-from secateur.analysis.calibration import ALPHA, Share
+from secateur.analysis.calibration import ALPHA, Proportion
 from secateur.analysis.simulation import Draw, Grid
 from secateur.files import write_text
 
@@ -35,20 +35,20 @@ RUNS, MOVED = (4, 5, 6, 8), (1.0, 2.0, 3.0)
 class Exceeded(list[str]):
     """Cells whose false-verdict rate is too high."""
 
-    def check(self, cell: str, found: Share, level: float = ALPHA) -> Share:
+    def check(self, cell: str, found: Proportion, level: float = ALPHA) -> Proportion:
         """Note the cell if its upper bound is too high."""
         if found.interval[1] > level + ALLOWED:
             self.append(f"{cell}: {share(found)} %, at most {100 * (level + ALLOWED):g} allowed")
         return found
 
 
-def share(found: Share) -> str:
+def share(found: Proportion) -> str:
     """A share with its interval, in per cent."""
     low, high = found.interval
     return f"{100 * found.value:.1f} ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def beside(wrong: Share, right: Share) -> str:
+def beside(wrong: Proportion, right: Proportion) -> str:
     """A share of false verdicts with its interval, and the power."""
     return f"{share(wrong)}; {100 * right.value:.0f}"
 

@@ -87,6 +87,15 @@ def test_no_import_leads_round(trees):
     TopologicalSorter(leads).prepare()
 
 
+def test_a_name_is_that_of_one_class(trees):
+    named: dict[str, list[str]] = {}
+    for path, tree in trees.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                named.setdefault(node.name, []).append(name_of(path))
+    assert {name: files for name, files in named.items() if len(files) > 1} == {}
+
+
 def test_what_is_private_stays_in_its_file(trees):
     found = [
         f"{name_of(path)} imports {alias.name} of {node.module}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from secateur import sharing
-from secateur.sharing import Shared
+from secateur.sharing import SharedData
 
 pytestmark = pytest.mark.skipif(sharing.fcntl is None, reason="no locks of files on this system")
 
@@ -26,7 +26,7 @@ def started(work) -> threading.Thread:
 
 
 def test_one_run_alone_waits_for_nobody(tmp_path, capsys):
-    run = Shared(tmp_path)
+    run = SharedData(tmp_path)
     assert not run.plan() and not run.plan()
     run.begin(lambda: False)
     run.end()
@@ -34,7 +34,7 @@ def test_one_run_alone_waits_for_nobody(tmp_path, capsys):
 
 
 def test_the_second_plans_when_the_first_has_made_its_data_and_both_read(tmp_path, capsys):
-    first, second, made = Shared(tmp_path), Shared(tmp_path), threading.Event()
+    first, second, made = SharedData(tmp_path), SharedData(tmp_path), threading.Event()
     assert not first.plan()
     first.begin(lambda: not made.is_set())
     waited: list[bool] = []
@@ -51,7 +51,7 @@ def test_the_second_plans_when_the_first_has_made_its_data_and_both_read(tmp_pat
 
 
 def test_what_is_made_anew_waits_for_those_that_read(tmp_path, capsys):
-    reader, maker = Shared(tmp_path), Shared(tmp_path)
+    reader, maker = SharedData(tmp_path), SharedData(tmp_path)
     reader.plan()
     reader.begin(lambda: False)
     assert not maker.plan()
@@ -68,12 +68,12 @@ def test_what_is_made_anew_waits_for_those_that_read(tmp_path, capsys):
 
 def test_a_killed_run_leaves_no_lock(tmp_path):
     code = (
-        "import sys, time; from secateur.sharing import Shared; run = Shared(sys.argv[1]); run.plan()\n"
+        "import sys, time; from secateur.sharing import SharedData; run = SharedData(sys.argv[1]); run.plan()\n"
         "run.begin(lambda: True); print(flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline()
-    run = Shared(tmp_path)
+    run = SharedData(tmp_path)
     planning = started(run.plan)
     planning.join(0.2)
     assert planning.is_alive()
@@ -85,17 +85,17 @@ def test_a_killed_run_leaves_no_lock(tmp_path):
 
 
 def test_a_run_that_fails_before_its_data_are_made_frees_them(tmp_path):
-    run = Shared(tmp_path)
+    run = SharedData(tmp_path)
     run.plan()
     run.begin(lambda: True)
     run.end()
     began = time.monotonic()
-    assert not Shared(tmp_path).plan() and time.monotonic() - began < 5
+    assert not SharedData(tmp_path).plan() and time.monotonic() - began < 5
 
 
 def test_without_a_folder_to_write_to_there_are_no_locks(tmp_path):
     (tmp_path / "file").write_text("")
-    run = Shared(Path(tmp_path, "file", "data"))
+    run = SharedData(Path(tmp_path, "file", "data"))
     assert not run.plan()
     run.begin(lambda: False)
     run.end()

@@ -22,7 +22,7 @@ FOLDER = ".locks"
 SECONDS_BETWEEN = 0.5
 
 
-class Shared:
+class SharedData:
     """The locks of one run on a folder of data, from its planning to its end; those of a killed run are freed."""
 
     def __init__(self, folder: str | Path) -> None:

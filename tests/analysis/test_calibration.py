@@ -17,7 +17,7 @@ SITUATIONS = calibration.situations(CURVES)
 MEASURED = simulation.measured(CURVES)
 
 
-def assert_at_most(found: calibration.Share, level: float) -> None:
+def assert_at_most(found: calibration.Proportion, level: float) -> None:
     """The share may exceed the level by chance only: its 95 % interval must reach down to it."""
     assert found.interval[0] <= level, f"{found.count} of {found.total}, allowed {level}"
 
@@ -158,6 +158,6 @@ def test_intervals_contain_the_truth_as_often_as_they_say_where_they_say_so(seed
 
 
 def test_the_interval_is_reported_by_the_exact_binomial():
-    found = calibration.Share(5, 100)
+    found = calibration.Proportion(5, 100)
     assert found.value == 0.05
     assert found.interval == pytest.approx((0.0164, 0.1128), abs=1e-4)  # Clopper and Pearson

@@ -58,7 +58,7 @@ def test_a_damaged_image_is_found_in_whichever_split_it_is_now(given):
     broken = np.array(given.test_inputs)
     sums = np.array([checksums.of_image(image) for image in broken], np.uint32)
     broken[3] ^= 1
-    checks = given.checks | {"test": checksums.Images(broken, sums, given.checks["test"]._path)}
+    checks = given.checks | {"test": checksums.CheckedImages(broken, sums, given.checks["test"]._path)}
     divided = redivide(dataclasses.replace(given, test_inputs=broken, checks=checks), 7)
     with pytest.raises(SecateurError, match=r"test_inputs.npy: image 3 is not what was written"):
         for split in SPLITS:

@@ -33,12 +33,12 @@ def test_ties_go_in_the_order_of_layers_and_no_layer_is_emptied() -> None:
 
 
 @pytest.fixture(scope="module")
-def work(moons: Path, small: dict[str, Any]) -> study.Study:
+def work(moons: Path, small: dict[str, Any]) -> study.ToyStudy:
     return study.read(moons, small, ["weight", "gradient", "taylor", "lrp", "random"], 1)
 
 
 @pytest.mark.parametrize("references", ["generated", "training"])
-def test_scores_from_shared_passes_are_those_of_each_draw_on_its_own(work: study.Study, references: str) -> None:
+def test_scores_from_shared_passes_are_those_of_each_draw_on_its_own(work: study.ToyStudy, references: str) -> None:
     model = work.train("fitted", "authors", 0)
     found = scoring.score_draws(work, model, references, ("authors", 0))
     groups = find_unit_groups(model, torch.zeros(1, 2))
@@ -65,7 +65,7 @@ def test_scores_from_shared_passes_are_those_of_each_draw_on_its_own(work: study
     assert checked == len(found) == 5 * sum(work.draw_counts(references).values())
 
 
-def test_small_training_draws_are_parts_of_large_ones_and_balanced(work: study.Study) -> None:
+def test_small_training_draws_are_parts_of_large_ones_and_balanced(work: study.ToyStudy) -> None:
     pool = next(work.pools("training", {1: 3, 4: 3}))
     sets = {(samples, repetition): set(members.tolist()) for samples, repetition, members in pool.members}
     for repetition in range(3):
@@ -74,7 +74,7 @@ def test_small_training_draws_are_parts_of_large_ones_and_balanced(work: study.S
         assert torch.bincount(pool.labels[sorted(members)]).tolist() == [samples, samples]
 
 
-def test_generated_draws_do_not_depend_on_which_others_are_asked_for(work: study.Study) -> None:
+def test_generated_draws_do_not_depend_on_which_others_are_asked_for(work: study.ToyStudy) -> None:
     few = next(work.pools("generated", {4: 1}))
     *_, last = work.pools("generated", {1: 2, 4: 3})
     members = last.members[0][2]

@@ -26,7 +26,7 @@ if "mirror" in resolved:
     os.environ.update(SECATEUR_MIRROR=resolved["mirror"])
 
 WARM = []
-SHARED = sharing.Shared("data")
+SHARED = sharing.SharedData("data")
 MAKING_DATA = ("fetch", "dataset", "images")
 DATASETS = config_datasets.datasets(resolved)
 PARTS = configuration.parts(resolved)

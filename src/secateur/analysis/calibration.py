@@ -31,7 +31,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """How often something happened in `total` simulations, with its 95 % Clopper–Pearson interval."""
 
     count: int
@@ -51,15 +51,15 @@ class Share:
         return float(exact.low), float(exact.high)
 
 
-def counted(happened: np.ndarray) -> Share:
+def counted(happened: np.ndarray) -> Proportion:
     """The share of simulations in which something happened: booleans of shape (simulations,)."""
-    return Share(int(happened.sum()), happened.size)
+    return Proportion(int(happened.sum()), happened.size)
 
 
-def share(happens: Callable[[np.random.Generator], bool], simulations: int, seed: int) -> Share:
+def share(happens: Callable[[np.random.Generator], bool], simulations: int, seed: int) -> Proportion:
     """Run `happens` with `simulations` independent streams and count."""
     streams = np.random.default_rng(seed).spawn(simulations)
-    return Share(sum(map(happens, streams)), simulations)
+    return Proportion(sum(map(happens, streams)), simulations)
 
 
 @dataclass(frozen=True)
@@ -120,21 +120,21 @@ def judged(
     return directions(above, below, alpha, exists)
 
 
-def false_verdicts(seeds: int, words: str, situation: Situation, simulations: int, alpha: float = ALPHA) -> Share:
+def false_verdicts(seeds: int, words: str, situation: Situation, simulations: int, alpha: float = ALPHA) -> Proportion:
     """How often a verdict other than undecided is given where neither is true; `words` name the random stream."""
     generator = np.random.default_rng(derive(0, "false verdicts", words, seeds))
     drawn = situation.gain + situation.draw(generator, simulations, seeds)
     return counted(judged(drawn, situation.limits, exists=situation.exists, alpha=alpha) != 0)
 
 
-def true_verdicts(seeds: int, words: str, situation: Situation, simulations: int, alpha: float = ALPHA) -> Share:
+def true_verdicts(seeds: int, words: str, situation: Situation, simulations: int, alpha: float = ALPHA) -> Proportion:
     """How often the same claim is supported where it is true by `situation.beyond` more than it needs."""
     generator = np.random.default_rng(derive(0, "true verdicts", words, seeds))
     drawn = situation.limits.upper + situation.beyond + situation.draw(generator, simulations, seeds)
     return counted(judged(drawn, situation.limits, exists=situation.exists, alpha=alpha) == 1)
 
 
-def other_tests(seeds: int, test: str, draw: Draw, simulations: int, alpha: float = ALPHA) -> Share:
+def other_tests(seeds: int, test: str, draw: Draw, simulations: int, alpha: float = ALPHA) -> Proportion:
     """How often another test supports "better" where the mean (of the sign test: the median) is not above the bound.
 
     `test`: "sign", "wilcoxon" (signed ranks) or "t". One rival; at most alpha / 2 is allowed.
@@ -161,23 +161,23 @@ class OverStudies:
     over: np.ndarray
 
     @property
-    def false(self) -> Share:
+    def false(self) -> Proportion:
         """How often there is a verdict over all, where the true difference is at its bound."""
         return counted(self.over != 0)
 
     @property
-    def true(self) -> Share:
+    def true(self) -> Proportion:
         """How often the claim is supported over all."""
         return counted(self.over == 1)
 
     @property
-    def false_alike(self) -> Share:
+    def false_alike(self) -> Proportion:
         """How often all studies say alike what is not so in at least one of them."""
         supported, contradicted = (self.each == 1).all(axis=1), (self.each == -1).all(axis=1)
         return counted((supported & (self.truth <= 0).any(axis=1)) | (contradicted & (self.truth >= 0).any(axis=1)))
 
     @property
-    def alike(self) -> Share:
+    def alike(self) -> Proportion:
         """How often all studies support the claim."""
         return counted((self.each == 1).all(axis=1))
 
@@ -203,7 +203,7 @@ def over_studies(
     return OverStudies(each, effects, directions(above[None], below[None], alpha))
 
 
-def as_blocks(grid: Grid, seeds: int, draw: Draw, simulations: int, alpha: float = ALPHA) -> Share:
+def as_blocks(grid: Grid, seeds: int, draw: Draw, simulations: int, alpha: float = ALPHA) -> Proportion:
     """How often studies taken for independent blocks give a false verdict over all, by the signed-rank test: why they
     are not."""
     generator = np.random.default_rng(derive(0, "over studies", *map(str, (grid, seeds, 0.0))))
@@ -211,7 +211,9 @@ def as_blocks(grid: Grid, seeds: int, draw: Draw, simulations: int, alpha: float
     return counted(finds(means, alpha / 2, "wilcoxon") | finds(-means, alpha / 2, "wilcoxon"))
 
 
-def false_pairs(seeds: int, criteria: int, simulations: int, alpha: float = ALPHA, test: str = "wilcoxon") -> Share:
+def false_pairs(
+    seeds: int, criteria: int, simulations: int, alpha: float = ALPHA, test: str = "wilcoxon"
+) -> Proportion:
     """How often any pair of equal criteria is called different by the `test` (or "permutation") after Holm."""
     p_of = wilcoxon_p if test == "wilcoxon" else permutation_p
 
@@ -223,7 +225,7 @@ def false_pairs(seeds: int, criteria: int, simulations: int, alpha: float = ALPH
     return share(any_pair, simulations, derive(0, "pairs", seeds, criteria))
 
 
-def false_friedman(blocks: int, criteria: int, simulations: int, alpha: float = ALPHA) -> Share:
+def false_friedman(blocks: int, criteria: int, simulations: int, alpha: float = ALPHA) -> Proportion:
     """How often Iman and Davenport's test finds a difference among equal criteria."""
 
     def differs(generator: np.random.Generator) -> bool:
@@ -247,7 +249,7 @@ INTERVALS = {
 """Kind of interval → what it is of."""
 
 
-def covered(seeds: int, kind: str, draw: Draw, simulations: int, alpha: float = ALPHA) -> Share:
+def covered(seeds: int, kind: str, draw: Draw, simulations: int, alpha: float = ALPHA) -> Proportion:
     """How often an interval of a difference contains its true median or mean, which is 0; `kind`: of `INTERVALS`."""
     generator = np.random.default_rng(derive(0, "covered", seeds))
     centred = draw if kind == "sign" else simulation.about_mean(draw)
@@ -267,12 +269,12 @@ def _called_moved(generator: np.random.Generator, seeds: int, shift: float, alph
     return bool((found.p <= alpha).any())
 
 
-def false_shifts(seeds: int, simulations: int, alpha: float = ALPHA) -> Share:
+def false_shifts(seeds: int, simulations: int, alpha: float = ALPHA) -> Proportion:
     """How often `secateur compare` calls any number moved between two runs that differ in nothing but seeds."""
     return share(lambda g: _called_moved(g, seeds, 0.0, alpha), simulations, derive(0, "false shifts", seeds))
 
 
-def true_shifts(seeds: int, shift: float, simulations: int, alpha: float = ALPHA) -> Share:
+def true_shifts(seeds: int, shift: float, simulations: int, alpha: float = ALPHA) -> Proportion:
     """How often it calls a number moved where one criterion really moved by `shift` standard deviations."""
     stream = derive(0, "true shifts", seeds, round(1e6 * shift))
     return share(lambda g: _called_moved(g, seeds, shift, alpha), simulations, stream)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from secateur.analysis import trace
-from secateur.analysis.calibration import Share
+from secateur.analysis.calibration import Proportion
 from secateur.analysis.claims import AGAINST_RIVALS, Claim, Claims
 from secateur.analysis.decisions import SUPPORTED, bounds, judge
 from secateur.analysis.evidence import evidence
@@ -115,7 +115,7 @@ def differences(claim: Claim, criterion: str, behind: pd.DataFrame) -> pd.DataFr
 
 def checked(
     planned: pd.DataFrame, measures: pd.DataFrame, claims: Claims, effect: float, repetitions: int
-) -> list[Share]:
+) -> list[Proportion]:
     """How often the verdict itself is "supported" with the planned number of seeds: new draws of the pilot's spread.
 
     Args:
@@ -138,7 +138,7 @@ def checked(
             )
             by_rival = dict(zip(table.columns, drawn.T, strict=True))
             count += judge(claim, by_rival, claims.alpha).verdict == SUPPORTED
-        found.append(Share(count, repetitions))
+        found.append(Proportion(count, repetitions))
     return found
 
 

@@ -12,7 +12,7 @@ ENOUGH_BLOCKS, PERMUTATIONS = 15, 5_000
 
 
 @dataclass(frozen=True)
-class Ranking:
+class AverageRanks:
     """Average ranks (1 = best) and what they show; numbers that too few blocks cannot give are NaN, `note` says why."""
 
     average: dict[str, float]
@@ -24,7 +24,7 @@ class Ranking:
     note: str
 
 
-def rank(table: pd.DataFrame, alpha: float, seed: int = 0) -> Ranking:
+def rank(table: pd.DataFrame, alpha: float, seed: int = 0) -> AverageRanks:
     """Rank criteria within every block, and test whether they differ at all.
 
     Args:
@@ -48,7 +48,7 @@ def rank(table: pd.DataFrame, alpha: float, seed: int = 0) -> Ranking:
     average = {str(name): float(value) for name, value in ranks.mean().sort_values(kind="stable").items()} if n else {}
     if k < 3 or n < LEAST_BLOCKS:
         note = f"fewer than three criteria ({k})" if k < 3 else f"too few blocks: {n}, at least {LEAST_BLOCKS} needed"
-        return Ranking(average, n, np.nan, np.nan, np.nan, np.nan, note)
+        return AverageRanks(average, n, np.nan, np.nan, np.nan, np.nan, note)
     chi_square = 0.0
     if (ranks.nunique(axis=1) > 1).any():
         chi_square = float(stats.friedmanchisquare(*(complete[name] for name in complete.columns)).statistic)
@@ -60,7 +60,7 @@ def rank(table: pd.DataFrame, alpha: float, seed: int = 0) -> Ranking:
     note = ""
     if critical > k - 1:
         note = f"Nemenyi's critical difference ({critical:.1f}) exceeds the largest possible difference ({k - 1})"
-    return Ranking(average, n, chi_square, f, p, critical, note)
+    return AverageRanks(average, n, chi_square, f, p, critical, note)
 
 
 def _permuted(ranks: np.ndarray, seed: int) -> float:

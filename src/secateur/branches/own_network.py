@@ -15,7 +15,7 @@ from secateur.branches.one_network import cut, reachable, repaired, scored, unto
 from secateur.branches.one_report import Change, Report, Tests, tally
 from secateur.branches.own_images import Preparation, batch, preparation, splits
 from secateur.branches.own_request import Request, check
-from secateur.branches.own_summary import State, Summary, write
+from secateur.branches.own_summary import Worth, Summary, write
 from secateur.data import references
 from secateur.data.imagefolder import Files
 from secateur.files import filling
@@ -167,5 +167,5 @@ def _evaluate(
     return [evaluate(nn.Identity(), torch.cat(found), labels, len(images.classes)) for found in outputs]
 
 
-def _state(model: nn.Module, test: Evaluation, input_size: tuple[int, ...]) -> State:
-    return State(test, count(model, input_size), disk_bytes(model), latency(model, input_size))
+def _state(model: nn.Module, test: Evaluation, input_size: tuple[int, ...]) -> Worth:
+    return Worth(test, count(model, input_size), disk_bytes(model), latency(model, input_size))

@@ -11,7 +11,7 @@ from secateur.repair import NONE
 
 
 @dataclass(frozen=True)
-class State:
+class Worth:
     """What a network is worth and what it costs."""
 
     test: Evaluation
@@ -41,8 +41,8 @@ class Summary:
     undecided: dict[str, int]
     """Units of which some were removed and others not though all have one score: how many `removed`, of how many."""
     difference_from_mask: float
-    before: State
-    after: State
+    before: Worth
+    after: Worth
 
 
 def write(summary: Summary, folder: Path) -> None:

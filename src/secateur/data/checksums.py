@@ -51,7 +51,7 @@ def of_image(image: np.ndarray) -> int:
     return zlib.crc32(np.ascontiguousarray(image).data)
 
 
-class Images:
+class CheckedImages:
     """The checksums of a split's images, compared when an image is first asked for."""
 
     def __init__(self, images: np.ndarray, sums: np.ndarray, path: Path) -> None:

@@ -44,8 +44,8 @@ class Pooled:
 class Checks:
     """Checksums of the images of a `Pooled`, compared by those of the two arrays behind it."""
 
-    first: checksums.Images
-    second: checksums.Images
+    first: checksums.CheckedImages
+    second: checksums.CheckedImages
     rows: np.ndarray
     before: int
     """Images of the first array."""

@@ -164,7 +164,7 @@ def load(folder: str | Path) -> Dataset:
         except (OSError, ValueError) as error:
             raise SecateurError(f"{path}: not a readable array ({error}). Remove {folder} and run again.") from None
     checks = {
-        split: checksums.Images(
+        split: checksums.CheckedImages(
             arrays[f"{split}_inputs"], arrays.pop(f"{split}_checksums"), folder / f"{split}_inputs.npy"
         )
         for split in index.SPLITS

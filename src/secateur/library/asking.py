@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from secateur import seeds as streams
 from secateur.data import references
 from secateur.errors import InputError
-from secateur.library.samples import Inputs, Source, channels, gather, source
+from secateur.library.samples import ImageSource, Inputs, channels, gather, source
 from secateur.ranking import registry
 from secateur.relevance.undisturbed import undisturbed
 
@@ -185,7 +185,7 @@ def in_range(labels: Tensor, classes: int) -> Tensor:
     return labels
 
 
-def check_classes(found: Source, classes: int) -> None:
+def check_classes(found: ImageSource, classes: int) -> None:
     """Raise InputError for a dataset that names more or fewer classes than the network has: it numbers others."""
     if found.classes is not None and len(found.classes) != classes:
         shown = ", ".join(found.classes[:6]) + (", …" if len(found.classes) > 6 else "")
@@ -195,7 +195,7 @@ def check_classes(found: Source, classes: int) -> None:
         )
 
 
-def _drawn(found: Source, settings: Mapping[str, Any], seed: int) -> np.ndarray | None:
+def _drawn(found: ImageSource, settings: Mapping[str, Any], seed: int) -> np.ndarray | None:
     """Which images are used; None for all."""
     wanted = settings.get("samples_per_class")
     if wanted is None:

@@ -30,7 +30,7 @@ Batch = tuple[Tensor, Tensor | None]
 
 
 @dataclass(frozen=True)
-class Source:
+class ImageSource:
     """Images that can be read, some or all of them.
 
     `batches(index, size)` gives float inputs and labels, of the images at `index` (all where None), in that order;
@@ -92,8 +92,8 @@ def channels(model: nn.Module) -> int:
     return int(getattr(model, "in_chans", 3))
 
 
-def source(images: Any, labels: Any, inputs: Inputs) -> Source:
-    """`images` (and `labels`, where the images do not bring them, or in their place) as a `Source`.
+def source(images: Any, labels: Any, inputs: Inputs) -> ImageSource:
+    """`images` (and `labels`, where the images do not bring them, or in their place) as an `ImageSource`.
 
     Raises InputError for another form, and for labels that do not fit.
     """
@@ -122,7 +122,7 @@ def source(images: Any, labels: Any, inputs: Inputs) -> Source:
     return found
 
 
-def gather(found: Source, index: np.ndarray | None, batch_size: int, what: str = "reading images") -> Batch:
+def gather(found: ImageSource, index: np.ndarray | None, batch_size: int, what: str = "reading images") -> Batch:
     """All images at `index` (all where None) as one tensor, N × channels × height × width, with their labels."""
     total = found.count if index is None else len(index)
     parts, truths = [], []
@@ -165,7 +165,7 @@ def _labels(labels: Any) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def _of_tensor(images: Tensor, labels: np.ndarray | None, inputs: Inputs) -> Source:
+def _of_tensor(images: Tensor, labels: np.ndarray | None, inputs: Inputs) -> ImageSource:
     if images.ndim != 4:
         raise InputError(f"images: of shape {tuple(images.shape)}; needed is N × channels × height × width.")
     if images.is_floating_point() and not bool(torch.isfinite(images).all()):
@@ -178,10 +178,10 @@ def _of_tensor(images: Tensor, labels: np.ndarray | None, inputs: Inputs) -> Sou
             floats = chosen.float() if chosen.is_floating_point() else torch.stack([inputs(one) for one in chosen])
             yield floats, None if labels is None else torch.from_numpy(labels[some.numpy()])
 
-    return Source(batches, len(images), labels, None)
+    return ImageSource(batches, len(images), labels, None)
 
 
-def _of_items(items: Any, given: np.ndarray | None, inputs: Inputs) -> Source:
+def _of_items(items: Any, given: np.ndarray | None, inputs: Inputs) -> ImageSource:
     """A dataset that can be indexed, or a list of images."""
     keys = _columns(items)
     known = given if given is not None else _known_labels(items, keys)
@@ -194,10 +194,10 @@ def _of_items(items: Any, given: np.ndarray | None, inputs: Inputs) -> Source:
             truths = known[some] if known is not None else [truth for _, truth in pairs]
             yield torch.stack(_alike([inputs(image) for image, _ in pairs])), _as_labels(truths)
 
-    return Source(batches, len(items), known, _classes(items, keys))
+    return ImageSource(batches, len(items), known, _classes(items, keys))
 
 
-def _of_loader(loader: Any, given: np.ndarray | None, inputs: Inputs) -> Source:
+def _of_loader(loader: Any, given: np.ndarray | None, inputs: Inputs) -> ImageSource:
     """Batches in the order in which they come; they can only be read from the start."""
     keys = _columns(getattr(loader, "dataset", loader))
 
@@ -227,7 +227,7 @@ def _of_loader(loader: Any, given: np.ndarray | None, inputs: Inputs) -> Source:
             places = range(begin, min(begin + size, len(chosen)))
             yield torch.stack(_alike([chosen[one] for one in places])), _as_labels([truths[one] for one in places])
 
-    return Source(batches, None, given, _classes(getattr(loader, "dataset", None), keys))
+    return ImageSource(batches, None, given, _classes(getattr(loader, "dataset", None), keys))
 
 
 def _alike(images: list[Tensor]) -> list[Tensor]:

@@ -33,7 +33,7 @@ class Images:
         mean: Sequence[float],
         std: Sequence[float],
         on: torch.device,
-        checks: checksums.Images | Checks | None = None,
+        checks: checksums.CheckedImages | Checks | None = None,
     ):
         """
         Args:

@@ -74,7 +74,7 @@ def check_finite(state: Mapping[str, Tensor], what: str) -> None:
             )
 
 
-class Checkpoint(NamedTuple):
+class ReadWeights(NamedTuple):
     """A state dict as others wrote it, and what was passed over to read it, in words."""
 
     state: dict[str, Tensor]
@@ -89,7 +89,7 @@ COUNTER = "num_batches_tracked"
 """Of batch-norm, a number that nothing here reads; PyTorch before 0.4.1 did not have it."""
 
 
-def read_checkpoint(path: str | Path, key: str) -> Checkpoint:
+def read_checkpoint(path: str | Path, key: str) -> ReadWeights:
     """The state dict in a weights file of the user's.
 
     safetensors, a run's own backbone among them, or torch.save of tensors (nothing else is unpickled), alone or under
@@ -129,15 +129,15 @@ def read_checkpoint(path: str | Path, key: str) -> Checkpoint:
     kinds = {str(tensor.dtype).removeprefix("torch.") for tensor in state.values() if tensor.is_floating_point()}
     if others := sorted(kinds - {"float32"}):
         tolerated.append(f"numbers are {' and '.join(others)}")
-    return Checkpoint(state, tolerated)
+    return ReadWeights(state, tolerated)
 
 
-def counted(network: nn.Module, checkpoint: Checkpoint) -> Checkpoint:
+def counted(network: nn.Module, checkpoint: ReadWeights) -> ReadWeights:
     """The checkpoint with the counters of batches that its batch-norms lack, where it has none at all."""
     own = {name: value for name, value in network.state_dict().items() if name.rpartition(".")[2] == COUNTER}
     if not own or any(name in checkpoint.state for name in own):
         return checkpoint
-    return Checkpoint(checkpoint.state | own, [*checkpoint.tolerated, f"batch-norms have no {COUNTER}"])
+    return ReadWeights(checkpoint.state | own, [*checkpoint.tolerated, f"batch-norms have no {COUNTER}"])
 
 
 def sha256(path: str | Path) -> str:

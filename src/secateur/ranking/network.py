@@ -16,7 +16,7 @@ from secateur.ranking.layers import Layers
 from secateur.ranking.memory import joined, key_of, remembered, taken
 from secateur.relevance.activations import activations_pass
 from secateur.relevance.differences import differences_pass
-from secateur.relevance.ledger import ENTRANCE, Share, ledger_pass
+from secateur.relevance.ledger import ENTRANCE, Entry, ledger_pass
 from secateur.relevance.passes import Propagation, choose, gradients_pass, outputs_pass, relevance_pass
 
 
@@ -119,7 +119,7 @@ class Network(Layers):
 
     def ledger(
         self, rule: Any = "zplus", start: str = "one-hot", additions: str = "value", bias: str | None = None
-    ) -> list[Share]:
+    ) -> list[Entry]:
         """Where the relevance of all samples went, in the order of the way back. Options as of `relevance`.
 
         One entry for each place and kind (`relevance.ledger.KINDS`) that keeps any; the last is what arrives at the
@@ -133,7 +133,7 @@ class Network(Layers):
             for key, relevance in found.items():
                 kept[key] = kept.get(key, 0.0) + relevance
         arrived = kept.pop(ENTRANCE, 0.0)
-        return [*(Share(*key, relevance) for key, relevance in kept.items() if relevance), Share(*ENTRANCE, arrived)]
+        return [*(Entry(*key, relevance) for key, relevance in kept.items() if relevance), Entry(*ENTRANCE, arrived)]
 
     def weight_gradients(
         self, of: str = "loss", samples: int | None = None, temperature: float = 1.0

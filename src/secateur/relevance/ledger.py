@@ -22,7 +22,7 @@ are added or concatenated to a signal (class token, position embedding); attenti
 ENTRANCE = ("", "input")
 
 
-class Share(NamedTuple):
+class Entry(NamedTuple):
     """What is kept in one place: the module's name (of a constant: the parameter's), its kind, and the relevance."""
 
     place: str

@@ -21,7 +21,7 @@ MOST_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
-class Consumer:
+class Reader:
     """A layer that lost inputs: its name, and which of its outputs in the whole network are left (int64, ascending)."""
 
     layer: str
@@ -138,7 +138,7 @@ class Repair:
         return self.whole.images
 
     @cached_property
-    def consumers(self) -> list[Consumer]:
+    def consumers(self) -> list[Reader]:
         """The layers that lost inputs, in the order of execution."""
         fed: set[str] = set()
         gone: dict[str, list[Tensor]] = defaultdict(list)
@@ -156,10 +156,10 @@ class Repair:
                 outputs = torch.ones(modules[layer].weight.shape[0], dtype=torch.bool)
                 if layer in gone:
                     outputs[torch.cat(gone[layer])] = False
-                found.append(Consumer(layer, outputs.nonzero().flatten()))
+                found.append(Reader(layer, outputs.nonzero().flatten()))
         return found
 
-    def responses(self, consumer: Consumer) -> Iterator[Response]:
+    def responses(self, consumer: Reader) -> Iterator[Response]:
         """Batch by batch and call by call: what a consumer answers now, and what the whole network's layer answers.
 
         The pruned network's input is that of the network as it is now: repaired up to here.

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from secateur.branches.toy.evaluate import Layers, layers_of, logits, prepare
+from secateur.branches.toy.evaluate import HiddenLayers, layers_of, logits, prepare
 from secateur.branches.toy.scoring import Scores, removals
-from secateur.branches.toy.study import Study
+from secateur.branches.toy.study import ToyStudy
 
 BATCH = 4000
 MARGIN = 0.15
@@ -22,7 +22,9 @@ def grid(inputs: np.ndarray, longer_side: int) -> tuple[np.ndarray, np.ndarray]:
     return x.astype(np.float32), y.astype(np.float32)
 
 
-def collect(study: Study, model: nn.Sequential, variant: str, references: str, scores: Scores) -> dict[str, np.ndarray]:
+def collect(
+    study: ToyStudy, model: nn.Sequential, variant: str, references: str, scores: Scores
+) -> dict[str, np.ndarray]:
     """Entries of the pictures' archive for one network, with the reference samples of repetition 0.
 
     Returns:
@@ -58,7 +60,7 @@ def collect(study: Study, model: nn.Sequential, variant: str, references: str, s
     return found
 
 
-def _predicted(layers: Layers, inputs: np.ndarray, removed: Tensor) -> np.ndarray:
+def _predicted(layers: HiddenLayers, inputs: np.ndarray, removed: Tensor) -> np.ndarray:
     """Predicted classes of `inputs` (N × 2), a few thousand at a time: a plane has too many points for one batch."""
     found = []
     for part in torch.from_numpy(inputs).split(BATCH):

@@ -22,7 +22,7 @@ TILE = 512
 
 
 @dataclass(frozen=True)
-class Layers:
+class HiddenLayers:
     """Weights of a network of the study, and whether a ReLU follows its third hidden layer."""
 
     weights: tuple[Tensor, ...]
@@ -52,7 +52,7 @@ class Tile(NamedTuple):
 class Prepared:
     """Samples to evaluate on, with what all removal sets share; weights are stored in × out."""
 
-    layers: Layers
+    layers: HiddenLayers
     second_weight: Tensor
     third_weight: Tensor
     tiles: tuple[Tile, ...]
@@ -60,17 +60,17 @@ class Prepared:
     sections: tuple[slice, ...]
 
 
-def layers_of(model: nn.Sequential) -> Layers:
+def layers_of(model: nn.Sequential) -> HiddenLayers:
     """The weights of a network made by `mlp.build` (views, not copies)."""
     linear = [module for module in model if isinstance(module, nn.Linear)]
-    return Layers(
+    return HiddenLayers(
         tuple(module.weight.detach() for module in linear),
         tuple(module.bias.detach() for module in linear),
         "relu3" in dict(model.named_children()),
     )
 
 
-def prepare(layers: Layers, sets: Iterable[tuple[Tensor, Tensor]]) -> Prepared:
+def prepare(layers: HiddenLayers, sets: Iterable[tuple[Tensor, Tensor]]) -> Prepared:
     """Samples of several evaluation sets, each (inputs N × 2, labels N), put behind one another."""
     pairs = list(sets)
     ends = torch.tensor([len(labels) for _, labels in pairs]).cumsum(0).tolist()

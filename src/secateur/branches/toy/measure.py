@@ -11,13 +11,13 @@ from torch import nn
 from secateur.branches.toy import stability
 from secateur.branches.toy.evaluate import accuracies, layers_of, prepare
 from secateur.branches.toy.scoring import Scores, removals
-from secateur.branches.toy.study import EvaluationSet, Study
+from secateur.branches.toy.study import EvaluationSet, ToyStudy
 
 Row = dict[str, Any]
 KEYS = ["criterion", "samples_per_class", "repetition", "removed", "evaluated_on", "noise_sigma"]
 
 
-def measure(study: Study, model: nn.Sequential, references: str, scores: Scores) -> pd.DataFrame:
+def measure(study: ToyStudy, model: nn.Sequential, references: str, scores: Scores) -> pd.DataFrame:
     """Accuracies of all pruned networks of one model: the main table (every number of samples) and the curves.
 
     The curves are for the first of the settings' `references` only, and without extra noise on the unseen samples.
@@ -37,7 +37,7 @@ def measure(study: Study, model: nn.Sequential, references: str, scores: Scores)
     return pd.concat(tables, ignore_index=True).drop_duplicates(KEYS, ignore_index=True)
 
 
-def agreement(study: Study, references: str, scores: Scores) -> Iterator[Row]:
+def agreement(study: ToyStudy, references: str, scores: Scores) -> Iterator[Row]:
     """Stability rows of one model: each criterion between repetitions, then each pair of criteria (see `stability`)."""
     settings = study.settings
     for samples in settings.samples_per_class:
@@ -55,7 +55,7 @@ def agreement(study: Study, references: str, scores: Scores) -> Iterator[Row]:
 
 
 def _measured(
-    study: Study,
+    study: ToyStudy,
     model: nn.Sequential,
     scores: Scores,
     sets: list[EvaluationSet],

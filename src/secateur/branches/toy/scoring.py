@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from secateur.branches.toy.mlp import HIDDEN_LAYERS
 from secateur.branches.toy.stability import removal_order
-from secateur.branches.toy.study import Study
+from secateur.branches.toy.study import ToyStudy
 from secateur.errors import SecateurError
 from secateur.pruning.scores import unit_scores
 from secateur.pruning.units import find_unit_groups
@@ -20,7 +20,7 @@ Scores = dict[tuple[str, int, int], np.ndarray]
 """(criterion, samples per class, repetition) → one float64 number a hidden neuron, in the order of the layers."""
 
 
-def score_draws(study: Study, model: nn.Module, references: str, names: tuple[str | int, ...]) -> Scores:
+def score_draws(study: ToyStudy, model: nn.Module, references: str, names: tuple[str | int, ...]) -> Scores:
     """Scores of every hidden neuron of `model`, normalised in each layer, for all draws that the study needs.
 
     Args:

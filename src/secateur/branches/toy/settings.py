@@ -39,7 +39,7 @@ WHOLE = (
 
 
 @dataclass(frozen=True)
-class Criterion:
+class ToyCriterion:
     """A criterion of the study: its name in the tables, the loaded file, its options and its normalisation."""
 
     name: str
@@ -153,7 +153,7 @@ def read_settings(given: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def read_criteria(criteria: Sequence[str | Mapping[str, Any]], folders: Sequence[str] = ()) -> list[Criterion]:
+def read_criteria(criteria: Sequence[str | Mapping[str, Any]], folders: Sequence[str] = ()) -> list[ToyCriterion]:
     """The criteria to run, loaded.
 
     Args:
@@ -165,7 +165,7 @@ def read_criteria(criteria: Sequence[str | Mapping[str, Any]], folders: Sequence
     Raises:
         SecateurError: an unknown criterion, option or normalisation, or a name given twice.
     """
-    found: list[Criterion] = []
+    found: list[ToyCriterion] = []
     for item in criteria:
         entry = {"name": item} if isinstance(item, str) else dict(item)
         name = str(entry["name"])
@@ -180,7 +180,7 @@ def read_criteria(criteria: Sequence[str | Mapping[str, Any]], folders: Sequence
             )
         if name in [other.name for other in found]:
             raise SecateurError(f"toy: criterion '{name}' is named twice. Give one of the entries another name.")
-        found.append(Criterion(name, file, options, normalisation))
+        found.append(ToyCriterion(name, file, options, normalisation))
     if not found:
         raise SecateurError("toy: no criteria are given; at least one is needed.")
     return found

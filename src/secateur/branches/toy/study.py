@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.branches.toy import draws, mlp
-from secateur.branches.toy.settings import Criterion, Settings, read_criteria, read_settings, target_and_steps
+from secateur.branches.toy.settings import Settings, ToyCriterion, read_criteria, read_settings, target_and_steps
 from secateur.data import checksums, points
 from secateur.errors import SecateurError
 from secateur.files import read_json
@@ -30,13 +30,13 @@ class EvaluationSet:
 
 
 @dataclass(frozen=True)
-class Study:
+class ToyStudy:
     """`name` of the dataset, its arrays (keys as ARRAYS), and what is to be done with it."""
 
     name: str
     arrays: dict[str, np.ndarray]
     settings: Settings
-    criteria: list[Criterion]
+    criteria: list[ToyCriterion]
     run_seed: int
 
     def seed(self, *names: str | int) -> int:
@@ -109,7 +109,7 @@ def read(
     settings: Mapping[str, Any],
     criteria: Sequence[str | Mapping[str, Any]],
     run_seed: int,
-) -> Study:
+) -> ToyStudy:
     """The study of the dataset in `dataset_dir`; settings and criteria checked.
 
     Raises:
@@ -126,4 +126,4 @@ def read(
         arrays = {key: np.load(folder / f"{key}.npy") for key in ARRAYS}
     except (OSError, ValueError) as error:
         raise SecateurError(f"{folder}: not a readable dataset ({error}). Remove it and run again.") from None
-    return Study(name, arrays, chosen, loaded, run_seed)
+    return ToyStudy(name, arrays, chosen, loaded, run_seed)
