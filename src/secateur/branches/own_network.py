@@ -15,7 +15,7 @@ from secateur.branches.one_network import cut, reachable, repaired, scored, unto
 from secateur.branches.one_report import Change, Report, Tests, tally
 from secateur.branches.own_images import Preparation, batch, preparation, splits
 from secateur.branches.own_request import Request, check
-from secateur.branches.own_summary import Worth, Summary, write
+from secateur.branches.own_summary import Summary, Worth, write
 from secateur.data import references
 from secateur.data.imagefolder import Files
 from secateur.files import filling
