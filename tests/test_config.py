@@ -63,6 +63,8 @@ def test_resolving_twice_changes_nothing():
         ("fewshot.rates", [0], ["fewshot.rates.0", "0", "greater than 0"]),
         ("retrain.rates", [0.5, 0.2], ["retrain.rates", "0.2 stands after 0.5"]),
         ("fewshot.remedies", ["magic"], ["fewshot.remedies", "'magic'", "least_squares"]),
+        ("studies.digits_vgg.remedies", ["magic"], ["studies.digits_vgg.remedies", "'magic'", "least_squares"]),
+        ("fewshot.repaired_samples_per_class", [7], ["fewshot.repaired_samples_per_class", "7", "1, 20"]),
         ("fewshot.rates", [0.2, 0.2], ["fewshot.rates", "[0.2, 0.2]", "non-unique"]),
         ("fewshot.grid.filter_rates", [0, 1], ["fewshot.grid.filter_rates.1", "1", "less than 1"]),
         ("fewshot.grid.neuron_rates", [0.5, 0.2], ["fewshot.grid.neuron_rates", "0.2 stands after 0.5"]),

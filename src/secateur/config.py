@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from secateur import schema
+from secateur import schema, shipped
 from secateur.config_datasets import check_known, check_own, datasets, smallest_class
 from secateur.data.references import ALL, asked_for, largest
 from secateur.errors import SecateurError
@@ -18,10 +18,9 @@ from secateur.models import build
 from secateur.models.build import check_architecture, weights_source
 from secateur.ranking.registry import describe, source_of
 from secateur.repair.registry import check as check_remedy
-from secateur.shipped import ROOT
 
-REPOSITORY = ROOT
-SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+REPOSITORY = shipped.ROOT
+SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 
 Config = dict[str, Any]
 
@@ -45,7 +44,7 @@ def resolve(config: Any) -> Config:
     Raises:
         SecateurError: the first thing that is wrong, by key.
     """
-    rules = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    rules = shipped.parsed(SCHEMA)
     schema.plain(config)
     filled = schema.filled(schema.written_out(copy.deepcopy(config)), rules, rules)
     schema.check(filled, rules)
@@ -68,7 +67,7 @@ def resolve(config: Any) -> Config:
 
 def check_entry(name: str, entry: Any) -> None:
     """Raise a SecateurError where a dataset's entry is not what the schema allows under `datasets`."""
-    rules = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    rules = shipped.parsed(SCHEMA)
     held = {"datasets": {name: entry}}
     schema.plain(held)
     schema.check(held, {"$defs": rules["$defs"], "properties": {"datasets": rules["properties"]["datasets"]}})
@@ -147,14 +146,14 @@ def _check(config: Config) -> None:
                     f"{smallest}, or '{ALL}'."
                 )
     _check_rising(config["latency"]["rates"], "latency.rates")
-    for name in config["fewshot"]["remedies"]:
-        check_remedy(name, "fewshot.remedies")
+    _check_remedies(config)
     if "grid" in config["fewshot"]:
         _check_grid(config["fewshot"]["grid"], config["fewshot"]["samples_per_class"])
     if "decompose" in config:
         _check_decomposition(config)
     if "samples_per_class" in config["gallery"]:
-        _check_ranked(config["gallery"]["samples_per_class"], "gallery", config["fewshot"]["samples_per_class"])
+        ranked = config["fewshot"]["samples_per_class"]
+        _check_ranked(config["gallery"]["samples_per_class"], "gallery.samples_per_class", ranked)
     for name in config.get("toy", {}).get("datasets", []):
         check_known(name, "toy.datasets", "points", config)
     for name in config.get("toy", {}).get("criteria", []):
@@ -225,7 +224,18 @@ def _check_rising(rates: list[float], key: str) -> None:
 def _check_grid(grid: dict[str, Any], ranked: list[int | str]) -> None:
     for name in ("filter_rates", "neuron_rates"):
         _check_rising(grid[name], f"fewshot.grid.{name}")
-    _check_ranked(grid["samples_per_class"], "fewshot.grid", ranked)
+    _check_ranked(grid["samples_per_class"], "fewshot.grid.samples_per_class", ranked)
+
+
+def _check_remedies(config: Config) -> None:
+    """Those of all studies and of single ones are known, and tried where something is ranked."""
+    fewshot = config["fewshot"]
+    keys = {f"studies.{name}.remedies": study.get("remedies", []) for name, study in config["studies"].items()}
+    for key, names in ({"fewshot.remedies": fewshot["remedies"]} | keys).items():
+        for name in names:
+            check_remedy(name, key)
+    for samples in fewshot.get("repaired_samples_per_class", []):
+        _check_ranked(samples, "fewshot.repaired_samples_per_class", fewshot["samples_per_class"])
 
 
 def _check_decomposition(config: Config) -> None:
@@ -239,7 +249,7 @@ def _check_decomposition(config: Config) -> None:
                 f"allowed are {', '.join(map(str, measured))}."
             )
     for samples in config["decompose"]["samples_per_class"]:
-        _check_ranked(samples, "decompose", config["fewshot"]["samples_per_class"])
+        _check_ranked(samples, "decompose.samples_per_class", config["fewshot"]["samples_per_class"])
     if config["scheme"] == "per-layer":
         raise SecateurError(
             "decompose: with the scheme per-layer every layer loses the same share, whatever the criterion, so there "
@@ -255,6 +265,6 @@ def _check_decomposition(config: Config) -> None:
 def _check_ranked(samples: int | str, key: str, ranked: list[int | str]) -> None:
     if samples not in ranked:
         raise SecateurError(
-            f"{key}.samples_per_class: nothing is ranked on {samples} reference samples of "
+            f"{key}: nothing is ranked on {samples} reference samples of "
             f"each class; allowed are those of fewshot.samples_per_class: {', '.join(map(str, ranked))}."
         )

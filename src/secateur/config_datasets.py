@@ -3,14 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from secateur import shipped
 from secateur.data.store import check_kind
 from secateur.errors import SecateurError
 from secateur.files import expanded, read_json
-from secateur.shipped import ROOT
 
-DATASETS = ROOT / "config" / "datasets.yaml"
+DATASETS = shipped.ROOT / "config" / "datasets.yaml"
 
 Config = dict[str, Any]
 
@@ -26,7 +24,7 @@ def datasets_of(config: Config) -> list[str]:
 
 def datasets(config: Config | None = None) -> dict[str, dict[str, Any]]:
     """All entries of config/datasets.yaml, name → entry, with those of the config's own `datasets` over them."""
-    known: dict[str, dict[str, Any]] = yaml.safe_load(DATASETS.read_text(encoding="utf-8"))
+    known: dict[str, dict[str, Any]] = shipped.parsed(DATASETS)
     own = config["datasets"] if config else {}
     return known | {name: known.get(name, {}) | entry for name, entry in own.items()}
 

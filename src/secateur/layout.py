@@ -6,7 +6,7 @@ from typing import Any
 
 from secateur.config import is_rule, parts
 from secateur.data.references import ALL
-from secateur.repair import NONE
+from secateur.repair import tried
 from secateur.varying import blocks
 
 
@@ -15,7 +15,7 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
 
     `curves` (of the branches that are run) and `profiles` have a file for every study, criterion and part, `curves`
     also those of the further networks of `variance.draws`, of the controls that `retrain.controls` and of the remedies
-    that `fewshot.remedies` asks for and of the other choices of `decompose`, and so have `grid` where the config has
+    that a study tries and of the other choices of `decompose`, and so have `grid` where the config has
     `fewshot.grid` and `tuning` for the criteria that are tuned; `units`, `cost` and `latency` have one
     for every study, `toy` and `toy_stability` one for every 2-D set.
     """
@@ -28,8 +28,7 @@ def measurements(config: dict[str, Any]) -> dict[str, list[Path]]:
     if controls["unpruned"]:
         curves += [Path("curves", "unpruned", study, f"{part}.parquet") for study in config["studies"]
                    for part in parts(config)]  # fmt: skip
-    if any(name != NONE for name in config["fewshot"]["remedies"]):
-        curves += [Path("curves", "repaired", job) for job in jobs]
+    curves += [Path("curves", "repaired", job) for job in jobs if tried(config, job.split("/")[0])]
     if "decompose" in config:
         curves += [Path("curves", "decomposed", job) for job in jobs]
     if controls["scratch"]:

@@ -30,6 +30,7 @@ PRELOADED = [
 ]
 PRELOADED += ["secateur.branches.toy.run", "secateur.data.preparation", "timm.data", "secateur.models.transfer"]
 PRELOADED += ["secateur.cli", "pandas", "scipy.stats", "sklearn"]
+PRELOADED += ["jsonschema", "pydantic", "pyarrow.parquet"]  # what reading a config, a command line, a table brings in
 SECONDS_TO_ASK = 10.0
 """In which a command must have handed over what it wants; it does so at once."""
 SECONDS_TO_BEGIN = 120.0

@@ -159,6 +159,7 @@ def _located(module: str, base: Path) -> Path | None:
     return next((file for file in (path / "__init__.py", path.with_name(f"{path.name}.py")) if file.is_file()), None)
 
 
+@cache
 def _entry(command: str) -> tuple[str, str]:
     """Module and function of a subcommand."""
     group, _, name = command.replace("-", "_").rpartition(" ")

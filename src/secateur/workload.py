@@ -18,7 +18,7 @@ from secateur.config_datasets import datasets
 from secateur.data.references import ALL
 from secateur.files import read_json
 from secateur.ranking.registry import parsed, source_of
-from secateur.repair import NONE
+from secateur.repair import samples_tried, tried
 from secateur.varying import blocks, draws_of
 
 TRAINING = 3
@@ -177,11 +177,10 @@ def _stages(
     sweeps = sum(len(references) if passes[entry["name"]] else 1 for entry in entries)
     yield "fewshot", jobs, seeds * data.test * sweeps * rates, 0
 
-    remedies = [name for name in config["fewshot"]["remedies"] if name != NONE]
-    if remedies:
+    if remedies := tried(config, study):
         # Beside the test images a remedy passes its reference images through half of the network for every layer that
         # lost inputs; how many these are is not known beforehand.
-        repaired = data.test * len(references) * rates
+        repaired = data.test * len(samples_tried(config)) * rates
         yield "repair", len(entries) * own_parts, own * len(entries) * len(remedies) * repaired, 0
 
     if "decompose" in config:

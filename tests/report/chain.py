@@ -26,8 +26,8 @@ def build(
     rankings = () if tables else synthetic.rankings(folder)
     statistics.run(made, folder / "statistics", config | {"run_seed": 1}, rankings=rankings)
     figures.run(
-        made, folder / "statistics", folder / "figures", synthetic.boundaries(folder),
-        synthetic.gallery(folder, labels), synthetic.plan(folder),
+        made, folder / "statistics", folder / "figures",
+        figures.Others(synthetic.boundaries(folder), synthetic.gallery(folder, labels), synthetic.plan(folder)),
     )  # fmt: skip
     sources = page.Sources(made, folder / "statistics", folder / "figures")
     page.run(sources, folder / "report.html", config, provenance or PROVENANCE, missing)

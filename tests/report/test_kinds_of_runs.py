@@ -12,7 +12,7 @@ from chain import PROVENANCE
 from secateur.analysis import statistics
 from secateur.errors import SecateurError
 from secateur.files import write_json, write_text
-from secateur.report import page, summary
+from secateur.report import decision, page, summary
 from secateur.report.drawing import read_statistics
 
 ALIKE = dict.fromkeys(("lrp", "taylor", "weight"), 0.0)
@@ -47,13 +47,21 @@ def agrees(html: str, folder: Path) -> None:
     rows = re.findall(r"<tr[^>]*>\s*<th scope=\"row\".*?</tr>", html, flags=re.DOTALL)
     assert len(rows) == len(recommended) > 0
     main = intervals[intervals["measure"] == summary.MAIN]
-    for row, said in zip(rows, recommended.sort_values("treatment", kind="stable").itertuples(), strict=True):
+    order = recommended.sort_values(
+        "treatment", kind="stable", key=lambda column: column.map(list(decision.WORDS).index)
+    )
+    for row, said in zip(rows, order.itertuples(), strict=True):
         assert f'data-c="{said.criterion}"' in row and f">{said.study}" in row
         branch = "retrain" if said.treatment == "retrained" else "fewshot"
         here = main[
             (main["study"] == said.study) & (main["branch"] == branch)
             & (main["samples_per_class"] == str(said.samples_per_class))
         ].set_index("criterion")["mean"]  # fmt: skip
+        if said.treatment == "repaired":
+            table = read_statistics(folder / "statistics", "remedies", said.remedy)
+            table = table[(table["study"] == said.study) & (table["samples_per_class"] == str(said.samples_per_class))]
+            here = table.set_index("criterion")["mean"]
+            assert f"by {said.remedy}<" in row
         assert here[said.criterion] == pytest.approx(here.max(), abs=1e-9)
         assert ('class="won"' in row) == (said.candidates == 1)
         assert f"{100 * said.rate:.1f}" in row and f"{100 * said.macs:.1f}" in row
@@ -141,3 +149,15 @@ def test_figures_and_statistics_of_an_older_version_are_one_clear_error(tmp_path
     with pytest.raises(SecateurError, match=r"recommended\.csv.*older version.*secateur statistics"):
         page.run(*arguments)
     assert not (tmp_path / "again.html").exists()
+
+
+def test_a_network_that_was_repaired_has_a_row_of_its_own(tmp_path):
+    """Of two networks one was, at one of two sample counts, by a remedy that turns the order of criteria round."""
+    cut = synthetic.curves({"lrp": 0.1, "weight": -0.1}, studies=("a-x", "b-y"), seeds=8, samples=("1", "20"))
+    cut = cut.assign(control="", remedy="none")
+    few = cut[(cut["branch"] == "fewshot") & (cut["study"] == "a-x") & (cut["samples_per_class"] == "20")]
+    turned = few.assign(remedy="bias", accuracy=few["accuracy"].where(few["rate"] == 0, 0.9 - few["accuracy"] / 10))
+    html = made(tmp_path, pd.concat([cut, turned], ignore_index=True))
+    agrees(html, tmp_path)
+    assert html.count('<th scope="row">repaired without labels or training<small>20 images') == 1
+    assert 'data-c="weight"' in html.partition("repaired without labels or training")[2].partition("</tr>")[0]

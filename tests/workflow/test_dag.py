@@ -94,6 +94,10 @@ def test_remedies_are_jobs_of_their_own(house):
     config["fewshot"]["remedies"] = ["none"]
     (house.folder / "without.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     assert house.planned("without.yaml") == {"cost": 1} | AFTER_A_CURVE
+    study = next(iter(config["studies"].values()))
+    config["fewshot"]["remedies"], study["remedies"] = ["none"], ["bias"]  # the study's own choice is what counts
+    (house.folder / "own.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    assert house.planned("own.yaml") == {"repair": 3, "cost": 1} | AFTER_A_CURVE
 
 
 def test_other_choices_of_units_are_jobs_of_their_own(house):

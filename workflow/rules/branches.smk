@@ -67,7 +67,7 @@ use rule stage as repair with:
     params:
         **job(
             "repair",
-            of_criterion("run", "fewshot", remedies=REMEDIES),
+            of_criterion("run", "fewshot", remedies=remedies_of),
             shared=TOLD,
         ),
 
@@ -194,7 +194,7 @@ use rule stage as cost with:
                 "cost",
                 "scope",
                 "batch_size",
-                remedies=REMEDIES,
+                remedies=remedies_of,
             ),
             criteria=IN_PYTHON,
         ),

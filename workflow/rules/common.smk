@@ -1,5 +1,6 @@
 # What the rules share: the resolved config, the warm process, and the sources and settings that a stage depends on.
 
+import itertools
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from secateur import clock, config_datasets, loaded, running, sharing, shipped, 
 from secateur.files import md5, read_json, write_json
 from secateur.models import build
 from secateur.ranking import registry
+from secateur import repair
 from secateur.repair import registry as remedies
 
 try:
@@ -130,7 +132,11 @@ def code_of(command, criteria, architectures, files):
         "architectures": [sources.Chosen(each.module, each.path) for each in brought],
         "remedies": [
             sources.Chosen(f"secateur.remedies.{name}", remedies.FOLDER / f"{name}.py")
-            for name in resolved["fewshot"]["remedies"]
+            for name in dict.fromkeys(
+                itertools.chain(
+                    *(repair.tried(resolved, study) for study in resolved["studies"])
+                )
+            )
         ],
     }
     try:
@@ -184,12 +190,12 @@ def contents(paths):
 def settings(*keys):
     """The part of the config that a job depends on: another value reruns it.
 
-    `fewshot` comes without its `grid` and its `remedies`, on which rules of those names alone depend, `retrain` without
+    `fewshot` comes without its `grid` and what it says of remedies, on which rules of those names alone depend, `retrain` without
     its `controls`, which are jobs of their own.
     """
     found = {key: resolved[key] for key in (*keys, "run_seed", "threads", "device")}
     for branch, apart in (
-        ("fewshot", ("grid", "remedies")),
+        ("fewshot", ("grid", "remedies", "repaired_samples_per_class")),
         ("retrain", ("controls",)),
     ):
         if branch in found:
@@ -218,11 +224,16 @@ def study_settings(study, *keys):
 def network_settings(study, *keys):
     """`settings`, with the study's own entry and its backbone's: all that a network with any weights depends on.
 
-    The entry comes without its recipe, on which the rule `transfer` alone depends; the others depend on its models.
+    The entry comes without its recipe, on which the rule `transfer` alone depends (the others depend on its models), and
+    without its remedies.
     """
     entry = resolved["studies"][study]
     return settings(*keys) | {
-        "study": {key: value for key, value in entry.items() if key != "transfer"},
+        "study": {
+            key: value
+            for key, value in entry.items()
+            if key not in ("transfer", "remedies")
+        },
         "backbone": resolved["backbones"][entry["backbone"]],
     }
 

@@ -16,7 +16,6 @@ FOUND = ("criterion", "criteria")
 # Parts of the config that several stages depend on.
 VALIDATION = resolved["training"]["validation"]
 IMAGES = resolved["fewshot"]["samples_per_class"]
-REMEDIES = resolved["fewshot"]["remedies"]
 # Where jobs of one study tell each other what they measured.
 TOLD = f"{RESULTS}/shared/{{study}}/{{part}}"
 
@@ -108,6 +107,11 @@ def valued(more, wildcards):
 def transfer_of(wildcards):
     """The recipe that a study's networks are transferred by."""
     return resolved["studies"][wildcards.study]["transfer"]
+
+
+def remedies_of(wildcards):
+    """What a study's pruned networks are repaired by, and at which sample counts."""
+    return repair.tried(resolved, wildcards.study), repair.samples_tried(resolved)
 
 
 def grid_of(wildcards):

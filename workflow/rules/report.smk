@@ -1,6 +1,8 @@
 # From measurements to the page: tables, statistics, figures, report. On a cluster the four are one submission.
 
 CLAIMS = brought("config/claims.yaml")
+# Of the statistics and of the figures so many are made at once, where there are as many cores.
+PIECES = 8
 STYLE = brought("report/style.yaml")
 PAGE = [
     brought(f"report/{name}")
@@ -58,6 +60,7 @@ rule statistics:
         "page"
     conda:
         "../../envs/conda.yaml"
+    threads: PIECES
     params:
         config=CONFIG,
         results=results_of,
@@ -66,7 +69,7 @@ rule statistics:
         usage=f"{RESULTS}/usage/statistics/all.json",
     shell:
         "secateur --usage {params.usage} --code {params.code} statistics --config {params.config} --results {params.results} "
-        "--tables {input.tables} --output {output} 2>&1 | tee {log}"
+        "--tables {input.tables} --output {output} --jobs {threads} 2>&1 | tee {log}"
 
 
 rule figures:
@@ -93,6 +96,7 @@ rule figures:
         "page"
     conda:
         "../../envs/conda.yaml"
+    threads: PIECES
     params:
         toy=toy_folder,
         gallery=gallery_folder,
@@ -102,7 +106,7 @@ rule figures:
     shell:
         "secateur --usage {params.usage} --code {params.code} figures --tables {input.tables} --statistics {input.statistics} "
         "--toy {params.toy} --gallery {params.gallery} "
-        "--workflow {params.workflow} --output {output} 2>&1 | tee {log}"
+        "--workflow {params.workflow} --output {output} --jobs {threads} 2>&1 | tee {log}"
 
 
 rule report:

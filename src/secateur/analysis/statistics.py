@@ -1,11 +1,13 @@
 """The stage `statistics`: from tables/ to statistics/, every file a CSV table that the report shows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from secateur import parallel
 from secateur.analysis import claims as claim_files
 from secateur.analysis import datasets, decomposition, remedies, sentences, tables, toy, trace
 from secateur.analysis.agreement import agreement
@@ -28,6 +30,7 @@ from secateur.seeds import derive
 
 PLANNED = 0.02
 """The true difference beyond a claim's bound that power.csv plans seeds for: two percentage points."""
+Tables = dict[str, pd.DataFrame]
 
 
 def run(
@@ -38,6 +41,7 @@ def run(
     published: str | Path = "report/published/toy_published.csv",
     rankings: Sequence[Path] = (),
     redraws: Sequence[Path] = (),
+    jobs: int = 1,
 ) -> None:
     """Compute every statistic of a run.
 
@@ -52,14 +56,15 @@ def run(
         rankings: the run's score files; where given, agreement.csv and agreement_layers.csv say how much rankings
             agree, and ties.csv how many units of each have one and the same score.
         redraws: score files of the first network on other draws of reference samples.
+        jobs: how many tables are computed at once.
 
     Raises:
         SecateurError: an unreadable or inconsistent table, or a claims file that is not right.
     """
     entries = config.get("criteria", [])
     claims = of_run(claim_files.read(claims_path), entries)
+    alpha, seed = claims.alpha, int(config.get("run_seed", 0))
     cost = tables.optional(tables_dir, "cost", numbered=True)
-    seed = int(config.get("run_seed", 0))
     curves = tables.read(tables_dir, "curves", numbered=True)
     unpruned = tables.read(tables_dir, "curves", numbered=True, control=UNPRUNED)
     written = measure_both(curves, unpruned).assign(remedy=NONE)
@@ -67,45 +72,69 @@ def run(
     written = numbered(pd.concat([written, remedied], ignore_index=True) if len(remedied) else written)
     every = written[written["remedy"] == NONE].drop(columns="remedy")
     measures = every[every["control"] == ""]
-    varied = variances(measures)
-    drawn_anew = parts(tables.read(tables_dir, "curves", numbered=True, varied=True), varied)
-    found = {
-        "measures": written.drop(columns="line"),
-        "intervals": intervals(measures, claims.alpha, seed),
-        "tests": pairwise_tests(measures, claims.alpha, seed),
-        "ranks": friedman_ranks(measures, claims.alpha),
-        "variance": pd.concat([varied, drawn_anew]) if len(drawn_anew) else varied,
-        "verdicts": verdicts(every, cost, claims).assign(remedy=NONE),
-        "power": plan(measures, claims, PLANNED),
-        "diagnostics": diagnose(curves, unpruned, measures),
-        "recommended": recommend(tables_dir, claims.alpha),
-        "datasets": datasets.known(config),
-    }
+    found = {"measures": written.drop(columns="line"), "datasets": datasets.known(config)}
+    pieces: list[Callable[[], Tables]] = [
+        lambda: {"tests": pairwise_tests(measures, alpha, seed)},
+        lambda: {"verdicts": _verdicts(written, every, cost, claims)},
+        lambda: {"power": plan(measures, claims, PLANNED)},
+        lambda: {"intervals": intervals(measures, alpha, seed)},
+        lambda: {"ranks": friedman_ranks(measures, alpha)},
+        lambda: {"variance": _varied(tables_dir, measures)},
+        lambda: {"diagnostics": diagnose(curves, unpruned, measures)},
+        lambda: {"recommended": recommend(tables_dir, alpha)},
+    ]
     if variants(entries):
-        found["choices"] = compare_choices(measures, entries, claims.alpha, seed)
+        pieces.append(lambda: {"choices": compare_choices(measures, entries, alpha, seed)})
     if len(remedied):
-        without = (written["branch"] == "fewshot") & (written["control"] == "")
-        found["remedies"] = remedies.worth(written[without], claims.alpha, seed)
-        found["remedies_order"] = remedies.order(written[without], claims.alpha)
-        repaired = remedies.judged(written[written["remedy"] != NONE], claims)
-        found["verdicts"] = pd.concat([found["verdicts"], repaired], ignore_index=True)
+        pieces.append(lambda: _remedies(written, alpha, seed))
     if "decompose" in config:
-        accuracies = decomposition.measured(tables_dir)
-        found["decomposition"] = decomposition.decomposition(accuracies, claims.alpha, seed)
+        measured = partial(decomposition.measured, tables_dir)
+        pieces.append(lambda: {"decomposition": decomposition.decomposition(measured(), alpha, seed)})
     if followed := joint_oracles(entries):
-        found["regret"] = regret(measures, followed, claims.alpha)
+        pieces.append(lambda: {"regret": regret(measures, followed, alpha)})
     if rankings:
-        found["agreement"], found["agreement_layers"] = agreement(rankings, redraws)
-        found["ties"] = ties(rankings)
-        if oracles := oracle_names(entries):
-            found["oracle"] = agreement_with_oracle(found["agreement"], oracles)
+        pieces.append(lambda: _rankings(rankings, redraws, entries))
+    if (Path(tables_dir) / "toy.parquet").exists():
+        pieces.append(lambda: _toy(tables_dir, output_dir, published))
+    for some in parallel.results(pieces, jobs):
+        found |= some
     output = Path(output_dir)
     for name, table in found.items():
         write_csv(output / f"{name}.csv", table)
-    if (Path(tables_dir) / "toy.parquet").exists():
-        toy.run(tables_dir, output_dir, published)
     own = found["verdicts"]["remedy"] == NONE
     write_json(output / "metrics.json", metrics(found["intervals"], found["verdicts"][own]))
+
+
+def _verdicts(
+    written: pd.DataFrame, every: pd.DataFrame, cost: pd.DataFrame, claims: claim_files.Claims
+) -> pd.DataFrame:
+    """The verdicts without a remedy, and those with each."""
+    own = verdicts(every, cost, claims).assign(remedy=NONE)
+    repaired = written[written["remedy"] != NONE]
+    return pd.concat([own, remedies.judged(repaired, claims)], ignore_index=True) if len(repaired) else own
+
+
+def _varied(tables_dir: str | Path, measures: pd.DataFrame) -> pd.DataFrame:
+    varied = variances(measures)
+    drawn_anew = parts(tables.read(tables_dir, "curves", numbered=True, varied=True), varied)
+    return pd.concat([varied, drawn_anew]) if len(drawn_anew) else varied
+
+
+def _remedies(written: pd.DataFrame, alpha: float, seed: int) -> Tables:
+    without = written[(written["branch"] == "fewshot") & (written["control"] == "")]
+    return {"remedies": remedies.worth(without, alpha, seed), "remedies_order": remedies.order(without, alpha)}
+
+
+def _toy(tables_dir: str | Path, output_dir: str | Path, published: str | Path) -> Tables:
+    toy.run(tables_dir, output_dir, published)
+    return {}
+
+
+def _rankings(rankings: Sequence[Path], redraws: Sequence[Path], entries: list[dict[str, Any]]) -> Tables:
+    agree, layers = agreement(rankings, redraws)
+    found = {"agreement": agree, "agreement_layers": layers, "ties": ties(rankings)}
+    oracles = oracle_names(entries)
+    return found | ({"oracle": agreement_with_oracle(agree, oracles)} if oracles else {})
 
 
 def numbered(measures: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from secateur.progress import track
 from secateur.pruning.removal import remove
 from secateur.ranking import registry
 from secateur.ranking.network import Network
-from secateur.repair import NONE
+from secateur.repair import NONE, tried
 from secateur.repair import registry as repairs
 from secateur.repair.view import Whole
 
@@ -126,5 +126,4 @@ def _remedies(study: Study, model: nn.Module, images: Tensor) -> dict[str, Calla
     def repairing(remedy: repairs.Remedy) -> Callable[[], Any]:
         return lambda: repairs.repaired(remedy, Whole(model, images), pruned, groups, selection)
 
-    names = [name for name in study.config["fewshot"]["remedies"] if name != NONE]
-    return {name: repairing(repairs.load(name)) for name in names}
+    return {name: repairing(repairs.load(name)) for name in tried(study.config, study.name)}

@@ -16,7 +16,7 @@ from secateur.branches.again import DECOMPOSED, FEWSHOT, REPAIRED, RETRAIN, Agai
 from secateur.config import parts
 from secateur.errors import SecateurError
 from secateur.provenance import content_hash
-from secateur.repair import NONE
+from secateur.repair import tried
 
 NETWORKS = ("backbones", "models", "samples")
 
@@ -45,18 +45,18 @@ def measure(published: Path, config: dict[str, Any], folder: Path, known: dict[s
         for part, seeds in parts(config).items():
             again.study(study, seeds)
             _same(f"{study}/{part}", again.folder, known)
-            curves += [again.curves(kind, study, name, seeds) for kind in kinds(config)]
+            curves += [again.curves(kind, study, name, seeds) for kind in kinds(config, study)]
             profiles.append(tablefile.read(folder / f"profiles/{study}/{name}/{part}.parquet"))
         if _drawn(config):
             again.redraws(study, name, next(iter(parts(config).values())))
     return {"curves": pd.concat(curves, ignore_index=True), "profiles": pd.concat(profiles, ignore_index=True)}
 
 
-def kinds(config: dict[str, Any]) -> list[str]:
-    """The kinds of curves that the config asks for."""
+def kinds(config: dict[str, Any], study: str) -> list[str]:
+    """The kinds of curves that the config asks for of a study."""
     found = [FEWSHOT]
     found += [RETRAIN] if config["retrain"]["run"] else []
-    found += [REPAIRED] if any(name != NONE for name in config["fewshot"]["remedies"]) else []
+    found += [REPAIRED] if tried(config, study) else []
     return found + ([DECOMPOSED] if "decompose" in config else [])
 
 

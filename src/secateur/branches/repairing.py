@@ -13,7 +13,7 @@ from secateur.errors import SecateurError
 from secateur.progress import track
 from secateur.pruning.removal import Step, sweep
 from secateur.ranking import scorefile
-from secateur.repair import NONE, registry
+from secateur.repair import registry, samples_tried, tried
 from secateur.repair.view import Whole
 
 
@@ -36,8 +36,8 @@ def repair_study(
     Raises:
         SecateurError: a remedy does not apply to this network; says which study and remedy.
     """
-    settings = study.config["fewshot"]
-    remedies = [registry.load(name) for name in settings["remedies"] if name != NONE]
+    rates = study.config["fewshot"]["rates"]
+    remedies = [registry.load(name) for name in tried(study.config, study.name)]
     rows: list[dict[str, Any]] = []
     shared = Shared(study.shared, f"repair-{criterion}", fingerprint_of(study), study.example.device)
     for seed in track(seeds, len(seeds), f"repair {study.name} {criterion}"):
@@ -46,14 +46,14 @@ def repair_study(
         model, groups = here.model(seed), here.groups
         sizes = {group.name: group.size for group in groups}
         total = sum(sizes.values())
-        for samples_per_class in map(str, settings["samples_per_class"]):
+        for samples_per_class in map(str, samples_tried(study.config)):
             images, _ = here.references(samples, seed, samples_per_class)
             whole = Whole(model, images)
             key = {"seed": seed, "samples_per_class": samples_per_class}
             unpruned = key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | here.unpruned(seed)
             rows += [unpruned | {"remedy": remedy.name} for remedy in remedies]
             scores = scorefile.read(rankings, seed, samples_per_class, sizes)
-            for step in sweep(model, groups, scores, settings["rates"], study.selecting):
+            for step in sweep(model, groups, scores, rates, study.selecting):
                 removed = sum(len(units) for units in step.selection.values())
                 counted = {"round": 1, "rate": step.rate, "units_total": total, "units_removed": removed}
                 for remedy in remedies:

@@ -12,6 +12,7 @@ from secateur.files import write_json
 TablesOption = Annotated[Path, typer.Option(help="Folder of the tables, as `secateur collect` writes them.")]
 StatisticsOption = Annotated[Path, typer.Option(help="Folder of the statistics, as `secateur statistics` writes them.")]
 ResultsOption = Annotated[Path | None, typer.Option(help="Where the run's files are, if not in results/<run>.")]
+JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="How many pieces of it are made at once.")]
 PARTIAL = "report.partial.html"
 
 report = typer.Typer(no_args_is_help=True, help="The page that a run ends in: make it, or look at runs in a browser.")
@@ -40,6 +41,7 @@ def statistics(
     tables: TablesOption,
     output: Annotated[Path, typer.Option(help="Folder of the statistics to write.")],
     results: ResultsOption = None,
+    jobs: JobsOption = 1,
 ) -> None:
     """Test the differences, compare the rankings in results/<run>/ and judge the claims."""
     from secateur.analysis import statistics as stage
@@ -51,7 +53,7 @@ def statistics(
     with usage.work():
         scores = [results / path for path in rankings(resolved)]
         redrawn = [results / path for path in redraws(resolved)]
-        stage.run(tables, output, resolved, rankings=scores, redraws=redrawn)
+        stage.run(tables, output, resolved, rankings=scores, redraws=redrawn, jobs=jobs)
     said(f"wrote {output}")
 
 
@@ -63,12 +65,13 @@ def figures(
     gallery: Annotated[Path, typer.Option(help="Folder of the pictures, as `secateur gallery` writes them.")],
     workflow: Annotated[Path, typer.Option(help="The run's plan, results/<run>/workflow.json; drawn if it is there.")],
     output: Annotated[Path, typer.Option(help="Folder of the figures to write (SVG).")],
+    jobs: JobsOption = 1,
 ) -> None:
     """Draw the figures."""
     from secateur.report import figures as stage
 
     with usage.work():
-        stage.run(tables, statistics, output, toy, gallery, workflow)
+        stage.run(tables, statistics, output, stage.Others(toy, gallery, workflow), jobs=jobs)
     said(f"wrote {output}")
 
 
@@ -122,8 +125,8 @@ def partial(config: ConfigOption) -> None:
     statistics.run(folder / "tables", folder / "statistics", resolved, rankings=scores, redraws=redrawn)
     missing += [str(path) for path in galleries(resolved) if not (results / path).exists()]
     figures.run(
-        folder / "tables", folder / "statistics", folder / "figures", results / "toy", results / "gallery",
-        results / running.FILE,
+        folder / "tables", folder / "statistics", folder / "figures",
+        figures.Others(results / "toy", results / "gallery", results / running.FILE),
     )  # fmt: skip
     facts = gather(resolved, results)
     sources = page.Sources(folder / "tables", folder / "statistics", folder / "figures")

@@ -11,6 +11,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,7 +75,7 @@ def find(folders: Iterable[str | Path] = ()) -> dict[str, Source]:
         found += [Source(path.stem, path, "file") for path in _files(folder, ".py")]
         found += [Source(path.stem, path, "rule") for path in _files(folder, ".smk")]
     found += [Source(path.stem, path, "rule") for path in _files(shipped.find(RULES), ".smk")]
-    found += [_packaged(point) for point in importlib.metadata.entry_points(group=GROUP)]
+    found += [_packaged(point) for point in _points(tuple(sys.path))]
     by_name: dict[str, Source] = {}
     for source in found:
         if source.name in by_name and source.path.resolve() != by_name[source.name].path.resolve():
@@ -84,6 +85,12 @@ def find(folders: Iterable[str | Path] = ()) -> dict[str, Source]:
             )
         by_name.setdefault(source.name, source)
     return by_name
+
+
+@functools.cache
+def _points(_places: tuple[str, ...]) -> tuple[importlib.metadata.EntryPoint, ...]:
+    """The entry points of installed packages; once for each search path, as every package's list is read for it."""
+    return tuple(importlib.metadata.entry_points(group=GROUP))
 
 
 def source_of(name: str, folders: Iterable[str | Path] = ()) -> Source:

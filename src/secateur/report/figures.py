@@ -1,17 +1,21 @@
 """The stage `figures`: every figure of the report as an SVG file, and its caption in captions.json."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from secateur import parallel
 from secateur.analysis import claims as claim_files
 from secateur.analysis import tables
 from secateur.analysis import toy as toy_study
 from secateur.analysis.comparisons import ROPE
 from secateur.analysis.measures import wide
 from secateur.analysis.overall import SHARED
-from secateur.files import write_json, write_text
+from secateur.files import replacing, write_json, write_text
 from secateur.report import (
     curve_figures,
     decomposition,
@@ -36,15 +40,28 @@ PROFILE_RATE = 0.5
 """The per-layer picture shows the measured rate nearest to this one."""
 
 
+class Others(NamedTuple):
+    """What is drawn of a run beside its tables and statistics, each where it is there."""
+
+    toy: str | Path | None = None
+    """The toy branch's folder; a `<dataset>.npz` there is drawn as decision boundaries."""
+    gallery: str | Path | None = None
+    """The gallery's folder; a `<study>.npz` there is drawn as relevance maps and mistakes."""
+    workflow: str | Path | None = None
+    """The file of the run's plan, workflow.json, from which the workflow is drawn."""
+
+
+NO_OTHERS = Others()
+
+
 def run(
     tables_dir: str | Path,
     statistics_dir: str | Path,
     output_dir: str | Path,
-    toy_dir: str | Path | None = None,
-    gallery_dir: str | Path | None = None,
-    workflow_path: str | Path | None = None,
+    others: Others = NO_OTHERS,
     assets: str | Path = "report",
     claims_path: str | Path = "config/claims.yaml",
+    jobs: int = 1,
 ) -> None:
     """Draw every figure that the tables allow.
 
@@ -54,19 +71,18 @@ def run(
         output_dir: gets `*.svg` and captions.json: a list, in the order of the page, of
             `{file, section, title, caption, note, study, branch, samples}`; and explorer.json, the interactive curves
             (see explorer.describe). Older *.svg files there are removed.
-        toy_dir: the toy branch's folder; a `<dataset>.npz` there is drawn as decision boundaries.
-        gallery_dir: the gallery's folder; a `<study>.npz` there is drawn as relevance maps and mistakes.
-        workflow_path: the file of the run's plan, workflow.json, from which the workflow is drawn.
+        others: what else of the run is drawn.
         assets: folder with style.yaml.
         claims_path: gives alpha, the criteria that effects are shown for, and the limit on cost.
+        jobs: how many parts are drawn at once.
 
     Raises:
         SecateurError: an unreadable table, statistics file or style.
     """
     claims = claim_files.read(claims_path)
     curves, every = tables.read(tables_dir, "curves"), tables.read(tables_dir, "curves", remedy=None)
-    others = {name: tables.optional(tables_dir, name) for name in ("profiles", "grid", "cost", "latency", "toy")}
-    names = {str(name) for table in (curves, *others.values()) for name in table["criterion"]}
+    further = {name: tables.optional(tables_dir, name) for name in ("profiles", "grid", "cost", "latency", "toy")}
+    names = {str(name) for table in (curves, *further.values()) for name in table["criterion"]}
     look = style.read(Path(assets) / "style.yaml", names)
     output = Path(output_dir)
     output.mkdir(parents=True, exist_ok=True)
@@ -74,30 +90,40 @@ def run(
         old.unlink()
     entries: list[dict[str, str]] = []
     chances = chance(Path(statistics_dir))
-    parts = [
+    parts: list[Callable[[], Iterable[Drawing]]] = [
         lambda: curve_figures.drawings(every, chances, claims.paper, look),
-        lambda: pareto.drawings(curves, others["latency"], Path(statistics_dir), chances, look),
-        lambda: gallery.drawings(gallery_dir, look),
+        lambda: pareto.drawings(curves, further["latency"], Path(statistics_dir), chances, look),
+        lambda: gallery.drawings(others.gallery, look),
         lambda: _comparisons(Path(statistics_dir), claims, look),
         lambda: _decomposition(Path(statistics_dir), look),
-        lambda: _profiles(others["profiles"], look),
-        lambda: grid.drawings(others["grid"], look),
+        lambda: _profiles(further["profiles"], look),
+        lambda: grid.drawings(further["grid"], look),
         lambda: _agreement(Path(statistics_dir), look),
-        lambda: _cost(others["cost"], claims, look),
-        lambda: toy.drawings(others["toy"], Path(statistics_dir), toy_dir, look),
+        lambda: _cost(further["cost"], claims, look),
+        lambda: toy.drawings(further["toy"], Path(statistics_dir), others.toy, look),
         lambda: _further_toy(Path(tables_dir), Path(statistics_dir), look),
-        lambda: workflow.drawings(workflow_path, look),
+        lambda: workflow.drawings(others.workflow, look),
     ]
-    for part in parts:
-        with style.theme(look, "secateur"):
-            for drawing in part():
-                file = style.unused(style.slug(drawing.section, *drawing.name), {entry["file"] for entry in entries})
-                style.save(drawing.figure, output / file)
-                entry = drawing._asdict() | {"file": file}
-                entries.append({key: entry[key] for key in (
-                    "file", "section", "title", "caption", "note", "study", "branch", "samples")})  # fmt: skip
-    write_text(output / EXPLORER, explorer.embedded(explorer.describe(every, look, chances, claims.paper)))
+    pieces: list[Callable[[], Any]] = [
+        lambda: explorer.embedded(explorer.describe(every, look, chances, claims.paper)),
+        *(partial(_drawn, part, look) for part in parts),
+    ]
+    explored, *drawn = parallel.results(pieces, jobs)
+    for entry, picture in itertools.chain(*drawn):
+        stem = style.slug(entry["section"], *entry["name"])
+        entry["file"] = style.unused(stem, {other["file"] for other in entries})
+        with replacing(output / entry["file"]) as temporary:
+            temporary.write_bytes(picture)
+        entries.append({key: entry[key] for key in (
+            "file", "section", "title", "caption", "note", "study", "branch", "samples")})  # fmt: skip
+    write_text(output / EXPLORER, explored)
     write_json(output / "captions.json", entries)
+
+
+def _drawn(part: Callable[[], Iterable[Drawing]], look: style.Style) -> list[tuple[dict[str, Any], bytes]]:
+    """What captions.json says of each picture of one part of the page, and the picture."""
+    with style.theme(look, "secateur"):
+        return [(one._asdict() | {"figure": None}, style.svg(one.figure)) for one in part()]
 
 
 def _comparisons(folder: Path, claims: claim_files.Claims, look: style.Style) -> Iterator[Drawing]:

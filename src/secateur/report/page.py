@@ -91,8 +91,9 @@ def run(
     curves = tables.read(sources.tables, "curves")
     unpruned = tables.read(sources.tables, "curves", control="unpruned")
     cost, latency, units = (tables.optional(sources.tables, name) for name in ("cost", "latency", "units"))
-    names = ("intervals", "tests", "ranks", "variance", "verdicts", "power", "diagnostics", "recommended")
+    names = ("intervals", "tests", "ranks", "variance", "verdicts", "power", "diagnostics")
     found = {name: read_statistics(statistics, name) for name in names}
+    found["recommended"] = read_statistics(statistics, "recommended", remedy=None)
     parts, ties, datasets = (_optional(statistics, name) for name in ("decomposition", "ties", "datasets"))
     described = glossary(provenance)
     look = style.read(assets / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})

@@ -1,6 +1,7 @@
 """The look of every figure: one colour and dash per criterion, one theme, and SVG files that never differ by chance."""
 
 import contextlib
+import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ import yaml
 
 from secateur import shipped
 from secateur.errors import SecateurError
-from secateur.files import replacing
 
 DASHES: tuple[Any, ...] = ("", (4, 1.5), (1, 1), (5, 1.5, 1, 1.5))
 
@@ -82,13 +82,14 @@ def theme(style: Style, salt: str) -> Iterator[None]:
         yield
 
 
-def save(figure: Any, path: str | Path) -> None:
-    """Write a figure as SVG without date or program version, so that the same data give the same bytes; closes it."""
+def svg(figure: Any) -> bytes:
+    """A figure as SVG without date or program version, so that the same data give the same bytes; closes it."""
     import matplotlib.pyplot as plt
 
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+    written = io.BytesIO()
+    figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
     plt.close(figure)
+    return written.getvalue()
 
 
 def slug(*parts: str) -> str:

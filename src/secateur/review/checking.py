@@ -4,9 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import yaml
 
-from secateur import schema
+from secateur import schema, shipped
 from secateur.config import SCHEMA, Config, read
 from secateur.errors import SecateurError
 from secateur.files import read_json
@@ -48,7 +47,7 @@ def _config(path: Path) -> Config:
 
     Unlike `config.read` it needs none of what the config names: its criteria and data may not be here.
     """
-    rules = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    rules = shipped.parsed(SCHEMA)
     found = read_json(path)
     try:
         schema.plain(found)
