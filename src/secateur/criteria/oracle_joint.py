@@ -4,7 +4,7 @@ from torch import Tensor
 
 from secateur.ranking.network import Network
 
-PAPER = ""
+PAPER = "the lazy search: Minoux, Accelerated greedy algorithms for maximizing submodular set functions, 1978"
 NORMALISATION = "none"  # places in one order of all units
 COMBINE = "first"  # all channels of a unit have the unit's own number
 NEEDS = ("samples", "labels")
