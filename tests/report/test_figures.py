@@ -53,7 +53,9 @@ def test_panels_of_one_figure_share_their_caption(run):
 
 @pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes_in_another_process(run, tmp_path):
-    code = "import sys; from secateur.report import figures as f; f.run(*sys.argv[1:4], f.Others(*sys.argv[4:]), jobs=2)"
+    code = (
+        "import sys; from secateur.report import figures as f; f.run(*sys.argv[1:4], f.Others(*sys.argv[4:]), jobs=2)"
+    )
     arguments = [str(run / "tables"), str(run / "statistics"), str(tmp_path / "again"), str(run / "toy"),
                  str(run / "gallery"), str(run / "results/synthetic/workflow.json")]  # fmt: skip
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, timeout=120)

@@ -18,6 +18,7 @@ from secateur.branches.study import Study
 from secateur.models import devices, memory_format
 from secateur.progress import track
 from secateur.pruning.removal import remove
+from secateur.pruning.units import layers_of
 from secateur.ranking import registry
 from secateur.ranking.network import Network
 from secateur.repair import NONE, tried
@@ -45,7 +46,7 @@ def cost(study: Study, seed: int, output: Path) -> None:
     settings, study = study.config["cost"], study.of(seed)
     model = study.model(seed)
     groups = study.groups
-    layers = list(dict.fromkeys(layer for group in groups for layer, _ in group.producers))
+    layers = layers_of(groups)
     order = torch.randperm(len(study.train_inputs), generator=torch.Generator().manual_seed(0))[: settings["samples"]]
     images = memory_format.laid_out(study.train_inputs[order], memory_format.of(model))
     labels = study.train_labels[order]
