@@ -91,9 +91,9 @@ def tune(
     output: Annotated[Path, typer.Option(help="Table of the chosen options to write (parquet).")],
 ) -> Path:
     """Choose a criterion's options on further training images, and say how many were looked at and how often."""
-    from secateur.branches.tuning import tune as stage
+    from secateur.branches.tuning import tune
 
-    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, output)
+    tune(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, output)
     return output
 
 
@@ -122,9 +122,9 @@ def gather(
     output: Annotated[Path, typer.Option(help="Score file to write (safetensors).")],
 ) -> Path:
     """Check the scores that a criterion in another language has written, and make them the score file."""
-    from secateur.branches.ranking import gather as stage
+    from secateur.branches.ranking import gather
 
-    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), cases, output)
+    gather(study, known(study.config, "criteria", criterion), seed_range(seeds), cases, output)
     return output
 
 
@@ -148,9 +148,9 @@ def unpruned(
     output: Annotated[Path, typer.Option(help="Measurements to write (parquet).")],
 ) -> Path:
     """Evaluate the study's models as they are, for the jobs of all criteria."""
-    from secateur.branches.unpruned import unpruned as stage
+    from secateur.branches.unpruned import unpruned
 
-    stage(study, seed_range(seeds), output)
+    unpruned(study, seed_range(seeds), output)
     return output
 
 
@@ -162,9 +162,9 @@ def retrain_unpruned(
     output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
 ) -> Path:
     """Train the study's models further, as the pruned ones are, without removing anything: what pruning is held to."""
-    from secateur.branches.controls import retrain_unpruned as stage
+    from secateur.branches.controls import retrain_unpruned
 
-    stage(study, seed_range(seeds), state, output)
+    retrain_unpruned(study, seed_range(seeds), state, output)
     return output
 
 
@@ -178,9 +178,9 @@ def fewshot(
     profiles: Annotated[Path, typer.Option(help="Units removed by group to write (parquet).")],
 ) -> tuple[Path, ...]:
     """Remove units at every rate and evaluate, without any training."""
-    from secateur.branches.fewshot import fewshot as stage
+    from secateur.branches.fewshot import fewshot
 
-    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), rankings, curves, profiles)
+    fewshot(study, known(study.config, "criteria", criterion), seed_range(seeds), rankings, curves, profiles)
     return curves, profiles
 
 
@@ -194,9 +194,9 @@ def repair(
     output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
 ) -> Path:
     """Repair the networks of the few-shot branch without training, by every remedy of the config, and evaluate."""
-    from secateur.branches.repairing import repair_study as stage
+    from secateur.branches.repairing import repair_study
 
-    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, rankings, output)
+    repair_study(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, rankings, output)
     return output
 
 
@@ -209,9 +209,9 @@ def decompose(
     output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
 ) -> Path:
     """Evaluate networks of which the criterion chose the layers alone, the filters within them alone, or neither."""
-    from secateur.branches.decomposition import decompose as stage
+    from secateur.branches.decomposition import decompose
 
-    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), rankings, output)
+    decompose(study, known(study.config, "criteria", criterion), seed_range(seeds), rankings, output)
     return output
 
 
@@ -224,9 +224,9 @@ def grid(
     output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
 ) -> Path:
     """Remove filters and fully connected neurons at every pair of rates and evaluate, without any training."""
-    from secateur.branches.grid import grid as stage
+    from secateur.branches.grid import grid
 
-    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), rankings, output)
+    grid(study, known(study.config, "criteria", criterion), seed_range(seeds), rankings, output)
     return output
 
 
@@ -242,9 +242,9 @@ def retrain(
     shapes: Annotated[Path | None, typer.Option(help="Units removed by group and round to write (parquet).")] = None,
 ) -> Path:
     """Rank, remove a step, fine-tune, evaluate; again until the last rate."""
-    from secateur.branches.retrain import retrain as stage
+    from secateur.branches.retrain import retrain
 
-    stage(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, state, output, tuned, shapes)
+    retrain(study, known(study.config, "criteria", criterion), seed_range(seeds), samples, state, output, tuned, shapes)
     return output
 
 
@@ -261,8 +261,8 @@ def scratch(
     output: Annotated[Path, typer.Option(help="Curves to write (parquet).")],
 ) -> Path:
     """Train the shapes that a criterion's rounds have left from scratch, for as many steps: a control."""
-    from secateur.branches.scratch import scratch as stage
+    from secateur.branches.scratch import scratch
 
     name = known(study.config, "criteria", criterion)
-    stage(study, name, seed_range(seeds), shapes, backbone, state, output)
+    scratch(study, name, seed_range(seeds), shapes, backbone, state, output)
     return output

@@ -30,11 +30,11 @@ def backbone(
     draw: Annotated[int | None, typer.Option(help="Which of several pretrainings, where the config varies it.")] = None,
 ) -> None:
     """Fetch, read or pretrain a backbone's weights."""
-    from secateur.models import backbones as stage
+    from secateur.models import backbones
 
     resolved = opened(config)
     with usage.work():
-        line = stage.make(resolved, known(resolved, "backbones", backbone), data, state, output, about, draw)
+        line = backbones.make(resolved, known(resolved, "backbones", backbone), data, state, output, about, draw)
     said(f"{line}; wrote {output}")
 
 
@@ -53,13 +53,12 @@ def transfer(
     history: Annotated[Path, typer.Option(help="What each epoch measured, to write (CSV).")],
 ) -> None:
     """Fine-tune the backbone to the study's task for every seed, and draw the reference samples."""
-    from secateur.models.transfer import Transferred
-    from secateur.models.transfer import transfer as stage
+    from secateur.models.transfer import Transferred, transfer
 
     resolved = opened(config)
     with usage.work():
         name = known(resolved, "studies", study)
-        stage(resolved, name, seed_range(seeds), data, backbone, state, Transferred(models, samples, history))
+        transfer(resolved, name, seed_range(seeds), data, backbone, state, Transferred(models, samples, history))
     said(f"wrote {models}, {samples} and {history}")
 
 
@@ -72,9 +71,9 @@ def units(
     table: Annotated[Path, typer.Option(help="Table of the layers to write (parquet).")],
 ) -> None:
     """Find what of the study's network can be removed, and say why the rest cannot."""
-    from secateur.branches.units import units as stage
+    from secateur.branches.units import units
 
     resolved = opened(config)
     with usage.work():
-        stage(resolved, known(resolved, "studies", study), data, output, table)
+        units(resolved, known(resolved, "studies", study), data, output, table)
     said(f"wrote {output} and {table}")

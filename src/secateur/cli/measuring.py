@@ -20,9 +20,9 @@ def cost(
     output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
 ) -> Path:
     """Time each criterion beside a forward and a gradient pass, on the task model of seed 0."""
-    from secateur.branches.cost import cost as stage
+    from secateur.branches.cost import cost
 
-    stage(study, 0, output)
+    cost(study, 0, output)
     return output
 
 
@@ -33,10 +33,10 @@ def latency(
     output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
 ) -> Path:
     """Time the networks that each criterion's ranking leaves, and measure their size on disk, for seed 0."""
-    from secateur.branches.latency import latency as stage
+    from secateur.branches.latency import latency
 
     by_criterion = _by_criterion(study.config, rankings)
-    stage(study, 0, by_criterion, output)
+    latency(study, 0, by_criterion, output)
     return output
 
 
@@ -48,10 +48,10 @@ def gallery(
     output: Annotated[Path, typer.Option(help="Archive of pictures to write (npz).")],
 ) -> Path:
     """Relevance maps of reference images, and what each criterion's pruned network gets wrong, for seed 0."""
-    from secateur.branches.gallery import gallery as stage
+    from secateur.branches.gallery import gallery
 
     by_criterion = _by_criterion(study.config, rankings)
-    stage(study, 0, samples, by_criterion, output)
+    gallery(study, 0, samples, by_criterion, output)
     return output
 
 
