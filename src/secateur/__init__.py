@@ -16,7 +16,7 @@ from typing import Any
 __version__ = "0.2.0"
 
 _ROOMS = {
-    "secateur.branches.one_report": ("Report",),
+    "secateur.own.reports": ("Report",),
     "secateur.errors": ("InputError", "SecateurError"),
     "secateur.library.asking": ("PruneSettings", "RankSettings"),
     "secateur.library.folder": ("load", "save"),

@@ -1,4 +1,3 @@
-from secateur.branches.one_report import Report as Report
 from secateur.errors import InputError as InputError
 from secateur.errors import SecateurError as SecateurError
 from secateur.library.asking import PruneSettings as PruneSettings
@@ -11,6 +10,7 @@ from secateur.library.pruning import rank as rank
 from secateur.library.pruning import units as units
 from secateur.library.results import Ranking as Ranking
 from secateur.library.results import Units as Units
+from secateur.own.reports import Report as Report
 
 __version__: str
 __all__: list[str]

@@ -11,9 +11,9 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import secateur
-from secateur.branches.own_network import prune_own_network
-from secateur.branches.own_request import Request
 from secateur.models import memory_format
+from secateur.own.pruning import prune_own_network
+from secateur.own.request import Request
 from secateur.pruning.counting import count
 from secateur.pruning.saved import load
 from secateur.ranking.network import Network

@@ -127,9 +127,9 @@ def prune(
     Ranks its filters by one criterion on a few labelled images, removes the least important, and writes the smaller
     network with a summary of what went, what it costs in accuracy and what it saves.
     """
-    from secateur.branches.own_network import prune_own_network
-    from secateur.branches.own_request import Request
     from secateur.models import build
+    from secateur.own.pruning import prune_own_network
+    from secateur.own.request import Request
     from secateur.pruning.selection import Selector
 
     build.search(architectures_path or [])

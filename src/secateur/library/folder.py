@@ -6,13 +6,13 @@ from typing import Any, TypedDict, Unpack
 
 from torch import nn
 
-from secateur.branches import one_folder, one_report
-from secateur.branches.one_folder import About, Recipe
-from secateur.branches.one_report import Report
 from secateur.errors import InputError
 from secateur.files import filling
 from secateur.library.asking import check_model, check_settings
 from secateur.library.origin import Origin, fingerprint, origin_of
+from secateur.own import reports, writing
+from secateur.own.reports import Report
+from secateur.own.writing import About, Recipe
 from secateur.portability import exporting, hub, portable
 from secateur.pruning import saved
 
@@ -74,7 +74,7 @@ def save(
         raise InputError(f"folder: {folder} is a file.")
     told = About(**about, trained=fingerprint(pruned) != origin.weights)
     with filling(folder) as making:
-        files = one_folder.write(pruned, making, Recipe(architecture, arguments or {}), report, forms, told)
+        files = writing.write(pruned, making, Recipe(architecture, arguments or {}), report, forms, told)
     portable.remove_others(folder, files)
     return folder
 
@@ -94,7 +94,7 @@ def load(path: str | Path) -> nn.Module:
     found = saved.load(path)
     model: Any = found.model
     model.origin = Origin(found.architecture, found.arguments, found.kept, fingerprint(model))
-    report = one_report.read(path, found.kept)
+    report = reports.read(path, found.kept)
     if report is not None:
         model.report = report
     return model  # type: ignore[no-any-return]

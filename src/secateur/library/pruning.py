@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from secateur import seeds as streams
-from secateur.branches.one_network import cut, reachable, repaired, scored, untouched
-from secateur.branches.one_report import Change, Report, Tests, tally
 from secateur.errors import InputError
 from secateur.library.asking import (
     BATCH_SIZE,
@@ -30,6 +28,8 @@ from secateur.library.origin import Origin, fingerprint, origin_of
 from secateur.library.results import Ranking, Units
 from secateur.library.samples import Inputs, source
 from secateur.models.evaluation import evaluate, logits
+from secateur.own.cutting import cut, reachable, repaired, scored, untouched
+from secateur.own.reports import Change, Report, Tests, tally
 from secateur.progress import track
 from secateur.pruning.counting import count
 from secateur.pruning.selection import Selector

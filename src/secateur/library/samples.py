@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from secateur.branches.own_images import from_picture
 from secateur.errors import InputError
 from secateur.models import devices
 from secateur.models.build import input_layers
+from secateur.own.images import from_picture
 from secateur.progress import track
 
 FORMS = (

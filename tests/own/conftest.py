@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from tests.pruning.own_study import SMALL, paint
+from tests.own.own_study import SMALL, paint
 
 from secateur.pruning.saved import build_unpruned
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from secateur.branches import one_report
-from secateur.branches.one_report import Report
+from secateur.own import reports
+from secateur.own.reports import Report
 from secateur.portability import card, exporting, portable
 from secateur.repair import NONE
 
@@ -56,7 +56,7 @@ def write(
         architecture=recipe.architecture, arguments=recipe.arguments, kept=report.kept, input_size=report.input_size,
     )  # fmt: skip
     files += exporting.export(model, folder, export, report.input_size)
-    one_report.write(report, folder)
+    reports.write(report, folder)
     card.write(_facts(recipe, report, files, about or About()), folder)
     return files
 

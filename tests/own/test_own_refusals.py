@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.pruning.own_study import SMALL, settings
+from tests.own.own_study import SMALL, settings
 
-from secateur.branches.own_network import load_weights, prune_own_network
-from secateur.branches.own_request import Request
 from secateur.errors import SecateurError
+from secateur.own.pruning import load_weights, prune_own_network
+from secateur.own.request import Request
 from secateur.pruning.saved import build_unpruned
 from secateur.pruning.selection import Selector
 

@@ -9,13 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from secateur import seeds as streams
-from secateur.branches import one_folder
-from secateur.branches.one_folder import About, Recipe
-from secateur.branches.one_network import cut, reachable, repaired, scored, untouched
-from secateur.branches.one_report import Change, Report, Tests, tally
-from secateur.branches.own_images import Preparation, batch, preparation, splits
-from secateur.branches.own_request import Request, check
-from secateur.branches.own_summary import Summary, Worth, write
 from secateur.data import references
 from secateur.data.imagefolder import Files
 from secateur.files import filling
@@ -23,6 +16,13 @@ from secateur.models import devices, hub, memory_format
 from secateur.models.build import weights_source
 from secateur.models.evaluation import Evaluation, evaluate, logits
 from secateur.models.weights import check_finite, counted, fit, read_checkpoint
+from secateur.own import writing
+from secateur.own.cutting import cut, reachable, repaired, scored, untouched
+from secateur.own.images import Preparation, batch, preparation, splits
+from secateur.own.reports import Change, Report, Tests, tally
+from secateur.own.request import Request, check
+from secateur.own.summary import Summary, Worth, write
+from secateur.own.writing import About, Recipe
 from secateur.portability import portable
 from secateur.progress import track
 from secateur.pruning.counting import count, disk_bytes, latency
@@ -36,7 +36,7 @@ from secateur.relevance import folding
 def prune_own_network(request: Request) -> Summary:
     """Remove the least important units of a trained network and write it, with a summary, to a folder.
 
-    Writes what `one_folder.write` does (to be loaded by `secateur.load`, or by torch and timm alone), summary.json and
+    Writes what `writing.write` does (to be loaded by `secateur.load`, or by torch and timm alone), summary.json and
     summary.md. Images are prepared as timm prepares them for the architecture at evaluation.
 
     Raises SecateurError for anything that the user can put right; nothing is written then.
@@ -100,7 +100,7 @@ def prune_own_network(request: Request) -> Summary:
     )
     with filling(request.output) as folder:
         recipe, about = Recipe(request.architecture, settings), _about(request, model, len(train.classes))
-        files = one_folder.write(pruned, folder, recipe, report, request.export, about)
+        files = writing.write(pruned, folder, recipe, report, request.export, about)
         write(summary, folder)
     portable.remove_others(request.output, files)
     return summary

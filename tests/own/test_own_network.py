@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.pruning.own_study import CLASSES, SMALL, paint, settings
+from tests.own.own_study import CLASSES, SMALL, paint, settings
 
-from secateur.branches.own_images import batch, preparation, splits
-from secateur.branches.own_network import load_weights, prune_own_network
-from secateur.branches.own_request import Request
 from secateur.errors import SecateurError
+from secateur.own.images import batch, preparation, splits
+from secateur.own.pruning import load_weights, prune_own_network
+from secateur.own.request import Request
 from secateur.pruning.saved import build_unpruned, load
 from secateur.pruning.selection import Selector
 
