@@ -2,6 +2,7 @@
 
     python benchmarks/families.py [--only NAME ...]    prints rows; names are modules of timm or architectures
     python benchmarks/families.py --write              also puts them into docs/architectures.md
+    python benchmarks/families.py --units --write      after a change of the units: relevance stays as the page has it
     python benchmarks/families.py --choose             chooses the members anew (benchmarks/families.json): minutes
 
 Each family has a process and a limit of its own, so that one that hangs, crashes or takes all memory is a row that says
@@ -44,7 +45,7 @@ HEADER = ("family", "smallest member", "input", "units", "parameters in units", 
 HEADER = (*HEADER, "relevance against the oracle", "same after loading", "seconds to trace", "left out, and why")
 
 
-def child(architecture: str, fresh: bool, line: Connection) -> None:
+def child(architecture: str, fresh: bool, relevance: str, line: Connection) -> None:
     """Find the evidence about one network and send it; a traceback is evidence too."""
     sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - networks' own warnings
     torch.set_num_threads(1)
@@ -53,17 +54,17 @@ def child(architecture: str, fresh: bool, line: Connection) -> None:
     warnings.simplefilter("ignore")
     try:
         member = family_choice.member(architecture)
-        line.send({"side": member.side, **family_evidence.evidence(member, fresh)})
+        line.send({"side": member.side, **family_evidence.evidence(member, fresh, relevance)})
     except BaseException as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         said = f"traceback: {type(error).__name__}: {family_evidence.short(error)} ({Path(place.filename).name})"
         line.send({"failed": said})
 
 
-def row(family: str, architecture: str, fresh: bool) -> list[str]:
-    """One row of the table, whatever happens to the process that finds it out."""
+def row(family: str, architecture: str, fresh: bool, relevance: str = "") -> list[str]:
+    """One row of the table, whatever happens to the process that finds it out; arguments as of `evidence`."""
     here, there = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=child, args=(architecture, fresh, there))
+    process = multiprocessing.get_context("fork").Process(target=child, args=(architecture, fresh, relevance, there))
     process.start()
     there.close()
     found: dict[str, Any] = {"failed": f"traceback: no answer in {WALL_SECONDS} s"}
@@ -184,6 +185,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="put each row into docs/architectures.md as it is found")
     parser.add_argument("--only", nargs="*", default=[], help="these families, or those of these architectures")
+    parser.add_argument("--units", action="store_true", help="all but relevance, which stays as the page has it")
     parser.add_argument("--fresh", action="store_true", help="load each pruned network in a new process")
     parser.add_argument("--choose", action="store_true", help="choose the members anew, and nothing else")
     given = parser.parse_args()
@@ -191,12 +193,14 @@ def main() -> None:
         choose()
         return
     chosen = read_json(CHOSEN)
+    shown = kept(PAGE.read_text(encoding="utf-8"))
     unknown = set(given.only) - set(chosen) - set(chosen.values())
     if unknown:
         parser.error(f"--only {' '.join(sorted(unknown))}: no family and no family's smallest member. See {CHOSEN}.")
     for family, name in chosen.items():
         if not given.only or family in given.only or name in given.only:
-            found = row(family, name, given.fresh)
+            earlier = shown[family][6] if given.units and name == shown.get(family, ["", ""])[1] else ""
+            found = row(family, name, given.fresh, earlier)
             print("| " + " | ".join(found) + " |", flush=True)
             if given.write:
                 write({family: found})

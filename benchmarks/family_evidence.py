@@ -53,8 +53,11 @@ save_file({"outputs": outputs.contiguous()}, sys.argv[1] + "/outputs.safetensors
 """
 
 
-def evidence(member: Member, fresh: bool) -> dict[str, Any]:
-    """All that the table says of a network, by the names of its columns."""
+def evidence(member: Member, fresh: bool, relevance: str = "") -> dict[str, Any]:
+    """All that the table says of a network, by the names of its columns.
+
+    `relevance` is what an earlier run found of it, which no change of the units can touch; empty: it is found anew.
+    """
     torch.manual_seed(0)
     model = enlivened(disturb(build_unpruned(member.architecture, member.arguments))).double().eval()
     settle(model, torch.randn(4, 3, member.side, member.side, dtype=torch.float64))
@@ -64,7 +67,7 @@ def evidence(member: Member, fresh: bool) -> dict[str, Any]:
         found = analyse(model, inputs)
     except SecateurError as error:
         nothing = {"units": "none", "coverage": 0.0, "left out": short(error), "removal": "", "saved": ""}
-        return {**nothing, "seconds": time.process_time() - began, "relevance": agreement(model, inputs)}
+        return {**nothing, "seconds": time.process_time() - began, "relevance": relevance or agreement(model, inputs)}
     seconds = time.process_time() - began
     reasons = Counter(found.left_out.values()).most_common()
     return {
@@ -73,7 +76,7 @@ def evidence(member: Member, fresh: bool) -> dict[str, Any]:
         "left out": "; ".join(f"{number} × {reason}" for reason, number in reasons),
         "removal": removal(model, found.groups, inputs) if found.groups else "",
         "saved": saved(model, found.groups, member, inputs, fresh) if found.groups else "",
-        "relevance": agreement(model, inputs),
+        "relevance": relevance or agreement(model, inputs),
         "seconds": seconds,
     }
 

@@ -37,6 +37,10 @@ def load(folder: str | Path = Path(__file__).resolve().parent) -> torch.nn.Modul
     for owner, stated in about["attributes"].items():
         for name, value in stated.items():
             setattr(model.get_submodule(owner), name, tuple(value) if isinstance(value, list) else value)
+    if "widths" in about:  # modules whose code takes the width of their heads for that of their input
+        free = imported("pruned_widths", Path(folder) / "widths.py").free
+        for owner, (projection, sources) in about["widths"].items():
+            free(model.get_submodule(owner), projection, sources)
     return model.eval()
 
 
@@ -47,13 +51,19 @@ def build(architecture: str, arguments: dict[str, Any], own: Path) -> torch.nn.M
         models = importlib.import_module("torchvision.models")
         return models.get_model(architecture.removeprefix("torchvision/"), weights=None, **given)
     if own.exists() and not timm.is_model(architecture):
-        specification = importlib.util.spec_from_file_location("pruned_architecture", own)
-        assert specification is not None and specification.loader is not None
-        sys.modules["pruned_architecture"] = module = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(module)
+        module = imported("pruned_architecture", own)
         if not timm.is_model(architecture):
             return getattr(module, architecture)(**given)  # a plain function
     return timm.create_model(architecture, pretrained=False, **given)
+
+
+def imported(name: str, path: Path) -> Any:
+    """The module that a file of this folder is, under a name by which it is found again."""
+    specification = importlib.util.spec_from_file_location(name, path)
+    assert specification is not None and specification.loader is not None
+    sys.modules[name] = module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ from secateur.models import devices
 from secateur.models.build import file_of
 from secateur.portability import loader
 from secateur.portability.exporting import FORMS
+from secateur.pruning import widths
 from secateur.pruning.duplication import duplicate
 from secateur.pruning.removal import Kept
 from secateur.pruning.saved import DESCRIPTION, WEIGHTS, build_unpruned, load, plain, save
 
-LOADER, OWN_ARCHITECTURE, TIMM_STRING = "load.py", "architecture.py", "timm.txt"
-ALL = (WEIGHTS, DESCRIPTION, LOADER, OWN_ARCHITECTURE, TIMM_STRING, *FORMS.values())
+LOADER, OWN_ARCHITECTURE, OWN_WIDTHS, TIMM_STRING = "load.py", "architecture.py", "widths.py", "timm.txt"
+ALL = (WEIGHTS, DESCRIPTION, LOADER, OWN_ARCHITECTURE, OWN_WIDTHS, TIMM_STRING, *FORMS.values())
 """Every file that holds a network or a part of one."""
 IMAGES = 2
 """Random images on which what was written must give what the network gives, to the bit."""
@@ -43,7 +44,8 @@ def write(
 
     Returns:
         The names of the files: weights.safetensors, network.json, load.py; architecture.py where the architecture is
-        one of ours, timm.txt where timm's `adapt_model_from_string` makes the same network of it.
+        one of ours, widths.py where a module's code must be told the width of its heads, timm.txt where timm's
+        `adapt_model_from_string` makes the same network of it.
 
     Raises SecateurError as `save` does, and where what was written gives other outputs than `model`: then it has
     something that the architecture and arguments do not say.
@@ -61,6 +63,9 @@ def write(
     if own:
         shutil.copyfile(own, folder / OWN_ARCHITECTURE)
         written.append(OWN_ARCHITECTURE)
+    if widths.recorded(model):
+        shutil.copyfile(widths.__file__, folder / OWN_WIDTHS)
+        written.append(OWN_WIDTHS)
     images = torch.randn(IMAGES, *input_size, generator=torch.Generator().manual_seed(0))
     expected = _outputs(_settled(model), images)
     for name, again in (("Secateur", lambda: load(folder).model), (LOADER, lambda: loading(folder)())):

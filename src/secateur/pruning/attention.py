@@ -1,17 +1,21 @@
 """What an attention module states of its heads, and how many multiply-accumulates are its own."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
-from secateur.pruning.cutting import restate_heads
 from secateur.pruning.operations import is_layer, layer_size
+from secateur.pruning.widths import free
 
 PROJECTIONS = ("proj", "out_proj", "o_proj", "to_out", "proj_out")
+COUNTS = ("num_heads", "heads")
+HEADS = (*COUNTS, "num_kv_heads")
+WIDTHS = ("attn_dim", "all_head_dim", "dim_attn", "inner_dim", "kv_dim", "dim_out", "out_dim")
+SHAPES = ("bias_shape",)
+"""What modules state of their heads: their number, the channels of all together, and shapes that end in it."""
 
-
-GATED = (("fc1", "fc2"), ("w12", "w3"))
-"""Names of the packed layer of a gated MLP, whose outputs are signals and their gates, and of the one behind it."""
+PAIRS = (("fc1", "fc2"), ("w12", "w3"))
+"""Names of the layer of an MLP that makes its neurons, with their gates where it has any, and of the one behind it."""
 
 
 class Attention(NamedTuple):
@@ -23,9 +27,8 @@ class Attention(NamedTuple):
 
 
 def stated(module: nn.Module) -> Attention | None:
-    """The heads of a module that has any: `num_heads`, and a projection whose inputs they divide."""
-    heads = vars(module).get("num_heads")
-    if type(heads) is not int or heads < 1:
+    """The heads of a module that has any: their number, and a projection whose inputs they divide."""
+    if not (heads := stated_heads(module)):
         return None
     for name in PROJECTIONS:
         layer = module._modules.get(name)
@@ -34,11 +37,41 @@ def stated(module: nn.Module) -> Attention | None:
     return None
 
 
-def gated_mlp(module: nn.Module) -> Attention | None:
-    """The neurons of a gated MLP whose signals and gates one layer makes, as in SwiGLU: each a head of one channel."""
-    for first, second in GATED:
-        packed, reader = module._modules.get(first), module._modules.get(second)
-        if is_layer(packed) and is_layer(reader) and layer_size(packed, "out") == 2 * layer_size(reader, "in"):
+def stated_heads(module: nn.Module) -> int:
+    """The number of heads that a module states; 0 where it states none."""
+    found = (vars(module).get(name) for name in COUNTS)
+    return next((heads for heads in found if type(heads) is int and heads > 0), 0)
+
+
+def sources(module: nn.Module, projection: str) -> list[tuple[str, int]]:
+    """The layers of a module that may make its heads, and of how many parts (queries, keys, values)."""
+    width = layer_size(module._modules[projection], "in")
+    return [
+        (name, layer_size(layer, "out") // width)
+        for name, layer in module._modules.items()
+        if is_layer(layer) and name != projection and layer_size(layer, "out") in (width, 2 * width, 3 * width)
+    ]
+
+
+def alike(module: nn.Module, projection: str) -> list[tuple[str, int]]:
+    """Those of `sources` that are layers of the projection's kind, not convolutions that make keys fewer; or all."""
+    every = sources(module, projection)
+    kind = type(module._modules[projection])
+    return [(name, parts) for name, parts in every if type(module._modules[name]) is kind] or every
+
+
+def mlp(module: nn.Module) -> Attention | None:
+    """The neurons of an MLP, each a head of one channel.
+
+    Of one that is gated, one layer makes signals and gates, as in SwiGLU; of another, code may turn the hidden channels
+    into an image and back (PVT-v2), which no walk through the graph follows.
+    """
+    for first, second in PAIRS:
+        made, reader = module._modules.get(first), module._modules.get(second)
+        if isinstance(made, nn.Linear) and isinstance(reader, nn.Linear):
+            if made.out_features in (reader.in_features, 2 * reader.in_features):
+                return Attention(reader.in_features, second, "neuron")
+        elif is_layer(made) and is_layer(reader) and layer_size(made, "out") == 2 * layer_size(reader, "in"):
             return Attention(layer_size(reader, "in"), second, "neuron")
     return None
 
@@ -53,8 +86,47 @@ def head_size(module: nn.Module) -> int:
 def restate(module: nn.Module, size: int) -> None:
     """Set what a module whose layers lost heads states of them to what its projection has left, by heads of `size`."""
     projection = next(module._modules[name] for name in PROJECTIONS if is_layer(module._modules.get(name)))
-    if (left := layer_size(projection, "in") // size) != module.num_heads:
+    if (left := layer_size(projection, "in") // size) != stated_heads(module):
         restate_heads(module, left)
+
+
+def restate_heads(module: nn.Module, left: int) -> None:
+    """Set what an attention module, whose layers are cut, and its parts state of their heads to `left` of them."""
+    before = stated_heads(module)
+    for part in module.modules():
+        for name, value in vars(part).items():
+            counts = name in HEADS and value == before
+            if counts or (name in WIDTHS and type(value) is int and value % before == 0):
+                setattr(part, name, left if counts else value // before * left)
+            elif name in SHAPES and value[-1] == before:
+                setattr(part, name, (*value[:-1], left))
+            elif isinstance(value, dict) and not name.startswith("_") and _cache(value):
+                value.clear()
+    about = stated(module)
+    assert about is not None
+    free(module, about.projection, [name for name, _ in alike(module, about.projection)])
+
+
+def _cache(value: dict[Any, Any]) -> bool:
+    """Whether a dictionary holds tensors that a module keeps to compute them once, as tables of positions by device."""
+    return bool(value) and all(isinstance(kept, Tensor) for kept in value.values())
+
+
+def once_a_head(model: nn.Module, samples: dict[str, int]) -> list[str]:
+    """Layers inside attention that work on one head at a time, heads taken for samples, as MViT's pooling of queries.
+
+    `samples` gives for each layer how many it sees in a pass of one image.
+    """
+    found = []
+    for name, module in model.named_modules():
+        if stated(module) is not None:
+            found += [
+                layer
+                for layer, count in samples.items()
+                if layer.startswith(f"{name}." if name else "") and count == stated_heads(module)
+                and layer_size(model.get_submodule(layer), "in") == head_size(module)
+            ]  # fmt: skip
+    return found
 
 
 def own_macs(model: nn.Module, by_module: dict[str, int], layers: dict[str, int]) -> dict[str, int]:

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from secateur.errors import SecateurError
 from secateur.models import devices, memory_format
-from secateur.pruning.attention import own_macs
+from secateur.pruning.attention import once_a_head, own_macs
 from secateur.pruning.operations import is_layer, layer_size
 from secateur.pruning.tracing import ghost
 
@@ -76,6 +76,7 @@ class Counter:
 
     def __init__(self, model: nn.Module, input_size: tuple[int, ...]) -> None:
         self.positions: dict[str, int] = {}
+        self._samples: dict[str, int] = {}
         shadow = ghost(model)
         for name, module in shadow.named_modules():
             if is_layer(module):
@@ -83,6 +84,8 @@ class Counter:
         self._other = 0
         self.attention: dict[str, int] = {}
         passed = _passed(shadow, type(model).__name__, input_size)
+        for name in once_a_head(model, self._samples):
+            del self.positions[name]  # its cost falls with the heads, as that of the products does
         weights = {name: model.get_submodule(name).weight.numel() for name in self.positions}  # type: ignore[union-attr, operator]
         layers = {name: positions * weights[name] for name, positions in self.positions.items()}
         whole = f"{type(shadow).__name__}."
@@ -96,6 +99,7 @@ class Counter:
         def seen(module: nn.Module, _: object, output: torch.Tensor) -> None:
             channels = output.shape[-1] if isinstance(module, nn.Linear) else output.shape[1]
             self.positions[name] = self.positions.get(name, 0) + output.numel() // channels
+            self._samples[name] = len(output)
 
         return seen
 

@@ -9,14 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from secateur.models import memory_format
+from secateur.pruning.attention import restate_heads, stated_heads
 from secateur.pruning.duplication import duplicate
 from secateur.pruning.operations import CONVOLUTIONS, is_layer, layer_size
 from secateur.pruning.tracing import Site
-
-HEADS = ("num_heads", "num_kv_heads")
-WIDTHS = ("attn_dim", "all_head_dim", "dim_attn", "inner_dim", "kv_dim")
-SHAPES = ("bias_shape",)
-"""What modules state of their heads: their number, the channels of all together, and shapes that end in it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,18 +94,6 @@ def resize(module: Any) -> None:
         module.num_features = tensor.numel()
 
 
-def restate_heads(module: Any, left: int) -> None:
-    """Set what an attention module and its parts state of their heads to `left` of them."""
-    before = int(module.num_heads)
-    for part in module.modules():
-        for name, value in vars(part).items():
-            counts = name in HEADS and value == before
-            if counts or (name in WIDTHS and type(value) is int and value % before == 0):
-                setattr(part, name, left if counts else value // before * left)
-            elif name in SHAPES and value[-1] == before:
-                setattr(part, name, (*value[:-1], left))
-
-
 def head_inputs(model: nn.Module) -> int | None:
     """Number of features that enter a timm network's classifier; None for other networks."""
     find: Any = getattr(model, "get_classifier", None)
@@ -158,7 +142,7 @@ def site_size(owner: Any, role: str) -> int:
     if isinstance(owner, Tensor):
         return int(owner.shape[axis_of(owner, role)])
     if role == "heads":
-        return int(owner.num_heads)
+        return stated_heads(owner)
     if is_layer(owner):
         return layer_size(owner, role)
     return int(owner.num_parameters if isinstance(owner, nn.PReLU) else owner.num_features)

@@ -1,14 +1,14 @@
 """Attention heads: which rows of which layers belong to one head, found by what a module states, proved by running it.
 
-A module with `num_heads` and a projection is a candidate. Where its heads lie in the layers before the projection is
-guessed in a few ways, and a guess holds if a copy of the module with random weights gives without a head what it gives
-with that head silent, with attention fused and not. So a module whose code mixes heads, normalises over them, or counts
-on their number is refused, whoever wrote it. The neurons of a gated MLP that one layer makes together with their gates
-are found in the same way.
+A module that states its heads and has a projection is a candidate. Where its heads lie in the layers before the
+projection is guessed in a few ways, and a guess holds if a copy of the module with random weights gives without a head
+what it gives with that head silent, with attention fused and not. So a module whose code mixes heads, normalises over
+them, or counts on their number is refused, whoever wrote it; where its code takes their width for the input's, the copy
+is told the difference (`widths`). The neurons of MLPs that no walk through the graph follows are found in the same way.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, Literal, NamedTuple
 
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.models import devices
-from secateur.pruning.attention import Attention, gated_mlp, stated
+from secateur.pruning.attention import Attention, alike, mlp, sources, stated
 from secateur.pruning.cutting import Slice, cut, owner_of, site_size
 from secateur.pruning.operations import BATCH_NORMS, CHANNEL_NORMS, is_layer, layer_size
 from secateur.pruning.tracing import ghost
@@ -38,17 +38,20 @@ class Heads(NamedTuple):
     slices: tuple[Slice, ...]
 
 
-def find_heads(model: nn.Module, input_size: tuple[int, ...]) -> tuple[list[Heads], dict[str, str]]:
+def find_heads(
+    model: nn.Module, input_size: tuple[int, ...], taken: Collection[str] = ()
+) -> tuple[list[Heads], dict[str, str]]:
     """The heads of all modules that can lose some, in the order of execution; and layer -> why a module's cannot go.
 
-    `input_size`: channels × height × width, or features. The model is neither run with values nor changed: what is run
-    is a copy of each kind of attention, with random weights.
+    `input_size`: channels × height × width, or features. MLPs are left out whose first layer is `taken`. The model is
+    neither run with values nor changed: what is run is a copy of each kind of attention, with random weights.
     """
     candidates = {
         name: module
         for name, module in model.named_modules()
         if (about := _about(module)) is not None and about.heads > 1
-    }
+        and not (about.kind == "neuron" and any(f"{name}.{layer}" in taken for layer in module._modules))
+    }  # fmt: skip
     calls = _calls(model, set(candidates), input_size) if candidates else {}
     found, reasons = [], {}
     known: dict[Any, Places | None] = {}
@@ -62,7 +65,7 @@ def find_heads(model: nn.Module, input_size: tuple[int, ...]) -> tuple[list[Head
             known[key] = next((guess for guess in guesses if _holds(module, about, guess, args, kwargs)), None)
         places = known[key]
         if places is None:
-            for layer, _ in _sources(module, about) if about.kind == "head" else ():
+            for layer, _ in sources(module, about.projection) if about.kind == "head" else ():
                 reasons[f"{name}.{layer}"] = CARRIES_NOT if times == 1 else f"{name} is used {times} times in one pass"
             continue
         prefix = f"{name}." if name else ""
@@ -70,13 +73,13 @@ def find_heads(model: nn.Module, input_size: tuple[int, ...]) -> tuple[list[Head
             Slice(name if role == "heads" else prefix + owner, role, index.clone())
             for (owner, role), index in places.items()
         )
-        sources = tuple(prefix + layer for layer, _ in _sources(module, about))
-        found.append(Heads(about.kind, prefix + about.projection, sources, slices))
+        making = tuple(prefix + layer for layer, _ in sources(module, about.projection) if (layer, "out") in places)
+        found.append(Heads(about.kind, prefix + about.projection, making, slices))
     return found, reasons
 
 
 def _about(module: nn.Module) -> Attention | None:
-    return stated(module) or gated_mlp(module)
+    return stated(module) or mlp(module)
 
 
 def _calls(
@@ -101,49 +104,51 @@ def _calls(
     return found
 
 
-def _sources(module: nn.Module, about: Attention) -> list[tuple[str, int]]:
-    """The layers of a module whose outputs are made of its heads, and of how many parts (queries, keys, values)."""
-    width = layer_size(module._modules[about.projection], "in")
-    return [
-        (name, layer_size(layer, "out") // width)
-        for name, layer in module._modules.items()
-        if is_layer(layer) and name != about.projection and layer_size(layer, "out") in (width, 2 * width, 3 * width)
-    ]
-
-
 def _guesses(module: nn.Module, about: Attention) -> Iterator[Places]:
-    """The ways in which a module's heads may lie: parts before heads or heads before parts, axes from either side."""
+    """The ways in which a module's heads may lie: parts, heads and channels in any order, axes from either side.
+
+    What makes them is every layer that is wide enough, or those alone that are of the projection's kind.
+    """
+    every, same = sources(module, about.projection), alike(module, about.projection)
+    seen: list[Places] = []
+    for making in (every, same) if same != every else (every,):
+        for joined_last, heads_first, from_the_end in product((False, True), repeat=3):
+            places = _laid(module, about, making, heads_first, from_the_end)
+            if joined_last:  # the projection reads the first channel of every head, then the second, as in NesT
+                places[about.projection, "in"] = places[about.projection, "in"].reshape(-1, about.heads).T
+            if making and not any(_same(places, other) for other in seen):
+                seen.append(places)
+                yield places
+
+
+def _laid(
+    module: nn.Module, about: Attention, making: list[tuple[str, int]], heads_first: bool, from_the_end: bool
+) -> Places:
+    """The places of a module's heads, as one guess has them."""
     heads = about.heads
     width = layer_size(module._modules[about.projection], "in")
-    sources = _sources(module, about)
-    inside = {module._modules[name] for name in (about.projection, *(name for name, _ in sources))}
-    seen: list[Places] = []
-    for heads_first, from_the_end in product((False, True), (False, True)):
-        places: Places = {}
-        for name, parts in sources:
-            rows = torch.arange(parts * width)
-            size = width // heads
-            rows = (
-                rows.reshape(heads, -1) if heads_first else rows.reshape(parts, heads, size).transpose(0, 1).flatten(1)
-            )
-            places[name, "out"] = rows
-        places[about.projection, "in"] = torch.arange(width).reshape(heads, -1)
-        for prefix, part in module.named_modules():
-            if part in inside or isinstance(part, (*CHANNEL_NORMS, BATCH_NORMS)):
-                continue
-            if is_layer(part):
-                for role in ("out", "in"):
-                    if layer_size(part, role) == heads:
-                        places[prefix, role] = torch.arange(heads).unsqueeze(1)
-                continue
-            for name, tensor in [*part.named_parameters(prefix, False), *part.named_buffers(prefix, False)]:
-                if (axis := _axis(tensor, heads, width, from_the_end)) is not None:
-                    places[name, f"axis{axis}"] = torch.arange(tensor.shape[axis]).reshape(heads, -1)
-        if about.kind == "head":
-            places["", "heads"] = torch.arange(heads).unsqueeze(1)
-        if sources and not any(_same(places, other) for other in seen):
-            seen.append(places)
-            yield places
+    inside = {module._modules[name] for name in (about.projection, *(name for name, _ in making))}
+    places: Places = {}
+    for name, parts in making:
+        rows = torch.arange(parts * width)
+        size = width // heads
+        rows = rows.reshape(heads, -1) if heads_first else rows.reshape(parts, heads, size).transpose(0, 1).flatten(1)
+        places[name, "out"] = rows
+    places[about.projection, "in"] = torch.arange(width).reshape(heads, -1)
+    for prefix, part in module.named_modules():
+        if part in inside or isinstance(part, (*CHANNEL_NORMS, BATCH_NORMS)):
+            continue
+        if is_layer(part):
+            for role in ("out", "in"):
+                if layer_size(part, role) == heads:
+                    places[prefix, role] = torch.arange(heads).unsqueeze(1)
+            continue
+        for name, tensor in [*part.named_parameters(prefix, False), *part.named_buffers(prefix, False)]:
+            if (axis := _axis(tensor, heads, width, from_the_end)) is not None:
+                places[name, f"axis{axis}"] = torch.arange(tensor.shape[axis]).reshape(heads, -1)
+    if about.kind == "head":
+        places["", "heads"] = torch.arange(heads).unsqueeze(1)
+    return places
 
 
 def _axis(tensor: Tensor, heads: int, width: int, from_the_end: bool) -> int | None:

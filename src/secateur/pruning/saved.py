@@ -19,7 +19,7 @@ from secateur.errors import SecateurError
 from secateur.files import md5, read_json, replacing, write_json
 from secateur.models import devices
 from secateur.models.build import register
-from secateur.pruning import attention
+from secateur.pruning import attention, widths
 from secateur.pruning.cutting import head_inputs, resize, restate_head
 from secateur.pruning.operations import BATCH_NORMS, is_layer, layer_size
 from secateur.pruning.removal import Kept
@@ -70,6 +70,8 @@ def save(
         save_file(tensors, temporary)
     description = {"format": FORMAT, "architecture": architecture, "arguments": settings, "kept": record}
     description["attributes"] = {name: dict(stated) for name, stated in (attributes or {}).items()}
+    if freed := widths.recorded(model):  # for load.py; here it follows from the shapes
+        description["widths"] = freed
     write_json(folder / DESCRIPTION, description | {"weights_md5": md5(folder / WEIGHTS)})
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from secateur.errors import SecateurError
 from secateur.pruning.cutting import Slice, cut, owner_of, site_size
 from secateur.pruning.gates import blind, gated
-from secateur.pruning.heads import find_heads, overlapping
+from secateur.pruning.heads import Heads, find_heads, overlapping
 from secateur.pruning.operations import NORMALISED
 from secateur.pruning.tracing import Site, Trace, ghost, trace
 
@@ -135,7 +135,8 @@ def outside(group: UnitGroup, scope: str) -> str:
 
 def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
     """All unit groups of `model`, its layers, and why some have no units. Arguments as of `find_unit_groups`."""
-    found = trace(model, tuple(example_input.shape[1:]))
+    size = tuple(example_input.shape[1:])
+    found = trace(model, size)
     pairs = np.concatenate(found.ties, axis=1) if found.ties else np.zeros((2, 0), dtype=np.int64)
     unit_of = _connected(pairs, found.channels)
     staying: dict[int, str] = {}
@@ -144,15 +145,15 @@ def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
         staying[unit] = reason if reason == NORMALISED else staying.get(unit, reason)
     joined = {int(unit_of[number]) for numbers in found.added for number in numbers}
     members = _members(found, unit_of, staying)
-    inside = gated(model, tuple(example_input.shape[1:]))
-    constant = blind(model, tuple(example_input.shape[1:]))
+    inside, constant = gated(model, size), blind(model, size)
     groups = [
         group
         for group in _groups(found, members, joined, inside)
         if not any(name in constant for name, _ in group.producers)
     ]
-    groups, refused = _with_heads(model, groups, found.order, tuple(example_input.shape[1:]))
-    fixed = _fixed(model, groups, tuple(example_input.shape[1:]))
+    heads, refused = find_heads(model, size, {*layers_of(groups), *constant})
+    groups = _with_heads(heads, groups, found.order, inside)
+    fixed = _fixed(model, groups, size)
     groups = [group for group in groups if group.name not in fixed]
     producing = {name for group in groups for name, _ in group.producers}
     reasons = {}
@@ -164,14 +165,8 @@ def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
     return Analysis(groups, found.order, reasons)
 
 
-def _with_heads(
-    model: nn.Module, groups: list[UnitGroup], order: list[str], input_size: tuple[int, ...]
-) -> tuple[list[UnitGroup], dict[str, str]]:
-    """The groups with those of attention heads among them, in the order of execution; layer -> why heads cannot go.
-
-    `order` gains layers that make heads and are missing.
-    """
-    found, refused = find_heads(model, input_size)
+def _with_heads(found: Sequence[Heads], groups: list[UnitGroup], order: list[str], gates: set[str]) -> list[UnitGroup]:
+    """The groups with those of heads among them, in the order of execution; `order` gains layers that are missing."""
     taken = [part for group in groups for part in group.slices]
     own = list(groups)
     for heads in found:
@@ -193,10 +188,11 @@ def _with_heads(
                 slices=heads.slices,
                 residual=False,
                 original=torch.arange(size),
+                gate=all(name in gates for name in sources),
             )
         )
     rank = {name: place for place, name in enumerate(order)}
-    return sorted(own, key=lambda group: rank[group.producers[0].layer]), refused
+    return sorted(own, key=lambda group: rank[group.producers[0].layer])
 
 
 def _connected(pairs: np.ndarray, count: int) -> np.ndarray:
