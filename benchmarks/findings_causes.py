@@ -102,7 +102,7 @@ def of_repairs(table: Table) -> Iterator[str]:
             for remedy, found in means.items()
         )
         yield f"{study}: points between the highest and the lowest criterion: {spreads}."
-        if FLOOR in means[NONE]:
+        if FLOOR in means[NONE] and len(means) > 1:
             best = max(means[NONE].values())
             said = [
                 f"{found[FLOOR]:.1f} % by {remedy}, {'above' if found[FLOOR] > best else 'below'} it"
@@ -120,11 +120,12 @@ def _against_chance(table: Table) -> Iterator[str]:
     best = {study: max(map(number, table.columns[f"{study}: {NONE}"].values())) for study in studies}
     remedies = dict.fromkeys(name.partition(": ")[2] for name in table.columns if not name.endswith(f": {NONE}"))
     for remedy in remedies:
-        repaired = {study: number(table.columns[f"{study}: {remedy}"][FLOOR]) for study in studies}
-        above = [study for study in studies if repaired[study] > best[study]]
+        cells = {study: table.columns.get(f"{study}: {remedy}", {}).get(FLOOR) for study in studies}
+        repaired = {study: number(cell) for study, cell in cells.items() if cell is not None}
+        above = [study for study in repaired if repaired[study] > best[study]]
         yield (
             f"Filters taken at random and then repaired by {remedy} keep more than those that the best criterion "
-            f"chose, unrepaired, in {len(above)} of {len(studies)} studies{': ' * bool(above)}{', '.join(above)}."
+            f"chose, unrepaired, in {len(above)} of {len(repaired)} studies{': ' * bool(above)}{', '.join(above)}."
         )
 
 

@@ -144,6 +144,14 @@ def test_a_repair_is_held_against_the_highest_without_one(explained):
     assert said == "C1 for `lrp`, studies by what is done after cutting: none: 1 supported; bias: 1 contradicted."
 
 
+def test_a_study_that_was_not_repaired_is_not_counted_among_those_that_were(explained):
+    table = causes.repaired(explained)
+    table.columns["t: none"] = dict(table.columns["s: none"])
+    chance, *others = causes.of_repairs(table)
+    assert chance.endswith("in 1 of 1 studies: s.")
+    assert [line.partition(":")[0] for line in others] == ["s", "s", "t"]
+
+
 def test_a_run_with_causes_has_their_tables_on_the_page_and_reads_them_back(explained):
     text = findings.measured(explained)
     assert [table.first for table in causes.all_of(explained)] == [causes.PARTS, causes.REPAIRED, causes.JUDGED]
