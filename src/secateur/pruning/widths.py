@@ -42,6 +42,12 @@ def recorded(model: nn.Module) -> dict[str, list[Any]]:
     }
 
 
+def free_again(model: nn.Module, known: dict[str, list[Any]]) -> None:
+    """`free` the modules of a network that is loaded: `known` is what was `recorded` of it."""
+    for name, (projection, sources) in known.items():
+        free(model.get_submodule(name), projection, sources)
+
+
 @cache
 def freed(kind: type, projection: str, sources: tuple[str, ...], size: str) -> type:
     """A class like `kind` that reads the width of its heads as `projection`'s `size`; `kind` where no code needs it."""
