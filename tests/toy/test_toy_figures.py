@@ -27,7 +27,7 @@ def svgs(tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], folder: Path) 
     with style.theme(look, "toy"):
         for drawing in toy_figures.drawings(*tables, look):
             path = folder / f"{style.slug(*drawing.name)}.svg"
-            style.save(drawing.figure, path)
+            path.write_bytes(style.svg(drawing.figure))
             found["/".join(drawing.name)] = path.read_text(encoding="utf-8")
             assert drawing.section == "toy" and drawing.caption and " · " in drawing.title
     return found
