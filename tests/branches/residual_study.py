@@ -1,15 +1,11 @@
 """A small study on a plain network and on a residual one, for the tests of both branches and of what they cost."""
 
 from pathlib import Path
-from typing import Any
 
-import torch
-import yaml
-from tests.prepared import prepared
+from tests.branches import task_models
+from tests.branches.task_models import Made
 
-from secateur import config as configuration
 from secateur.branches.study import open_study
-from secateur.models import backbones, transfer
 
 RESIDUAL = {
     "architecture": "resnet18",
@@ -19,30 +15,14 @@ RESIDUAL = {
 }
 
 
-Made = tuple[dict[str, Any], Path]
-
-
 def build(folder: Path) -> Made:
     """A transferred task model of two seeds on each of two backbones in `folder`; and the config they belong to."""
-    given = yaml.safe_load((configuration.REPOSITORY / "tests/workflow/tiny.yaml").read_text(encoding="utf-8"))
+    given = task_models.tiny()
     given["backbones"]["residual"] = RESIDUAL
     given["studies"]["digits_residual"] = {"dataset": "digits_target", "backbone": "residual"}
     once = {"name": "taylor_once", "criterion": "taylor", "ranking": "once"}
     given["criteria"] = ["weight", "taylor", "lrp", "random", once]
-    config = configuration.resolve(given)
-    torch.set_num_threads(1)
-    for name in ("digits_source", "digits_target"):
-        prepared(name, folder)
-    for backbone in config["backbones"]:
-        backbones.make(
-            config, backbone, folder / "digits_source", folder / "state", folder / f"{backbone}.safetensors",
-            folder / f"{backbone}.json",
-        )  # fmt: skip
-    for name, study in config["studies"].items():
-        weights = [folder / f"{study['backbone']}.safetensors"]
-        written = transfer.Transferred(folder / f"{name}.safetensors", folder / f"{name}.csv", folder / "history.csv")
-        transfer.transfer(config, name, range(2), folder / "digits_target", weights, folder / "state", written)
-    return config, folder
+    return task_models.make(given, folder)
 
 
 def opened(made: Made, name="digits_vgg"):
