@@ -39,15 +39,15 @@ demo: $(ENVIRONMENT) ## run config/demo.yaml end to end: results/demo/report.htm
 named:
 	@case "$$NAME" in ''|*[!a-z0-9_-]*) echo "error: NAME=$$NAME: no run's name, of small letters, digits, _ and -" >&2; exit 2;; esac
 
-publish: named $(ENVIRONMENT) ## track a run's artifacts with DVC, and push them: [NAME=demo] [REMOTE=folder or URL]
+publish: named $(ENVIRONMENT) ## copy a run to published/ for git, what is large for DVC: [NAME=demo] [REMOTE=folder or URL]
 	$(RUN) snakemake --cores all --configfile config/$(NAME).yaml
 	$(RUN) secateur publish results/$(NAME) published/$(NAME)
-	$(RUN) dvc add --quiet published/$(NAME)
+	$(RUN) dvc add --quiet $$(secateur published large published/$(NAME))
 ifdef REMOTE
 	$(RUN) dvc remote add --quiet --force --default published "$$REMOTE"
-	$(RUN) dvc push --remote published published/$(NAME).dvc
+	$(RUN) dvc push --remote published --recursive published/$(NAME)
 endif
-	@echo "To let others find it: git add published/$(NAME).dvc published/.gitignore .dvc/config && git commit"
+	@echo "To let others find it: git add published/$(NAME) .dvc/config && git commit"
 
 test: $(ENVIRONMENT) ## the fast tests
 	$(RUN) OMP_NUM_THREADS=1 pytest -q -n auto --dist loadfile -m "not slow"

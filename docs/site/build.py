@@ -64,7 +64,7 @@ def gather(target: Path, published: Path) -> None:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).write_text(text, encoding="utf-8")
     board = leaderboard.read(published)
-    links = {run: f"runs/{run}.html" for run in board.runs}
+    links = {run: f"runs/{run}.html" for run in board.runs if (published / run / "report.html").exists()}
     (target / "extra" / "runs").mkdir(parents=True)
     for run, link in links.items():
         shutil.copyfile(published / run / "report.html", target / "extra" / link)

@@ -13,8 +13,9 @@ import published_run as drawn
 from secateur.cli import app
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_json
-from secateur.review import checking
+from secateur.review import checking, manifest
 from secateur.review.cells import Curve
+from secateur.review.comparison import compare
 from secateur.review.finding import HOLDS, REFUSED, UNCHECKED, Finding
 
 
@@ -66,6 +67,41 @@ def test_an_honest_run_is_accepted_and_says_by_what_it_was_made(folder):
     assert {one.what for one in found} == {
         "files", "version", "config", "hashes", "data", "tables", "seeds", "numbers", "statistics"
     }  # fmt: skip
+
+
+LARGE = ["figures", "report.html", "statistics/tests.csv", "tables/curves.csv"]
+
+
+def clone(folder: Path, large: list[str]) -> None:
+    """Leave the folder as a clone has it whose large files nobody has pulled."""
+    manifest.write(folder, large)
+    for name in large:
+        (folder / f"{name}.dvc").write_text("outs:")
+        (folder / name).unlink() if (folder / name).is_file() else shutil.rmtree(folder / name)
+
+
+def test_a_clone_without_what_is_large_is_accepted_and_says_what_it_is_without(folder, made):
+    clone(folder, LARGE)
+    found = checking.kept(folder, 1e-5)
+    assert {one.state for one in found} == {HOLDS, UNCHECKED}
+    (away,) = (one.said for one in found if one.state == UNCHECKED)
+    assert away.startswith("not here, as they are large: 4 files of figures, report.html, statistics/tests.csv, tab")
+    same = compare(folder, made / "published")
+    assert same.outcome == "identical" and "statistics/tests.csv" in same.notes[0]
+    assert compare(made / "published", folder).outcome == "identical"
+
+
+def test_what_is_large_and_here_is_held_to_the_list_as_everything_is(folder):
+    manifest.write(folder, LARGE)
+    (folder / "figures" / "curve.svg").write_text("<svg>other</svg>")
+    assert against(folder)["files"] == ["figures/curve.svg: not the file that was published (its SHA-256 is another)"]
+
+
+@pytest.mark.parametrize("name", ["rankings", "samples", "provenance.json", "tables/curves.parquet"])
+def test_what_a_check_rests_on_cannot_be_called_large(folder, name):
+    clone(folder, [name])
+    with pytest.raises(SecateurError, match=r"not a whole run, without|no table of curves"):
+        checking.kept(folder, 1e-5)
 
 
 def test_one_changed_number_does_not_fit_the_list_of_files(folder):

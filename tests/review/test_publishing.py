@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from secateur.errors import SecateurError
+from secateur.review import manifest, publishing
 from secateur.review.publishing import NETWORKS, PUBLISHED, publish
 
 
@@ -54,3 +55,28 @@ def test_an_incomplete_run_is_refused_and_the_earlier_copy_stays(results, tmp_pa
     with pytest.raises(SecateurError, match=r"without report\.html.*--configfile .*mine/config\.json"):
         publish(results, target)
     assert names(target) == before
+
+
+def test_figures_and_networks_are_large_and_a_page_and_numbers_beyond_their_limits(results, tmp_path, monkeypatch):
+    """What goes first are copies of tables as CSV, then the largest statistics, until the rest is within the limit."""
+    sizes = {"tables/curves.csv": 500, "tables/curves.parquet": 100, "statistics/agreement.csv": 400,
+             "statistics/tests.csv": 300, "statistics/measures.csv": 900}  # fmt: skip
+    for name, size in sizes.items():
+        (results / name).write_bytes(b"x" * size)
+    for part in ("tables", "statistics"):
+        (results / part / "part.csv").unlink()
+    publish(results, tmp_path / "all", networks=True)
+    assert manifest.large(tmp_path / "all") == sorted(["figures", *NETWORKS])
+    monkeypatch.setattr(publishing, "MOST_NUMBERS", 1500)
+    monkeypatch.setattr(publishing, "MOST_PAGE", 5)
+    publish(results, tmp_path / "part")
+    assert manifest.large(tmp_path / "part") == [
+        "figures",
+        "report.html",
+        "statistics/agreement.csv",
+        "tables/curves.csv",
+    ]
+    monkeypatch.setattr(publishing, "MOST_NUMBERS", 0)
+    publish(results, tmp_path / "least")
+    kept = {name for name in sizes if name not in manifest.large(tmp_path / "least")}
+    assert kept == {"tables/curves.parquet", "statistics/measures.csv"}

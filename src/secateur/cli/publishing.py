@@ -61,6 +61,18 @@ def check(
     raise typer.Exit(1 if wrong else 0)
 
 
+@published.command()
+def large(folder: Annotated[Path, typer.Argument(help="A published run, published/<run>.")]) -> None:
+    """Print what of a published run is too large for git, one path per line: what `make publish` hands to DVC.
+
+    Example: dvc add $(secateur published large published/demo)
+    """
+    from secateur.review import manifest
+
+    manifest.read(folder)
+    print("\n".join(str(folder / name) for name in manifest.large(folder)))
+
+
 def _measured_again(folder: Path, cells: int, seed: int, tolerance: float) -> "list[Finding]":
     from tempfile import TemporaryDirectory
 

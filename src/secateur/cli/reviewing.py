@@ -82,14 +82,23 @@ def publish(
         bool, typer.Option("--networks", help="Copy the networks' weights too, for others to try criteria on.")
     ] = False,
 ) -> None:
-    """Copy what others need of a run (tables, statistics, figures, report, rankings) to a folder that DVC can track.
+    """Copy what others need of a run (tables, statistics, figures, report, rankings) to a folder of its own.
 
-    `make publish` does this, and hands the folder to DVC. The workflow never
-    reads it: a published file is not taken for a result of one's own.
+    The folder is for git, but for what is large: the figures (they are in
+    the report too), networks, a report of more than 6 MB, and what tables
+    and statistics have beyond 10 MB. `make publish` hands that to DVC.
+    Whoever has a clone alone can compare, check and join the run.
+
+    The workflow never reads the folder: a published file is not taken for a
+    result of one's own.
     """
     from secateur.review import publishing
 
-    said(f"wrote {output} ({publishing.publish(results, output, networks)} files)")
+    files = publishing.publish(results, output, networks)
+    large = publishing.large(output)
+    apart = sum(publishing.size(output / name) for name in large)
+    inside = (publishing.size(output) - apart) / 1e6
+    said(f"wrote {output} ({files} files; {inside:.1f} MB for git, {apart / 1e6:.1f} MB of {', '.join(large)} for DVC)")
 
 
 def _print(found: "Comparison", first: Path, second: Path) -> None:

@@ -13,7 +13,7 @@ from secateur.provenance import hardware, versions
 from secateur.review import cells, consistency, manifest, origins, restated
 from secateur.review.cells import Curve
 from secateur.review.finding import REFUSED, UNCHECKED, Finding
-from secateur.review.publishing import PUBLISHED
+from secateur.review.publishing import PAGE, PICTURES, PUBLISHED
 
 NUMERICAL = ("torch", "torchvision", "timm", "numpy", "torch-pruning", "secateur")
 """Packages whose version must be the run's for its numbers to come out the same."""
@@ -30,7 +30,8 @@ def kept(folder: Path, tolerance: float) -> list[Finding]:
         SecateurError: this is no published run, or one of its files cannot be read.
     """
     found = manifest.check(folder)
-    if absent := [name for name in PUBLISHED if not (folder / name).exists()]:
+    spared = {PAGE, PICTURES} & set(manifest.large(folder))
+    if absent := [name for name in PUBLISHED if name not in spared and not (folder / name).exists()]:
         raise SecateurError(f"{folder}: not a whole run, without {', '.join(absent)}. Publish the run again.")
     config = _config(folder / "config.json")
     found += origins.check(folder, config)

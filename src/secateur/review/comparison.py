@@ -10,6 +10,7 @@ from secateur import tablefile
 from secateur.analysis import shifts
 from secateur.files import md5
 from secateur.review import numbers, surroundings
+from secateur.review.manifest import elsewhere
 from secateur.review.numbers import (
     IDENTICAL,
     LAYOUTS,
@@ -85,8 +86,12 @@ def compare(first: str | Path, second: str | Path, alpha: float = 0.05, toleranc
     }
     files |= _tables_without_seeds(first / "tables", second / "tables")
     same = bool((found["state"] == IDENTICAL).all())
-    files |= surroundings.statistics_files(first / "statistics", second / "statistics", same, tolerance)
+    away = elsewhere(first) | elsewhere(second)
+    said = surroundings.statistics_files(first / "statistics", second / "statistics", same, tolerance)
+    files |= {name: state for name, state in said.items() if name not in away}
     config, notes = surroundings.configs(first, second)
+    if left_out := sorted(away & set(said)):
+        notes.append(f"Not compared, as a published folder here is without them: {', '.join(left_out)}.")
     environment, unknown = surroundings.environments(first, second)
     verdicts = surroundings.verdicts(first / "statistics", second / "statistics")
     return Comparison(found, files, verdicts, facts, config, environment, notes + unknown)

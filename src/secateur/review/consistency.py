@@ -16,6 +16,7 @@ from secateur.choosing import OWN
 from secateur.errors import SecateurError
 from secateur.repair import NONE
 from secateur.review.finding import Finding, refused
+from secateur.review.manifest import elsewhere
 from secateur.review.numbers import LAYOUTS
 
 ADVICE = "Publish the run again."
@@ -110,12 +111,14 @@ def texts(folder: Path, read: dict[str, pd.DataFrame]) -> list[Finding]:
     """Every table was written by Secateur (it has a checksum), and the CSV beside it holds the same rows."""
     from pyarrow import parquet
 
-    problems = []
+    problems, away = [], elsewhere(folder)
     for name in read:
         path, table = (folder / "tables" / f"{name}.{kind}" for kind in ("csv", "parquet"))
         stored = tablefile.read(table, ADVICE).to_csv(index=False)
         if tablefile.KEY not in (parquet.read_schema(table).metadata or {}):
             problems.append(f"tables/{name}.parquet: without the checksum that Secateur writes; another program's file")
+        if f"tables/{name}.csv" in away:
+            continue
         if not path.exists():
             problems.append(f"tables/{name}.csv: not there")
         elif path.read_text(encoding="utf-8") != stored:

@@ -1,31 +1,57 @@
 """The list of a published run's files with their hashes: is every file there, none added, and each as it was published?
 
+The list also names what is large. A repository keeps that elsewhere (with DVC, say), so a clone may be without it.
 Whoever exchanges a file can write the list anew, so the list alone shows damage and mix-ups, not intent: the tables,
 statistics and hashes that must fit each other are looked at in `consistency.py` and `origins.py`.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_json
-from secateur.review.finding import Finding, refused
+from secateur.review.finding import UNCHECKED, Finding, refused
 
 NAME = "manifest.json"
-FILES = "files"
+FILES, LARGE = "files", "large"
+POINTER = ".dvc"
+"""Ending of the files by which DVC knows what is kept elsewhere."""
 
 
-def write(folder: Path) -> None:
-    """Write the list of all files in `folder` to `folder`/manifest.json: path → SHA-256."""
-    write_json(folder / NAME, {FILES: {name: sha256(folder / name) for name in listed(folder)}})
+def write(folder: Path, large: Sequence[str] = ()) -> None:
+    """Write the list of all files in `folder` to `folder`/manifest.json: path → SHA-256.
+
+    `large`: files and folders in `folder` that a repository may keep elsewhere.
+    """
+    hashed = {name: sha256(folder / name) for name in listed(folder)}
+    write_json(folder / NAME, {FILES: hashed, LARGE: sorted(large)})
 
 
 def listed(folder: Path) -> list[str]:
-    """Paths of all files in `folder` but the list itself and hidden ones (a marker of DVC's or an editor's), sorted."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    """Paths of all files in `folder` but the list itself, DVC's pointers and hidden files, sorted."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != POINTER)
     return sorted(
         path.as_posix() for path in found if path.as_posix() != NAME and not any(p.startswith(".") for p in path.parts)
     )
+
+
+def large(folder: Path) -> list[str]:
+    """Files and folders in `folder` that may be kept elsewhere; none where there is no list."""
+    if not (folder / NAME).exists():
+        return []
+    found = read_json(folder / NAME)
+    return list(found.get(LARGE, [])) if isinstance(found, dict) else []
+
+
+def elsewhere(folder: Path) -> set[str]:
+    """Listed files that are large and not here."""
+    if not (named := large(folder)):
+        return set()
+    within = tuple(f"{name}/" for name in named)
+    return {
+        name for name in read(folder) if (name in named or name.startswith(within)) and not (folder / name).exists()
+    }
 
 
 def read(folder: Path) -> dict[str, str]:
@@ -49,15 +75,20 @@ def read(folder: Path) -> dict[str, str]:
 
 def check(folder: Path) -> list[Finding]:
     """Hold the files of `folder` against its list."""
-    said, there = read(folder), listed(folder)
-    problems = [f"{name}: listed in {NAME} and not there" for name in said if name not in there]
+    said, there, away = read(folder), listed(folder), elsewhere(folder)
+    problems = [f"{name}: listed in {NAME} and not there" for name in said if name not in there and name not in away]
     problems += [f"{name}: there and not listed in {NAME}" for name in there if name not in said]
     problems += [
         f"{name}: not the file that was published (its SHA-256 is another)"
         for name in there
         if name in said and sha256(folder / name) != said[name]
     ]
-    return refused("files", problems, f"{len(there)} files, each with the hash of the list")
+    found = refused("files", problems, f"{len(there)} files, each with the hash of the list")
+    if away:
+        parts = sorted({next(part for part in large(folder) if f"{name}/".startswith(f"{part}/")) for name in away})
+        told = f"not here, as they are large: {len(away)} files of {', '.join(parts)} (`dvc pull --recursive {folder}`)"
+        found.append(Finding("files", UNCHECKED, told))
+    return found
 
 
 def sha256(path: Path) -> str:

@@ -12,6 +12,7 @@ from secateur.files import read_json
 from secateur.layout import rankings
 from secateur.provenance import CLAIMS, content_hash, data_files
 from secateur.review.finding import HOLDS, UNCHECKED, Finding, refused
+from secateur.review.publishing import PAGE
 from secateur.tensorfile import read as read_scores
 
 
@@ -61,9 +62,10 @@ def _config(folder: Path, known: dict[str, Any]) -> list[Finding]:
     problems = []
     if own != known["config_hash"]:
         problems.append(f"config.json: its hash is {own}, the run was made with {known['config_hash']}")
-    page = (folder / "report.html").read_text(encoding="utf-8", errors="replace")
-    if known["config_hash"] not in page:
-        problems.append(f"report.html: the page of another run; config hash {known['config_hash']} is not on it")
+    if not (page := folder / PAGE).exists():
+        return refused("config", problems, f"config hash {own}, the same in the config and the provenance")
+    if known["config_hash"] not in page.read_text(encoding="utf-8", errors="replace"):
+        problems.append(f"{PAGE}: the page of another run; config hash {known['config_hash']} is not on it")
     return refused("config", problems, f"config hash {own}, the same in the config, the provenance and the page")
 
 

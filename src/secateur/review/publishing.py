@@ -21,6 +21,12 @@ WHERE_THERE = ("redraws",)
 """Published too, by runs that have it."""
 NETWORKS = ("backbones", "models", "units", "unpruned")
 """Published where it is asked for: with them others can try a criterion on the same networks (`secateur join`)."""
+PICTURES, PAGE = "figures", "report.html"
+"""The figures are in the page too."""
+MOST_NUMBERS, MOST_PAGE = 10_000_000, 6_000_000
+"""Bytes of tables and statistics together, and of the page, that a repository keeps in git."""
+KEPT = ("measures.csv", "intervals.csv", "verdicts.csv", "metrics.json")
+"""Statistics that stay in git whatever their size: the leaderboard, `secateur compare` and `dvc plots` read them."""
 
 
 def publish(results: str | Path, output: str | Path, networks: bool = False) -> int:
@@ -59,9 +65,36 @@ def publish(results: str | Path, output: str | Path, networks: bool = False) -> 
             else:
                 shutil.copyfile(results / name, temporary / name)
         shutil.copyfile(shipped.find(CLAIMS), temporary / CLAIMS.name)
-        manifest.write(temporary)
+        manifest.write(temporary, large(temporary))
         shutil.rmtree(output, ignore_errors=True)
         temporary.rename(output)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return sum(path.is_file() for path in output.rglob("*"))
+
+
+def large(folder: Path) -> list[str]:
+    """What of a published run is too large for git, and can be missing in a clone: files and folders in `folder`.
+
+    Figures and networks always, a page of more than `MOST_PAGE` bytes, and of tables and statistics what goes beyond
+    `MOST_NUMBERS`: first the tables' CSV copies, as parquet has the same rows, then statistics, the largest first.
+    """
+    found = [name for name in (PICTURES, *NETWORKS) if (folder / name).is_dir()]
+    if (folder / PAGE).stat().st_size > MOST_PAGE:
+        found.append(PAGE)
+    numbers = {path: path.stat().st_size for part in ("tables", "statistics") for path in (folder / part).glob("*.*")}
+    beyond = sum(numbers.values()) - MOST_NUMBERS
+    spare = [path for path in numbers if path.suffix == ".csv" and path.name not in KEPT]
+    for path in sorted(spare, key=lambda path: (path.parent.name != "tables", -numbers[path], path.name)):
+        if beyond <= 0:
+            break
+        found.append(path.relative_to(folder).as_posix())
+        beyond -= numbers[path]
+    return found
+
+
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    return (
+        path.stat().st_size if path.is_file() else sum(one.stat().st_size for one in path.rglob("*") if one.is_file())
+    )

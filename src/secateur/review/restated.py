@@ -9,6 +9,7 @@ from secateur.files import read_json
 from secateur.layout import rankings, redraws
 from secateur.provenance import CLAIMS
 from secateur.review.finding import UNCHECKED, Finding, refused
+from secateur.review.manifest import elsewhere
 from secateur.review.surroundings import differences, flat, statistics_files
 
 METRICS, DATASETS = "metrics.json", "datasets.csv"
@@ -45,8 +46,9 @@ def check(folder: Path, config: dict[str, Any], tolerance: float) -> list[Findin
             states.pop(f"statistics/{DATASETS}", None)
         problems = [f"{name}: {WORDS[state]}" for name, state in states.items() if state in WORDS]
         problems += _metrics(folder / "statistics" / METRICS, anew / METRICS)
-    newer = sorted(Path(name).name for name, state in states.items() if state == "only in B")
-    said = f"{len(states) - len(newer) + 1} files of statistics, as computed anew from the tables"
+    absent, away = [name for name, state in states.items() if state == "only in B"], elsewhere(folder)
+    newer = sorted(Path(name).name for name in absent if name not in away)
+    said = f"{len(states) - len(absent) + 1} files of statistics, as computed anew from the tables"
     found = refused("statistics", problems, said)
     if newer:  # a file that is not there says nothing wrong
         found.append(
