@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from secateur.portability.portable import loading, write
-from secateur.pruning import heads, widths
+from secateur.pruning import layouts, widths
 from secateur.pruning.heads import CARRIES_NOT, find_heads
 from secateur.pruning.proof import prove
 from secateur.pruning.removal import all_channels, remaining, remove, shrink
@@ -93,7 +93,7 @@ def test_what_means_the_input_is_not_taken_for_the_heads():
 def test_a_wrong_place_of_a_head_is_found_out(monkeypatch):
     """Planted: the projection's columns one further than they are."""
     torch.manual_seed(0)
-    right = heads._laid
+    right = layouts._laid
 
     def planted(module, about, *others):
         places = right(module, about, *others)
@@ -102,7 +102,7 @@ def test_a_wrong_place_of_a_head_is_found_out(monkeypatch):
 
     model = Whole(2, 3, "whole").double().eval()
     assert find_heads(model, (6, 6))[0]
-    monkeypatch.setattr(heads, "_laid", planted)
+    monkeypatch.setattr(layouts, "_laid", planted)
     assert not find_heads(model, (6, 6))[0]
 
 

@@ -29,8 +29,8 @@ def units(config: dict[str, Any], study: str, data: Path, output: Path, table: P
     dataset = store.load(data)
     network = fresh(config, config["studies"][study]["backbone"], dataset)
     example = example_input(config, study, dataset)
-    found = analyse(network.to(example.device).eval(), example)
     scope = scope_of(config, study)
+    found = analyse(network.to(example.device).eval(), example, scope)
     required(found, scope, f"study {study!r}: {type(network).__name__}")
     rows = []
     for layer in found.order:

@@ -108,7 +108,8 @@ def prune(
     scope: Annotated[
         str,
         typer.Option(
-            help="signal: all but neurons inside gates; inner: and residual streams; all; filters; neurons; heads."
+            help="signal: all but neurons inside gates; inner: and residual streams; all; or one kind: filters, "
+            "neurons, heads, head_channels."
         ),
     ] = "signal",
     remedy: Annotated[

@@ -114,7 +114,7 @@ def repaired(model: nn.Module, done: Cut, groups: Sequence[UnitGroup], images: T
 
 def untouched(model: nn.Module, example: Tensor, scope: str) -> dict[str, str]:
     """Layers of which nothing may go, each with the reason: those of no unit, and those outside the scope."""
-    found = analyse(model, example)
+    found = analyse(model, example, scope)
     reasons = dict(found.left_out)
     for group in found.groups:
         if why := outside(group, scope):

@@ -6,6 +6,7 @@ from typing import Any
 
 from secateur.files import write_json, write_text
 from secateur.models.evaluation import Evaluation
+from secateur.pruning import worded
 from secateur.pruning.counting import Counts, Latency
 from secateur.repair import NONE
 
@@ -88,15 +89,17 @@ def text(summary: Summary) -> str:
         "",
         "| units of | kind | at first | removed | kept |",
         "|---|---|---|---|---|",
-        *(
-            f"| {name} | {one['kind']} | {one['at_first']} | {one['removed']} | {one['at_first'] - one['removed']} |"
-            for name, one in summary.units.items()
-        ),
+        *(_row(name, one) for name, one in summary.units.items()),
         "",
     ]
     if summary.left_out:
         lines += ["Not touched:", "", *(f"- {layer}: {reason}" for layer, reason in summary.left_out.items()), ""]
     return "\n".join(lines)
+
+
+def _row(name: str, units: dict[str, Any]) -> str:
+    at_first, removed = units["at_first"], units["removed"]
+    return f"| {name} | {worded(units['kind'])} | {at_first} | {removed} | {at_first - removed} |"
 
 
 def _by_kind(summary: Summary) -> list[str]:
@@ -106,7 +109,7 @@ def _by_kind(summary: Summary) -> list[str]:
         one = counts.setdefault(units["kind"], [0, 0])
         one[0] += units["removed"]
         one[1] += units["at_first"]
-    said = [f"{removed} of {total} {kind}s" for kind, (removed, total) in counts.items()]
+    said = [f"{removed} of {total} {worded(kind)}s" for kind, (removed, total) in counts.items()]
     return [f"By kind: {', '.join(said)}."] if len(said) > 1 else []
 
 

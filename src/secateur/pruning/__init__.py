@@ -4,3 +4,8 @@ NORMALISATIONS = ("none", "sum", "l2")
 """How a layer's scores can be made comparable to another's."""
 COMBINATIONS = ("sum", "mean", "max", "first")
 """How the scores of channels that can only be removed together can become one."""
+
+
+def worded(kind: str) -> str:
+    """The name of one unit of a kind, in words."""
+    return kind.replace("_", " ")

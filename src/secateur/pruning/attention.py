@@ -1,5 +1,6 @@
 """What an attention module states of its heads, and how many multiply-accumulates are its own."""
 
+import math
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -11,8 +12,11 @@ PROJECTIONS = ("proj", "out_proj", "o_proj", "to_out", "proj_out")
 COUNTS = ("num_heads", "heads")
 HEADS = (*COUNTS, "num_kv_heads")
 WIDTHS = ("attn_dim", "all_head_dim", "dim_attn", "inner_dim", "kv_dim", "dim_out", "out_dim")
+SIZES = ("head_dim", "dim_head", "head_size", "key_dim", "val_dim")
 SHAPES = ("bias_shape",)
-"""What modules state of their heads: their number, the channels of all together, and shapes that end in it."""
+"""What modules state of their heads: number, channels of all together and of each, and shapes that end in the first."""
+SCALE = "scale"
+"""What products of queries and keys are multiplied by: mostly 1/√(channels of a head)."""
 
 PAIRS = (("fc1", "fc2"), ("w12", "w3"))
 """Names of the layer of an MLP that makes its neurons, with their gates where it has any, and of the one behind it."""
@@ -83,11 +87,27 @@ def head_size(module: nn.Module) -> int:
     return layer_size(module._modules[about.projection], "in") // about.heads
 
 
-def restate(module: nn.Module, size: int) -> None:
-    """Set what a module whose layers lost heads states of them to what its projection has left, by heads of `size`."""
-    projection = next(module._modules[name] for name in PROJECTIONS if is_layer(module._modules.get(name)))
-    if (left := layer_size(projection, "in") // size) != stated_heads(module):
-        restate_heads(module, left)
+def projection_of(module: nn.Module) -> Any:
+    """The layer behind attention, of a module that has one."""
+    return next(module._modules[name] for name in PROJECTIONS if is_layer(module._modules.get(name)))
+
+
+def counts(model: nn.Module) -> dict[str, int]:
+    """Module → the number of its heads, for every module whose heads `stated` gives."""
+    return {name: about.heads for name, module in model.named_modules() if (about := stated(module)) is not None}
+
+
+def restate(module: nn.Module, size: int, heads: int | None = None) -> None:
+    """Set what a module whose layers were cut states of its heads to what its projection has left.
+
+    `size`: channels of a head before. `heads`: those that are left; None where no head lost a channel.
+    """
+    width = layer_size(projection_of(module), "in")
+    heads = heads or width // size
+    if heads != stated_heads(module):
+        restate_heads(module, heads)
+    if heads and width // heads != size:
+        restate_size(module, size, width // heads)
 
 
 def restate_heads(module: nn.Module, left: int) -> None:
@@ -102,6 +122,26 @@ def restate_heads(module: nn.Module, left: int) -> None:
                 setattr(part, name, (*value[:-1], left))
             elif isinstance(value, dict) and not name.startswith("_") and _cache(value):
                 value.clear()
+    _free(module)
+
+
+def restate_size(module: nn.Module, before: int, left: int) -> None:
+    """Set what an attention module, whose layers are cut, and its parts state of their heads' size to `left` channels.
+
+    A scale that is 1/√`before` becomes 1/√`left`: what fused attention divides by on its own.
+    """
+    for part in module.modules():
+        for name, value in vars(part).items():
+            if name in SIZES and value == before:
+                setattr(part, name, left)
+            elif name in WIDTHS and type(value) is int and value % before == 0:
+                setattr(part, name, value // before * left)
+            elif name == SCALE and type(value) is float and math.isclose(value, before**-0.5):
+                setattr(part, name, left**-0.5)
+    _free(module)
+
+
+def _free(module: nn.Module) -> None:
     about = stated(module)
     assert about is not None
     free(module, about.projection, [name for name, _ in alike(module, about.projection)])

@@ -1,7 +1,8 @@
 """A network with fewer channels at given places: smaller tensors in copies of its modules, and their stated sizes."""
 
+import contextlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.models import memory_format
-from secateur.pruning.attention import restate_heads, stated_heads
+from secateur.pruning.attention import head_size, restate_heads, restate_size, stated_heads
 from secateur.pruning.duplication import duplicate
 from secateur.pruning.operations import CONVOLUTIONS, is_layer, layer_size
 from secateur.pruning.tracing import Site
@@ -21,13 +22,19 @@ class Slice:
 
     `owner` is a module's name, or a parameter's or buffer's for the roles "parameter" and "axis<n>"; `role` is "out" or
     "in" (a layer's output or input channels), "channels" (batch-norm, PReLU), "parameter" (its longest axis), "axis<n>"
-    (its n-th) or "heads" (what an attention module states of itself); `index` (size × channels a unit, int64) says
-    which.
+    (its n-th), "heads" or "head_size" (what an attention module states of itself); `index` (size × channels a unit,
+    int64) says which. The first `scaled` channels of every unit grow with √(units left / units before), see
+    `head_channels`.
     """
 
     owner: str
     role: str
     index: Tensor
+    scaled: int = 0
+
+
+STATED = ("heads", "head_size")
+"""Roles in which a place has no numbers: only what a module says of itself changes there."""
 
 
 def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
@@ -43,6 +50,7 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
     resized: list[str] = []
     persistent: list[str] = []
     heads: dict[str, int] = {}
+    head_sizes: dict[str, tuple[int, int]] = {}
     for owner, roles in by_owner.items():
         if all(is_tensor(role) for role in roles):
             tensor = owner_of(model, owner, next(iter(roles)))
@@ -52,6 +60,9 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
         module: Any = model.get_submodule(owner)
         if "heads" in roles:
             heads[owner] = len(roles["heads"])
+            continue
+        if "head_size" in roles:
+            head_sizes[owner] = (head_size(module), len(roles["head_size"]))
             continue
         resized.append(owner)
         if is_layer(module):
@@ -71,11 +82,65 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
         resize(new.get_submodule(owner))
     for owner, left in heads.items():
         restate_heads(new.get_submodule(owner), left)
+    for owner, (before, after) in head_sizes.items():
+        restate_size(new.get_submodule(owner), before, after)
     for owner in persistent:  # a buffer that is not saved would come back whole when the network is built anew
         place, _, leaf = owner.rpartition(".")
         new.get_submodule(place)._non_persistent_buffers_set.discard(leaf)
     restate_head(new, head_inputs(model))
     return new
+
+
+def rescale(model: nn.Module, slices: Sequence[Slice], factor: float) -> None:
+    """Multiply the `scaled` channels of a network that `cut` made, in its weights, biases and tensors, by `factor`.
+
+    `slices` are the places in this network.
+    """
+    with torch.no_grad():
+        for part in slices:
+            rows = part.index[:, : part.scaled].flatten()
+            for _, tensor, axis in tensors_of(model, part) if part.scaled else ():
+                rows = rows.to(tensor.device)
+                tensor.index_copy_(axis, rows, tensor.index_select(axis, rows) * factor)
+
+
+@contextlib.contextmanager
+def silent(model: nn.Module, slices: Sequence[Slice]) -> Iterator[nn.Module]:
+    """Within this context all numbers by which channels are made are 0, and so are the channels; afterwards as before.
+
+    For what is multiplied before a layer reads it, as queries and keys are. `slices`: the places; inputs stay.
+    """
+    kept = [(tensor, tensor.data) for part in slices for _, tensor, _ in tensors_of(model, part)]
+    try:
+        for part in slices:
+            for _, tensor, axis in tensors_of(model, part):
+                tensor.data = tensor.data.index_fill(axis, part.index.flatten().to(tensor.device), 0)
+        yield model
+    finally:
+        for tensor, values in kept:
+            tensor.data = values
+
+
+def tensors_of(model: nn.Module, part: Slice) -> list[tuple[str, Tensor, int]]:
+    """The tensors that make a slice's channels, by name, and on which axis: none where channels are read or stated."""
+    owner = owner_of(model, part.owner, part.role)
+    if is_tensor(part.role):
+        return [(part.owner, owner, axis_of(owner, part.role))]
+    if part.role != "out":
+        return []
+    return [(f"{part.owner}.{name}", tensor, 0) for name, tensor in owner.named_parameters(recurse=False)]
+
+
+def others(size: int, gone: Tensor) -> Tensor:
+    """Which of `size` channels are not `gone`, ascending."""
+    stays = torch.ones(size, dtype=torch.bool)
+    stays[gone] = False
+    return stays.nonzero().flatten()
+
+
+def moved(index: Tensor, gone: Tensor) -> Tensor:
+    """The new numbers of channels that stay, after those that are `gone` (ascending)."""
+    return index - torch.searchsorted(gone, index)  # as many places down as channels below it are gone
 
 
 def resize(module: Any) -> None:
@@ -138,11 +203,13 @@ def owner_of(model: nn.Module, owner: str, role: str) -> Any:
 
 
 def site_size(owner: Any, role: str) -> int:
-    """Number of channels of a module (or parameter) in a role; of attention in the role "heads", its heads."""
+    """Number of channels of a module (or parameter) in a role; of attention its heads, or the channels of each."""
     if isinstance(owner, Tensor):
         return int(owner.shape[axis_of(owner, role)])
     if role == "heads":
         return stated_heads(owner)
+    if role == "head_size":
+        return head_size(owner)
     if is_layer(owner):
         return layer_size(owner, role)
     return int(owner.num_parameters if isinstance(owner, nn.PReLU) else owner.num_features)

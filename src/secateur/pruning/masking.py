@@ -6,10 +6,13 @@ It computes what the pruned network must compute, by other means and at full cos
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
+from secateur.pruning import cutting
+from secateur.pruning.cutting import Slice
 from secateur.pruning.units import UnitGroup
 
 
@@ -20,10 +23,15 @@ def masked(
     """Within this context `model` behaves as if the selected units were silent; afterwards it is as it was.
 
     Every layer that consumes a unit sees zeros in its place: after batch-norm and activation, so that no shift leaks.
+    Channels of heads are zero in queries, keys and values, where nothing else can be done to them.
     """
     silent: dict[str, list[Tensor]] = defaultdict(list)
+    unmade: list[Slice] = []
     for group in groups:
         units = list(selection.get(group.name, []))
+        if units and group.kind == "head_channel":
+            unmade += [replace(part, index=part.index[units]) for part in group.slices]
+            continue
         for part in group.consumers:
             if units:
                 silent[part.owner].append(part.index[units].flatten())
@@ -38,7 +46,8 @@ def masked(
 
         hooks.append(module.register_forward_pre_hook(silence))
     try:
-        yield model
+        with cutting.silent(model, unmade):
+            yield model
     finally:
         for hook in hooks:
             hook.remove()

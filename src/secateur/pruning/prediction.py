@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from secateur.pruning.counting import Counter, Counts
-from secateur.pruning.cutting import axis_of, is_tensor
+from secateur.pruning.cutting import STATED, axis_of, is_tensor
 from secateur.pruning.operations import is_layer, layer_size
 from secateur.pruning.units import UnitGroup
 
@@ -26,7 +26,7 @@ class Predictor:
         self._modules = {
             owner: modules[owner]
             for group in groups
-            for owner in {part.owner for part in group.slices if not is_tensor(part.role) and part.role != "heads"}
+            for owner in {part.owner for part in group.slices if not is_tensor(part.role) and part.role not in STATED}
         }
         parameters = dict(model.named_parameters())
         tensors = {(part.owner, part.role) for group in groups for part in group.slices if is_tensor(part.role)}

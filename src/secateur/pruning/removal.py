@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
-from secateur.pruning.cutting import Slice, cut, owner_of, site_size
+from secateur.pruning.cutting import cut, moved, others, owner_of, rescale, site_size
 from secateur.pruning.operations import is_layer, layer_size
 from secateur.pruning.selection import GLOBAL, Selection, Selector, select_many
 from secateur.pruning.tracing import Site
@@ -63,7 +63,12 @@ def remove(model: nn.Module, groups: Sequence[UnitGroup], selection: Mapping[str
 
     Raises SecateurError for an unknown group or unit, a group that would lose every unit, or another network's groups.
     """
-    return cut(model, _staying(_sizes(model, groups), groups, selection))
+    new = cut(model, _staying(_sizes(model, groups), groups, selection))
+    for before in groups:
+        if selection.get(before.name) and any(part.scaled for part in before.slices):
+            (after,) = shrink([before], {before.name: selection[before.name]})
+            rescale(new, after.slices, (after.size / before.size) ** 0.5)
+    return new
 
 
 def shrink(groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) -> list[UnitGroup]:
@@ -79,9 +84,7 @@ def shrink(groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) 
         for part in group.slices:
             gone = leaving.get((part.owner, part.role))
             index = part.index[left] if len(left) < group.size else part.index
-            if gone is not None:
-                index = index - torch.searchsorted(gone, index)  # as many places down as channels below it are gone
-            slices.append(Slice(part.owner, part.role, index))
+            slices.append(replace(part, index=index if gone is None else moved(index, gone)))
         outs = {part.owner: part.index for part in slices if part.role == "out"}
         result.append(
             replace(
@@ -215,9 +218,4 @@ def _staying(
     sizes: Mapping[Site, int], groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]
 ) -> dict[Site, Tensor]:
     """Channels that stay, ascending, at the sites that lose any."""
-    result = {}
-    for site, gone in _leaving(groups, selection).items():
-        stays = torch.ones(sizes[site], dtype=torch.bool)
-        stays[gone] = False
-        result[site] = stays.nonzero().flatten()
-    return result
+    return {site: others(sizes[site], gone) for site, gone in _leaving(groups, selection).items()}

@@ -70,6 +70,7 @@ def save(
         save_file(tensors, temporary)
     description = {"format": FORMAT, "architecture": architecture, "arguments": settings, "kept": record}
     description["attributes"] = {name: dict(stated) for name, stated in (attributes or {}).items()}
+    description["heads"] = attention.counts(model)
     if freed := widths.recorded(model):  # for load.py; here it follows from the shapes
         description["widths"] = freed
     write_json(folder / DESCRIPTION, description | {"weights_md5": md5(folder / WEIGHTS)})
@@ -88,7 +89,7 @@ def load(folder: str | Path, *, build: Builder | None = None) -> Saved:
     for name in (DESCRIPTION, WEIGHTS):
         if not (folder / name).is_file():
             raise SecateurError(f"{folder}: holds no {name}. A pruned network is {DESCRIPTION} and {WEIGHTS} together.")
-    architecture, arguments, kept, attributes = _description(folder)
+    architecture, arguments, kept, attributes, heads = _description(folder)
     try:
         # Cloned, since tensors that start at odd addresses of the file are summed in another order by the processor.
         tensors = {name: tensor.clone() for name, tensor in load_file(folder / WEIGHTS).items()}
@@ -100,7 +101,7 @@ def load(folder: str | Path, *, build: Builder | None = None) -> Saved:
     _gain(model, tensors)
     _check_names(model, tensors, architecture, where)
     before = head_inputs(model)
-    _shrink_to(model, tensors, where)
+    _shrink_to(model, tensors, heads, where)
     _check_record(model, kept, where)
     model.load_state_dict(tensors, assign=True)
     _match_precision(model)
@@ -162,8 +163,9 @@ def _state(model: nn.Module, attributes: Mapping[str, Any], where: str) -> None:
             setattr(module, name, new)
 
 
-def _description(folder: Path) -> tuple[str, dict[str, Any], Kept, dict[str, Any]]:
-    """Architecture, arguments, record of kept channels and attributes, checked for form and against the weights."""
+def _description(folder: Path) -> tuple[str, dict[str, Any], Kept, dict[str, Any], dict[str, int]]:
+    """Architecture, arguments, record of kept channels, attributes and numbers of heads, checked for form and against
+    the weights."""
     path = folder / DESCRIPTION
     found = read_json(path)
     expected = {"architecture": str, "arguments": dict, "kept": dict, "weights_md5": str}
@@ -176,10 +178,11 @@ def _description(folder: Path) -> tuple[str, dict[str, Any], Kept, dict[str, Any
         raise SecateurError(
             f"{folder}: {WEIGHTS} is truncated or not the one that {DESCRIPTION} describes. Save again."
         )
-    attributes = found.get("attributes", {})  # networks saved earlier have none
-    if not isinstance(attributes, dict):
-        raise SecateurError(f"{path}: entry 'attributes' is of the wrong kind. Save the network again.")
-    return found["architecture"], found["arguments"], found["kept"], attributes
+    attributes, heads = found.get("attributes", {}), found.get("heads", {})  # networks saved earlier have none
+    for key, value in (("attributes", attributes), ("heads", heads)):
+        if not isinstance(value, dict) or (key == "heads" and any(type(n) is not int or n < 1 for n in value.values())):
+            raise SecateurError(f"{path}: entry {key!r} is of the wrong kind. Save the network again.")
+    return found["architecture"], found["arguments"], found["kept"], attributes, heads
 
 
 def _gain(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -212,8 +215,11 @@ def _check_names(model: nn.Module, tensors: Mapping[str, Tensor], architecture: 
         raise SecateurError(f"{where}: the weights are not those of a {architecture}: {shown}.")
 
 
-def _shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Make the network's tensors as small as those of the file, and its modules' stated sizes with them."""
+def _shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], heads: Mapping[str, int], where: str) -> None:
+    """Make the network's tensors as small as those of the file, and its modules' stated sizes with them.
+
+    `heads`: module -> how many it has left; where it is not there, no head has lost a channel.
+    """
     modules = dict(model.named_modules())
     sizes = {name: attention.head_size(module) for name, module in modules.items() if attention.stated(module)}
     for prefix, module in model.named_modules():
@@ -234,7 +240,9 @@ def _shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> N
         if changed and sized:
             resize(module)
     for name, size in sizes.items():
-        attention.restate(modules[name], size)
+        if layer_size(attention.projection_of(modules[name]), "in") % heads.get(name, 1):
+            raise SecateurError(f"{where}: {name} cannot have {heads[name]} heads, which the description states.")
+        attention.restate(modules[name], size, heads.get(name))
 
 
 def _check_record(model: nn.Module, kept: Mapping[str, Any], where: str) -> None:

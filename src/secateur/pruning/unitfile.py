@@ -25,6 +25,7 @@ def write(path: str | Path, groups: Sequence[UnitGroup]) -> None:
             "gate": group.gate,
             "producers": [producer.layer for producer in group.producers],
             "slices": [[part.owner, part.role] for part in group.slices],
+            **({"scaled": scaled} if any(scaled := [part.scaled for part in group.slices]) else {}),
         }
         for group in groups
     ]
@@ -52,7 +53,9 @@ def read(path: str | Path) -> list[UnitGroup]:
 
 
 def _group(entry: dict, indices: list[torch.Tensor]) -> UnitGroup:
-    slices = tuple(Slice(owner, role, index) for (owner, role), index in zip(entry["slices"], indices, strict=True))
+    scaled = entry.get("scaled", [0] * len(indices))
+    places = zip(entry["slices"], indices, scaled, strict=True)
+    slices = tuple(Slice(owner, role, index, count) for (owner, role), index, count in places)
     outputs = {part.owner: part.index for part in slices if part.role == "out"}
     size = len(indices[0])
     return UnitGroup(

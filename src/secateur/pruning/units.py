@@ -16,17 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
-from secateur.pruning.cutting import Slice, cut, owner_of, site_size
+from secateur.pruning import worded
+from secateur.pruning.cutting import Slice, cut, others, owner_of, site_size
 from secateur.pruning.gates import blind, gated
-from secateur.pruning.heads import Heads, find_heads, overlapping
+from secateur.pruning.heads import Heads, find_heads, overlapping, put_in_order
 from secateur.pruning.operations import NORMALISED
 from secateur.pruning.tracing import Site, Trace, ghost, trace
 
-KINDS = {"filters": "filter", "neurons": "neuron", "heads": "head"}
+KINDS = {"filters": "filter", "neurons": "neuron", "heads": "head", "head_channels": "head_channel"}
 """Scope -> the kind of units that it offers."""
 SCOPES = ("signal", "all", "inner", *KINDS)
 """What may be removed: what carries a signal (not the neurons inside gates), everything, of the former what no residual
-addition joins, or of the former one kind."""
+addition joins, or of the former one kind. The weights of attention are divided into heads, or for the scope
+"head_channels" into channels of all heads: into one or the other, as every channel of a head is part of both."""
 FIXED = "its number of channels is written into the network's code"
 OUTSIDE = "in a residual stream, outside the chosen scope"
 GATE = "inside a gate, outside the chosen scope"
@@ -45,16 +47,17 @@ class Producer(NamedTuple):
 class UnitGroup:
     """All units that are removed alike.
 
-    `kind` is "head" for attention heads (their queries, keys and values), "neuron" if all producers have one position
-    at any image size (linear modules, and convolutions that stand for them), else "filter". `producers` are in the
-    order of execution. `slices` are all places where the units have channels, the producers' too. `residual` means
-    that an addition of two signals joins the units. `original` (size) gives each unit's number in the group as it was
-    first found: after `removal.shrink` it tells which are left.
+    `kind` is "head" for attention heads (their queries, keys and values), "head_channel" for channels that all heads of
+    a module have in these, "neuron" if all producers have one position at any image size (linear modules, and
+    convolutions that stand for them), else "filter". `producers` are in the order of execution. `slices` are all places
+    where the units have channels, the producers' too. `residual` means that an addition of two signals joins the units.
+    `original` (size) gives each unit's number in the group as it was first found: after `removal.shrink` it tells which
+    are left.
     `gate` means that the units act on the output only as factors of other signals (see `pruning.gates`).
     """
 
     name: str
-    kind: Literal["filter", "neuron", "head"]
+    kind: Literal["filter", "neuron", "head", "head_channel"]
     size: int
     producers: tuple[Producer, ...]
     slices: tuple[Slice, ...]
@@ -74,7 +77,7 @@ def layers_of(groups: Sequence[UnitGroup]) -> list[str]:
 
 
 class Analysis(NamedTuple):
-    """What can be removed from a network: its unit groups (scope "all"), and its layers in the order of execution.
+    """What can be removed from a network: all its unit groups, and its layers in the order of execution.
 
     `left_out` gives for each layer of which no output channel is in a unit the reason.
     """
@@ -89,13 +92,13 @@ def find_unit_groups(model: nn.Module, example_input: Tensor, scope: str = "all"
 
     `example_input` (samples × channels × height × width, or samples × features; any device) gives the input size only.
     `scope` "signal" leaves out the neurons inside gates (squeeze-and-excite), "inner" also the groups that a residual
-    addition joins; "filters", "neurons" and "heads" offer one kind. The network's outputs and its image channels
-    are in no unit; nor are channels that meet an operation which does not treat every channel alike, such as streams
-    under LayerNorm (`analyse` gives the reasons). The model is neither run nor changed.
+    addition joins; "filters", "neurons", "heads" and "head_channels" offer one kind. The network's outputs and its
+    image channels are in no unit; nor are channels that meet an operation which does not treat every channel alike,
+    such as streams under LayerNorm (`analyse` gives the reasons). The model is neither run nor changed.
 
     Raises SecateurError for an unknown scope, a network that cannot be traced, or one without any unit.
     """
-    found = analyse(model, example_input)
+    found = analyse(model, example_input, scope)
     return required(found, scope, type(model).__name__)
 
 
@@ -103,14 +106,15 @@ def required(found: Analysis, scope: str, name: str) -> list[UnitGroup]:
     """The groups of the network `name` that a scope offers; SecateurError, saying what there is, where it has none."""
     offered = in_scope(found.groups, scope)
     if not offered:
-        detail = "; ".join(f"{name}: {reason}" for name, reason in list(found.left_out.items())[:3])
-        others = sum(group.size for group in found.groups)
-        kinds = ", ".join(sorted({f"{group.kind}s" for group in found.groups}))
+        told = sorted(found.left_out.items(), key=lambda said: "attention" not in said[1] or scope != "head_channels")
+        detail = "; ".join(f"{name}: {reason}" for name, reason in told[:3])
+        every = sum(group.size for group in found.groups)
+        kinds = ", ".join(sorted({worded(group.kind) + "s" for group in found.groups}))
         raise SecateurError(
             f"{name} has no unit that can be removed in scope {scope!r} "
             f"({detail or 'no layer was found'}). "
             "Prunable are the outputs of convolutions and linear modules that another layer consumes."
-            + (f" Scope 'all' has {others} units ({kinds}; some in gates or residual streams)." if others else "")
+            + (f" Scope 'all' has {every} units ({kinds}; some in gates or residual streams)." if every else "")
         )
     return offered
 
@@ -133,8 +137,11 @@ def outside(group: UnitGroup, scope: str) -> str:
     return OUTSIDE if scope == "inner" and group.residual else ""
 
 
-def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
-    """All unit groups of `model`, its layers, and why some have no units. Arguments as of `find_unit_groups`."""
+def analyse(model: nn.Module, example_input: Tensor, scope: str = "all") -> Analysis:
+    """All unit groups of `model`, its layers, and why some have no units. Arguments as of `find_unit_groups`.
+
+    `scope` only says how attention is divided, see `SCOPES`.
+    """
     size = tuple(example_input.shape[1:])
     found = trace(model, size)
     pairs = np.concatenate(found.ties, axis=1) if found.ties else np.zeros((2, 0), dtype=np.int64)
@@ -151,16 +158,16 @@ def analyse(model: nn.Module, example_input: Tensor) -> Analysis:
         for group in _groups(found, members, joined, inside)
         if not any(name in constant for name, _ in group.producers)
     ]
-    heads, refused = find_heads(model, size, {*layers_of(groups), *constant})
+    heads, refused = find_heads(model, size, {*layers_of(groups), *constant}, scope == "head_channels")
     groups = _with_heads(heads, groups, found.order, inside)
     fixed = _fixed(model, groups, size)
     groups = [group for group in groups if group.name not in fixed]
+    put_in_order(refused, found.order)
     producing = {name for group in groups for name, _ in group.producers}
     reasons = {}
     for name in found.order:
         if name not in producing:
-            first = found.sites[name, "out"][0]
-            said = refused.get(name) or staying.get(int(unit_of[first]))
+            said = refused.get(name) or staying.get(int(unit_of[found.sites[name, "out"][0]]))
             reasons[name] = said or (BLIND if name in constant else FIXED)
     return Analysis(groups, found.order, reasons)
 
@@ -230,9 +237,7 @@ def _fixed(model: nn.Module, groups: list[UnitGroup], input_size: tuple[int, ...
                 gone[part.owner, part.role].append(part.index[0])
         staying = {}
         for site, index in gone.items():
-            stays = torch.ones(site_size(owner_of(shadow, *site), site[1]), dtype=torch.bool)
-            stays[torch.cat(index)] = False
-            staying[site] = stays.nonzero().flatten()
+            staying[site] = others(site_size(owner_of(shadow, *site), site[1]), torch.cat(index))
         try:
             with torch.no_grad():
                 return bool(cut(shadow, staying)(image).shape[0] == 2)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
-from secateur.pruning.cutting import axis_of, is_tensor, owner_of
+from secateur.pruning.cutting import STATED, axis_of, is_tensor, owner_of
 from secateur.pruning.units import UnitGroup
 from secateur.ranking.statistics import Statistics
 from secateur.relevance.reading import Watch, rows_of
@@ -17,6 +17,11 @@ from secateur.relevance.undisturbed import undisturbed
 
 MOST_BYTES = 1 << 30
 """Of Gram matrices that are summed up at a time; layers whose matrices go beyond wait for a further pass."""
+NO_READERS = (
+    "It looks at the layers that read a unit. Channels of attention heads have none: queries are multiplied with keys "
+    "before any layer reads them. Take a criterion of weights (weight, group_norm), outputs (lrp, taylor), gates "
+    "(taylor_gate, head_gate) or removals (oracle), or another scope than head_channels."
+)
 NO_GROUPS = "Consumers are those of the network's units: give `groups` to Network."
 
 PART_BYTES = 1 << 27
@@ -49,7 +54,12 @@ class Consumer:
 
 
 def consumers_of(model: nn.Module, groups: Sequence[UnitGroup]) -> list[Consumer]:
-    """The consumers of all units of `groups`, group by group, in the order of execution."""
+    """The consumers of all units of `groups`, group by group, in the order of execution.
+
+    Raises SecateurError for channels of heads, which no layer reads whole.
+    """
+    if any(group.kind == "head_channel" for group in groups):
+        raise SecateurError(NO_READERS)
     found = []
     for group in groups:
         outputs = {part.owner: part.index for part in group.slices if part.role == "out"}
@@ -74,7 +84,7 @@ def weights_of(model: nn.Module, group: UnitGroup) -> list[Tensor]:
     parameters = {name for name, _ in model.named_parameters()}
     found = []
     for part in group.slices:
-        if part.role == "heads":  # what attention states of itself, no weights
+        if part.role in STATED:  # what attention says of itself, no weights
             continue
         if is_tensor(part.role):
             tensor = owner_of(model, part.owner, part.role).detach()

@@ -230,7 +230,8 @@ class Network(Layers):
     def consumers(self) -> Consumers:
         """The layers that read the units, with their weights' input slices and statistics of what they read.
 
-        One object for this view, so that what it has computed once is kept. Raises SecateurError without `groups`.
+        One object for this view, so that what it has computed once is kept. Raises SecateurError without `groups`, and
+        for channels of heads, which no layer reads whole.
         """
         if not self.groups:
             raise SecateurError(NO_GROUPS)
@@ -271,8 +272,12 @@ class Network(Layers):
     def gate_gradients(self) -> Iterator[dict[str, Tensor]]:
         """Batch by batch: group -> gradient of each sample's cross-entropy by its gates, samples × units.
 
-        A unit's gate is a factor, 1, of all inputs of all layers that read the unit.
+        A unit's gate is a factor, 1, of all inputs of all layers that read the unit; of a channel of heads, of its
+        queries, keys and values.
         """
+        if any(group.kind == "head_channel" for group in self.groups):
+            yield from (passes.gates_of_makers(self.groups, found) for found in self.gradients())
+            return
         every = self.consumers().every
         for start in range(0, self.samples, self._batch_size):
             inputs, labels = self._labelled(start)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from secateur.errors import SecateurError
 from secateur.pruning.masking import masked
@@ -59,7 +60,8 @@ def hessian_product(
     model: nn.Module, vectors: Mapping[str, Tensor], inputs: Tensor, labels: Tensor, temperature: float
 ) -> dict[str, Tensor]:
     """Layer -> H v: the Hessian of the batch's summed loss by the layers' weights, times `vectors` (weights' shape)."""
-    with undisturbed(model), torch.inference_mode(False), torch.enable_grad():
+    plain = sdpa_kernel(SDPBackend.MATH)  # the other ways of fused attention have no second derivative
+    with undisturbed(model), torch.inference_mode(False), torch.enable_grad(), plain:
         weights = list(_asking(parameters_of(model, list(vectors))).values())
         target = _target(model, inputs, labels, "loss", temperature)
         gradients = torch.autograd.grad(target, weights, create_graph=True)
@@ -128,6 +130,18 @@ def gate_gradients(
             for handle in hooks:
                 handle.remove()
     return dict(zip(gates, slopes, strict=True))
+
+
+def gates_of_makers(groups: Sequence[UnitGroup], signals: Mapping[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """Group -> each sample's gradient by gates, 1, of all that makes the units: samples × units.
+
+    `signals`: layer -> its outputs and their gradients, each samples × channels × positions.
+    """
+    by_layer = {layer: (outputs * slopes).sum(2) for layer, (outputs, slopes) in signals.items()}
+    return {
+        group.name: torch.stack([by_layer[layer][:, channels].sum(2) for layer, channels in group.producers]).sum(0)
+        for group in groups
+    }
 
 
 def _gated(channels: Tensor, gates: Tensor, module: nn.Module, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

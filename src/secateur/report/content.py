@@ -8,6 +8,7 @@ import pandas as pd
 
 from secateur.analysis import tables
 from secateur.analysis.measures import ACCURACY
+from secateur.pruning import worded
 from secateur.report.drawing import BRANCHES, counted
 
 
@@ -61,7 +62,7 @@ def kinds(units: pd.DataFrame) -> str:
         return ""
     sizes: dict[str, list[str]] = {}
     for row in tables.records(free.groupby(["study", "kind"])["units"].sum().reset_index()):
-        sizes.setdefault(row["study"], []).append(counted(int(row["units"]), row["kind"]))
+        sizes.setdefault(row["study"], []).append(counted(int(row["units"]), worded(row["kind"])))
     networks = [f"{study} {_listed(found)}" for study, found in sizes.items()]
     return f"“Filters” stands for every unit that can go on this page: {'; '.join(networks)}."
 

@@ -1,0 +1,124 @@
+"""Channels of attention's heads as units: one index in the queries, keys and values of all heads of a module.
+
+Modules give all heads one size, and queries, keys and values the same, so they lose a channel together: the rows that
+make it in every head, and the projection's columns that read it. Without it a product of query and key lacks a term,
+as with a silent channel; but it is then divided by the square root of the *new* size, by fused attention silently. So
+the rows of the queries (or keys) that stay are multiplied by √(channels left / channels before), and a scale that the
+module states becomes that of the new size: exactly the old products, in weights alone, with attention fused or not.
+"""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
+
+import torch
+from torch import Tensor, nn
+
+from secateur.pruning.attention import Attention, head_size, sources
+from secateur.pruning.cutting import Slice, cut, moved, others, owner_of, rescale, silent, site_size
+from secateur.pruning.layouts import Places, guesses
+from secateur.pruning.operations import BATCH_NORMS, CHANNEL_NORMS, is_layer
+from secateur.pruning.trial import Given, Trial
+
+CHANNELS_MIXED = "attention whose code mixes the channels of its heads or counts on their number"
+PACKED = "attention that packs the weights of queries, keys and values into one parameter and checks its width"
+ROTARY = "attention that turns queries and keys by position, in pairs of channels and by tables from outside"
+NORMED = "attention that normalises over the channels of its heads, so that removing one changes the others"
+
+
+def reason(module: nn.Module, given: Given) -> str:
+    """Why the channels of a module's heads stay, in words."""
+    if isinstance(module, nn.MultiheadAttention):
+        return PACKED
+    passed = dict(zip(inspect.signature(module.forward).parameters, given[0], strict=False)) | given[1]
+    if any("rope" in name and value is not None for name, value in passed.items()):
+        return ROTARY
+    if any(not isinstance(part, nn.Identity) and "norm" in name for name, part in module.named_children()):
+        return NORMED
+    return CHANNELS_MIXED
+
+
+def guesses_of(module: nn.Module, about: Attention) -> Iterator[tuple[Slice, ...]]:
+    """The ways in which the channels of a module's heads may lie, owners by their names in it, and what is scaled.
+
+    After each guess of how heads lie: a head's rows in a layer may be all channels of one part after the other, or all
+    parts of a channel; tables may have a column for each channel; and nothing is scaled, or one part of one layer with
+    at most one of the tensors that are added to it.
+    """
+    size = head_size(module)
+    if size < 2:
+        return
+    parts = dict(sources(module, about.projection))
+    for tables, places, parts_first in product((False, True), guesses(module, about), (True, False)):
+        columns = _tables(module, size) if tables else []
+        several = any(parts.get(owner, 1) > 1 for owner, _ in places)
+        if (tables and not columns) or not (parts_first or several):
+            continue
+        found = [*_by_channel(places, size, parts_first), *columns]
+        yield tuple(found)
+        added = [place for place, part in enumerate(found) if part.role == "axis0"]
+        for place, part in enumerate(found):
+            for number in range(parts[part.owner]) if part.role == "out" and part.owner in parts else ():
+                for other in (None, *added):
+                    chosen = {place: _scaled(part, number, about.heads)}
+                    if other is not None:
+                        chosen[other] = _scaled(found[other], 0, about.heads)
+                    yield tuple(chosen.get(at, slice) for at, slice in enumerate(found))
+
+
+def holds(trial: Trial, slices: Sequence[Slice]) -> bool:
+    """Whether the module without a channel, and with one alone, gives what it gives with those silent that are gone."""
+    size = len(slices[0].index)
+    return all(_agrees(trial, slices, torch.tensor(gone)) for gone in ([size // 2], list(range(1, size))))
+
+
+def _agrees(trial: Trial, slices: Sequence[Slice], gone: Tensor) -> bool:
+    left = others(len(slices[0].index), gone)
+    going = [replace(part, index=part.index[gone].flatten().sort().values) for part in slices]
+    after = [replace(part, index=moved(part.index[left], out.index)) for part, out in zip(slices, going, strict=True)]
+
+    def smaller(module: nn.Module) -> nn.Module:
+        sites = [(part.owner, part.role) for part in going]
+        sizes = [site_size(owner_of(module, *site), site[1]) for site in sites]
+        staying = [others(size, part.index) for size, part in zip(sizes, going, strict=True)]
+        new = cut(module, dict(zip(sites, staying, strict=True)))
+        rescale(new, after, (len(left) / (len(left) + len(gone))) ** 0.5)
+        return new
+
+    return trial.agrees(smaller, lambda module: silent(module, going))
+
+
+def _by_channel(places: Places, size: int, parts_first: bool) -> list[Slice]:
+    """The places of heads of `size` channels, channel by channel: of each its parts, and of each part all heads."""
+    found = []
+    for (owner, role), index in places.items():
+        if role == "heads":
+            found.append(Slice("", "head_size", torch.arange(size).unsqueeze(1)))
+        elif index.shape[1] % size == 0:  # else a number for each head, which stays
+            heads = len(index)
+            split = (
+                index.reshape(heads, -1, size).permute(2, 1, 0)
+                if parts_first
+                else index.reshape(heads, size, -1).permute(1, 2, 0)
+            )
+            found.append(Slice(owner, role, split.flatten(1)))
+    return found
+
+
+def _tables(module: nn.Module, size: int) -> list[Slice]:
+    """Tensors of several axes, of no layer, whose last axis may be that of a head's channels."""
+    found = []
+    for prefix, part in module.named_modules():
+        if is_layer(part) or isinstance(part, (*CHANNEL_NORMS, BATCH_NORMS)):
+            continue
+        for name, tensor in [*part.named_parameters(prefix, False), *part.named_buffers(prefix, False)]:
+            if tensor.is_floating_point() and tensor.ndim > 1 and tensor.shape[-1] == size:
+                found.append(Slice(name, f"axis{tensor.ndim - 1}", torch.arange(size).unsqueeze(1)))
+    return found
+
+
+def _scaled(part: Slice, number: int, heads: int) -> Slice:
+    """The same place with the channels of one of its parts first, as those that are scaled."""
+    parts = part.index.split(heads, 1)
+    return replace(part, index=torch.cat([parts[number], *parts[:number], *parts[number + 1 :]], 1), scaled=heads)
