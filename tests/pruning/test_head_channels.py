@@ -126,7 +126,7 @@ def test_the_pruned_module_gives_what_attention_by_hand_gives(kind, way):
 
 
 def test_without_the_scale_fused_attention_is_another_function(monkeypatch):
-    """The trap, planted: what is left of queries keeps its size, fused and not; the mask tells, and so does the trial."""
+    """The trap, planted: what is left of queries keeps its size, fused and not. The mask tells, and the trial too."""
     model = vision_transformer().double()
     groups = find_unit_groups(model, PICTURES.double(), SCOPE)
     selection = {group.name: [0, 1, 2, 3] for group in groups}
