@@ -8,7 +8,7 @@ DEVICE ?= cpu
 export UV_COMPILE_BYTECODE = 1
 export NAME REMOTE TORCH_INDEX
 
-.PHONY: help demo named publish test test-all property lint bench docs leaderboard crate-test cluster slurm-test storage-test lock clean faults
+.PHONY: help demo named publish spot-check test test-all property lint bench docs leaderboard crate-test cluster slurm-test storage-test lock clean faults
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -48,6 +48,9 @@ ifdef REMOTE
 	$(RUN) dvc push --remote published --recursive published/$(NAME)
 endif
 	@echo "To let others find it: git add published/$(NAME) .dvc/config && git commit"
+
+spot-check: $(ENVIRONMENT) ## two random cells of every run in published/ measured again: [SEED=1]
+	$(RUN) secateur published spot-check $(wildcard published/*/) $(if $(SEED),--seed $(SEED))
 
 test: $(ENVIRONMENT) ## the fast tests
 	$(RUN) OMP_NUM_THREADS=1 pytest -q -n auto --dist loadfile -m "not slow"

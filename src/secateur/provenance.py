@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -38,7 +39,7 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
     usage = [read_json(path) for path in sorted(results.glob("usage/*/*.json"))]
     return {
         "commit": commit(),
-        "config_hash": hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12],
+        "config_hash": config_hash(config),
         "hardware": hardware(config),
         "wall_seconds": busy_seconds([(job["started"], job["ended"]) for job in usage if "started" in job]) or None,
         "processor_time": f"{sum(job['cpu_seconds'] for job in usage) / 60:.1f} min in {len(usage)} jobs",
@@ -56,9 +57,20 @@ def gather(config: dict[str, Any], results: Path) -> dict[str, Any]:
     }
 
 
+def config_hash(config: dict[str, Any]) -> str:
+    """12 digits of a SHA-256 of a resolved config."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:12]
+
+
+ARITHMETIC = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
+"""Variables of the environment by which PyTorch's libraries take other instructions than the processor offers."""
+
+
 def hardware(config: dict[str, Any]) -> str:
-    """The machine with what of the config decides the order of sums on it."""
-    return f"{processor()}, {platform.system()}, device {config['device']}, {config['threads']} thread a job"
+    """The machine with what of the config and the environment decides the order of sums on it."""
+    told = [f"{name}={os.environ[name]}" for name in ARITHMETIC if name in os.environ]
+    known = [processor(), platform.system(), f"device {config['device']}", f"{config['threads']} thread a job", *told]
+    return ", ".join(known)
 
 
 def versions() -> dict[str, str]:

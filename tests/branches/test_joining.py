@@ -26,9 +26,12 @@ def test_networks_and_samples_of_another_hash_are_refused(tmp_path):
 def test_a_machine_that_measures_the_unpruned_network_otherwise_is_refused():
     rows = pd.DataFrame(
         {"study": "s", "seed": [0, 0, 1], "rate": [0.0, 0.5, 0.0], "varied": "", "loss": [0.5, 0.9, 0.6],
-         "accuracy": 0.9, "params": 100, "macs": 1000}
+         "accuracy": 0.9, "params": 100, "macs": 1000, "test_samples": 100}
     )  # fmt: skip
     joining.same_start(rows, rows.assign(loss=rows["loss"] * (1 + 1e-7)), 1e-5)
     joining.same_start(rows, rows.assign(loss=[0.5, 0.1, 0.6]), 1e-5)  # pruned networks are not held to anything
+    joining.same_start(rows, rows.assign(accuracy=0.88), 1e-5)  # two images, on another machine
+    with pytest.raises(SecateurError, match=r"unpruned network of s, seed 0"):
+        joining.same_start(rows, rows.assign(accuracy=0.87), 1e-5)
     with pytest.raises(SecateurError, match=r"unpruned network of s, seed 1, has the loss 0\.6 here and 0\.61"):
         joining.same_start(rows, rows.assign(loss=[0.5, 0.9, 0.61]), 1e-5)

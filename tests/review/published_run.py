@@ -95,3 +95,19 @@ def restate(folder: Path, resolved: dict[str, Any]) -> None:
 def relist(folder: Path) -> None:
     """Write the list of files anew, as a forger would."""
     manifest.write(folder)
+
+
+def forge(folder: Path, row: int, accuracy: float, restated: bool) -> None:
+    """Change one accuracy in the table and write all anew that shows it; the statistics where `restated`."""
+    table = curves(folder)
+    table.loc[row, "accuracy"] = accuracy
+    write_table(folder, table)
+    if restated:
+        restate(folder, config())
+    relist(folder)
+
+
+def some_row(folder: Path, rate: float = 0.4, criterion: str = "lrp") -> int:
+    """Index of a row of seed 1."""
+    table = curves(folder)
+    return int(table[(table["criterion"] == criterion) & (table["rate"] == rate) & (table["seed"] == 1)].index[0])

@@ -5,7 +5,6 @@ import json
 import shutil
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -14,27 +13,8 @@ from secateur.cli import app
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_json
 from secateur.review import checking, manifest
-from secateur.review.cells import Curve
 from secateur.review.comparison import compare
-from secateur.review.finding import HOLDS, REFUSED, UNCHECKED, Finding
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which the run and its data lie; the run itself is in published/."""
-    folder = tmp_path_factory.mktemp("run")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        drawn.make(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the published run, to be forged, with the data in the folder one stands in."""
-    shutil.copytree(made / "data", tmp_path / "data")
-    monkeypatch.chdir(tmp_path)
-    return Path(shutil.copytree(made / "published", tmp_path / "published"))
+from secateur.review.finding import HOLDS, REFUSED, UNCHECKED
 
 
 def against(folder: Path) -> dict[str, list[str]]:
@@ -44,21 +24,6 @@ def against(folder: Path) -> dict[str, list[str]]:
         if one.state == REFUSED:
             found.setdefault(one.what, []).append(one.said)
     return found
-
-
-def forge(folder: Path, row: int, accuracy: float, restated: bool) -> None:
-    """Change one accuracy in the table and write all anew that shows it; the statistics where `restated`."""
-    curves = drawn.curves(folder)
-    curves.loc[row, "accuracy"] = accuracy
-    drawn.write_table(folder, curves)
-    if restated:
-        drawn.restate(folder, drawn.config())
-    drawn.relist(folder)
-
-
-def some_row(folder: Path, rate: float = 0.4, criterion: str = "lrp") -> int:
-    curves = drawn.curves(folder)
-    return int(curves[(curves["criterion"] == criterion) & (curves["rate"] == rate) & (curves["seed"] == 1)].index[0])
 
 
 def test_an_honest_run_is_accepted_and_says_by_what_it_was_made(folder):
@@ -111,13 +76,13 @@ def test_one_changed_number_does_not_fit_the_list_of_files(folder):
 
 
 def test_one_changed_number_with_a_new_list_does_not_fit_the_statistics(folder):
-    forge(folder, some_row(folder), 0.7, restated=False)
+    drawn.forge(folder, drawn.some_row(folder), 0.7, restated=False)
     assert set(against(folder)) == {"statistics"}
 
 
 def test_one_changed_number_with_new_statistics_is_no_whole_number_of_images(folder):
-    row = some_row(folder)
-    forge(folder, row, drawn.curves(folder).loc[row, "accuracy"] + 0.0301234, restated=True)
+    row = drawn.some_row(folder)
+    drawn.forge(folder, row, drawn.curves(folder).loc[row, "accuracy"] + 0.0301234, restated=True)
     (said,) = against(folder)["numbers"]
     assert "no whole number of test images" in said and "criterion lrp, seed 1" in said
 
@@ -196,56 +161,6 @@ def test_what_statistics_say_of_data_is_held_to_the_data_where_they_are(folder):
     assert not against(folder)
     write_json(about, {"classes": list("5678"), "class_sizes": sizes})
     assert "datasets.csv: other values" in against(folder)["statistics"][0]
-
-
-def again(folder: Path, measure, cells: int = 50) -> list[Finding]:
-    return checking.measured_again(folder, cells, 0, 1e-5, measure)
-
-
-def true_rows(made: Path):
-    """What measuring again gives: the rows as they were before anybody forged them."""
-    honest = drawn.curves(made / "published")
-
-    def measure(config: dict, curve: Curve) -> pd.DataFrame:
-        mine = (honest["criterion"] == curve.criterion) & (honest["seed"] == curve.seed)
-        return honest[mine & (honest["branch"] == curve.kind)]
-
-    return measure
-
-
-def test_a_forged_cell_is_found_by_measuring_it_again_though_all_else_fits(folder, made):
-    assert {one.state for one in again(folder, true_rows(made))} == {HOLDS}
-    row = some_row(folder)
-    forge(folder, row, drawn.curves(folder).loc[row, "accuracy"] + 2 / 2000, restated=True)
-    assert not against(folder)  # two images more, and everything written anew: nothing kept speaks against it
-    found = [one for one in again(folder, true_rows(made)) if one.state == REFUSED]
-    assert len(found) == 1 and "fewshot of lrp, digits_vgg, seed 1: 1 of 8 cells" in found[0].said
-    assert "rate 0.4: accuracy" in found[0].said and "must be the same" in found[0].said
-
-
-@pytest.mark.parametrize(("points", "state"), [(0.005, HOLDS), (0.2, REFUSED)])
-def test_on_another_machine_the_seeds_spread_is_allowed_and_no_more(folder, made, points, state):
-    known = read_json(folder / "provenance.json")
-    write_json(folder / "provenance.json", known | {"hardware": "another processor"})
-    measure = true_rows(made)
-
-    def elsewhere(config: dict, curve: Curve) -> pd.DataFrame:
-        rows = measure(config, curve)
-        return rows.assign(accuracy=(rows["accuracy"] - points).where(rows["rate"] == 0.5, rows["accuracy"]))
-
-    found = again(folder, elsewhere)
-    assert state in {one.state for one in found if one.what == "cells"}
-    assert (state == REFUSED) == any(one.state == REFUSED for one in found)
-    assert found[-1].state == UNCHECKED and "another processor, here" in found[-1].said
-
-
-def test_cells_are_drawn_evenly_and_the_same_seed_draws_the_same(folder):
-    from secateur.review import cells
-
-    rows = cells.measurable(drawn.curves(folder), drawn.config())
-    assert cells.drawn(rows, 3, 1) == cells.drawn(rows, 3, 1) != cells.drawn(rows, 3, 2)
-    counts = pd.Series([cells.drawn(rows, 1, seed)[0].criterion for seed in range(300)]).value_counts()
-    assert set(counts.index) == set(drawn.CRITERIA) and counts.min() > 60
 
 
 def test_what_is_no_published_run_is_one_clear_error(folder, tmp_path):

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from secateur.errors import SecateurError
+from secateur.files import read_json, write_json
+from secateur.provenance import config_hash
 from secateur.review import manifest, publishing
 from secateur.review.publishing import NETWORKS, PUBLISHED, publish
 
@@ -15,7 +17,7 @@ def results(tmp_path: Path) -> Path:
     folder = tmp_path / "results" / "mine"
     for name in (*PUBLISHED, *NETWORKS, "logs"):
         if Path(name).suffix:
-            (folder / name).write_text(name, encoding="utf-8")
+            (folder / name).write_text("{}" if name.endswith(".json") else name, encoding="utf-8")
         else:
             (folder / name).mkdir(parents=True)
             (folder / name / "part.csv").write_text(name, encoding="utf-8")
@@ -80,3 +82,16 @@ def test_figures_and_networks_are_large_and_a_page_and_numbers_beyond_their_limi
     publish(results, tmp_path / "least")
     kept = {name for name in sizes if name not in manifest.large(tmp_path / "least")}
     assert kept == {"tables/curves.parquet", "statistics/measures.csv"}
+
+
+def test_where_archives_lay_is_not_published_and_the_hashes_follow(results, tmp_path):
+    config = {"run": "mine", "mirror": "/home/me/archives"}
+    write_json(results / "config.json", config)
+    write_json(results / "provenance.json", {"config_hash": config_hash(config), "commit": "abc"})
+    (results / "report.html").write_text(f"run: mine\nmirror: /home/me/archives\nhash {config_hash(config)}")
+    publish(results, tmp_path / "published")
+    assert read_json(tmp_path / "published" / "config.json") == {"run": "mine"}
+    after = config_hash({"run": "mine"})
+    assert read_json(tmp_path / "published" / "provenance.json") == {"config_hash": after, "commit": "abc"}
+    assert (tmp_path / "published" / "report.html").read_text() == f"run: mine\nhash {after}"
+    assert read_json(results / "config.json") == config

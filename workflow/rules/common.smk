@@ -33,9 +33,9 @@ except SecateurError as error:
 
 CODES = {"jobs": {}, "planned": {}}
 BESIDE = sources.beside()
-# Not a param: where the bytes come from changes nothing, as long as their hash is right.
+# Neither a param nor part of what was run: where the bytes come from changes nothing, as long as their hash is right.
 if "mirror" in resolved:
-    os.environ.update(SECATEUR_MIRROR=resolved["mirror"])
+    os.environ.update(SECATEUR_MIRROR=resolved.pop("mirror"))
 
 WARM = []
 SHARED = sharing.SharedData("data")

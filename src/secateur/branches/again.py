@@ -2,11 +2,13 @@
 
 Everything in between (pretraining, transfer, reference samples, ranking) is made again too, for the seeds that are
 asked for, and kept in a folder: several curves share it, and what is there is not made again. Of the run only its
-config is read. Who has its networks puts them where they would be made, under the same names.
+config is read, and the hashes of its data. Who has its networks puts them where they would be made, under the same
+names. Archives that the config names are looked for in the mirror folder first, as the workflow does.
 """
 
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +18,24 @@ from secateur import layout, shipped, tablefile
 from secateur.branches import decomposition, fewshot, ranking, repairing, retrain, tuning
 from secateur.branches.study import Study, open_study
 from secateur.config_datasets import datasets
-from secateur.data import preparation, store
+from secateur.data import checksums, fetching, preparation, store
 from secateur.errors import SecateurError
 from secateur.models import backbones, transfer
 from secateur.models.transforms import transform_of
+from secateur.provenance import content_hash
 from secateur.varying import draw_of
 
-EMBEDDED = ("digits",)
-"""Kinds of datasets that Secateur brings along: they are made where they are not there."""
 FEWSHOT, RETRAIN, REPAIRED, DECOMPOSED = "fewshot", "retrain", "repaired", "decomposed"
 
 
 @dataclass(frozen=True)
 class Again:
-    """A run that is measured again: its resolved config, and a folder of one's own for what is made on the way."""
+    """A run that is measured again: its resolved config, a folder of one's own for what is made on the way, and the
+    run's `hashes` of data (as provenance.json has them), which the images must have where they are named."""
 
     config: dict[str, Any]
     folder: Path
+    data: dict[str, str] = field(default_factory=dict)
 
     def curves(self, kind: str, study: str, criterion: str, seeds: Sequence[int]) -> pd.DataFrame:
         """The rows of the table `curves` that a job of this kind writes for these seeds.
@@ -117,20 +120,35 @@ class Again:
         return self._once(f"backbones/{name}{'' if draw is None else f'-{draw}'}.safetensors", make)
 
     def _images(self, dataset: str, backbone: str) -> Path:
-        """The dataset's images prepared for a backbone: those of this folder, or made here where they are embedded."""
+        """The dataset's images prepared for a backbone: those of the folder one stands in, else made here."""
         entry = self.config["backbones"][backbone]
         prepared = layout.prepared(dataset, entry)
-        if prepared.exists():
-            return prepared
-        about = datasets(self.config)[dataset]
-        if about["kind"] not in EMBEDDED:
+        if not prepared.exists():
+            raw = Path("data", dataset) if Path("data", dataset).exists() else self._made(dataset)
+            transform = transform_of(entry["architecture"], entry["size"], entry["colour"])
+            prepared = self._once(str(prepared), lambda path: preparation.prepare(raw, transform, path))
+        name = f"{dataset}/{prepared.name}"
+        found, said = content_hash(prepared / checksums.NAME), self.data.get(name)
+        if said is not None and found != said:
             raise SecateurError(
-                f"the images of {dataset} are not in this folder ({prepared} is not there). Make them: "
-                f"snakemake --cores all --configfile <the run's config.json> {prepared}"
+                f"{prepared}: these images have the hash {found}, those of the run {said}. They come from another "
+                "source or version; what is measured on them says nothing about the run."
             )
-        raw = self._once(f"data/{dataset}", lambda path: store.make(dataset, about, path, shipped.find("data.dvc")))
-        transform = transform_of(entry["architecture"], entry["size"], entry["colour"])
-        return self._once(str(prepared), lambda path: preparation.prepare(raw, transform, path))
+        return prepared
+
+    def _made(self, dataset: str) -> Path:
+        """The dataset, made from what the config names: embedded, fetched (from the mirror folder first) or a path."""
+        entry = datasets(self.config)[dataset]
+        files = [Path(entry["path"])] if "path" in entry else []
+        if entry.get("files"):
+            archives = self._once(
+                f"data/archives/{dataset}",
+                lambda path: fetching.fetch(dataset, entry, path, os.environ.get(fetching.MIRROR)),
+            )
+            files = [archives / item["name"] for item in entry["files"]]
+        return self._once(
+            f"data/{dataset}", lambda path: store.make(dataset, entry, path, shipped.find("data.dvc"), files)
+        )
 
     def _once(self, name: str, make: Callable[[Path], object]) -> Path:
         """The file or folder of this name; made where it is not there yet."""

@@ -94,11 +94,15 @@ def said(text: str) -> None:
 
 def opened(config: Path) -> dict[str, Any]:
     """The resolved config, with PyTorch held to its thread count and to deterministic algorithms."""
-    import torch
-
     from secateur.config import read
 
-    resolved = read(config)
+    return held(read(config))
+
+
+def held(resolved: dict[str, Any]) -> dict[str, Any]:
+    """`resolved`, with PyTorch held to its thread count and to deterministic algorithms."""
+    import torch
+
     # What PyTorch asks for to be deterministic on CUDA; it counts only if it is there before the first use of the card.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(resolved["threads"])

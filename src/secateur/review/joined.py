@@ -9,7 +9,7 @@ import pandas as pd
 
 from secateur import tablefile
 from secateur.analysis import statistics
-from secateur.config import Config, is_rule, read
+from secateur.config import Config, is_rule
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_json
 from secateur.layout import rankings, redraws
@@ -37,7 +37,7 @@ def config_of(published: Path, criterion: str, folders: list[Path]) -> tuple[Con
     for one in checking.kept(published, 1e-5):
         if one.state == REFUSED:
             raise SecateurError(f"{published}: refused, {one.what}: {one.said}.")
-    whole = read(published / "config.json")
+    whole = checking.runnable(published)
     if criterion in [item["name"] for item in whole["criteria"]]:
         raise SecateurError(f"criterion '{criterion}' is in {published} already. Give yours another name.")
     whole["criteria_path"] = [*whole["criteria_path"], *map(str, folders)]

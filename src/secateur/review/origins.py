@@ -1,7 +1,5 @@
 """Which version, config and data a published run says that it was made by, and whether its own files bear that out."""
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,7 @@ from secateur.config import parts
 from secateur.errors import SecateurError
 from secateur.files import read_json
 from secateur.layout import rankings
-from secateur.provenance import CLAIMS, content_hash, data_files
+from secateur.provenance import CLAIMS, config_hash, content_hash, data_files
 from secateur.review.finding import HOLDS, UNCHECKED, Finding, refused
 from secateur.review.publishing import PAGE
 from secateur.tensorfile import read as read_scores
@@ -58,7 +56,7 @@ def data(config: dict[str, Any], known: dict[str, Any]) -> list[Finding]:
 
 def _config(folder: Path, known: dict[str, Any]) -> list[Finding]:
     """The config is the one that made the run, and the page is that run's."""
-    own = hashlib.sha256(json.dumps(read_json(folder / "config.json"), sort_keys=True).encode()).hexdigest()[:12]
+    own = config_hash(read_json(folder / "config.json"))
     problems = []
     if own != known["config_hash"]:
         problems.append(f"config.json: its hash is {own}, the run was made with {known['config_hash']}")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from secateur import shipped
 from secateur.errors import SecateurError
-from secateur.provenance import CLAIMS
+from secateur.files import read_json, write_json
+from secateur.provenance import CLAIMS, config_hash
 from secateur.review import manifest
 
 PUBLISHED = (
@@ -65,12 +66,30 @@ def publish(results: str | Path, output: str | Path, networks: bool = False) -> 
             else:
                 shutil.copyfile(results / name, temporary / name)
         shutil.copyfile(shipped.find(CLAIMS), temporary / CLAIMS.name)
+        _forget_mirror(temporary)
         manifest.write(temporary, large(temporary))
         shutil.rmtree(output, ignore_errors=True)
         temporary.rename(output)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return sum(path.is_file() for path in output.rglob("*"))
+
+
+def _forget_mirror(folder: Path) -> None:
+    """Take the folder of archives out of a config that still names it: where bytes lay is no part of what was run.
+
+    The hash of the config is then another, in the provenance and on the page too.
+    """
+    config = read_json(folder / "config.json")
+    mirror = config.pop("mirror", None)
+    if mirror is None:
+        return
+    known, page = read_json(folder / "provenance.json"), folder / PAGE
+    before, after = known["config_hash"], config_hash(config)
+    write_json(folder / "config.json", config)
+    write_json(folder / "provenance.json", known | {"config_hash": after})
+    shown = page.read_text(encoding="utf-8").replace(before, after).replace(f"mirror: {mirror}\n", "")
+    page.write_text(shown, encoding="utf-8")
 
 
 def large(folder: Path) -> list[str]:
