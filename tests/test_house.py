@@ -18,7 +18,7 @@ COMMANDS = REPOSITORY / "src/secateur/cli"
 """Typer reads a subcommand's options from its function's signature: one parameter per option, however many."""
 STOREYS = [
     {"data"}, {"models", "relevance"}, {"pruning"}, {"ranking", "repair", "portability"}, {"criteria", "remedies"},
-    {"branches", "own"}, {"library"}, {"analysis"}, {"report"}, {"review"}, {"cli"},
+    {"branches", "own"}, {"library"}, {"analysis"}, {"report"}, {"review"}, {"cli"}, {"dag"},
 ]  # fmt: skip
 """Rooms from the lowest up: what one of them imports lies no higher."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from secateur import loaded, server
+from secateur import dag, loaded, server
 from secateur.config import REPOSITORY
 
 POINTS, FETCHING = "src/secateur/data/points.py", "src/secateur/data/fetching.py"
@@ -170,16 +170,11 @@ def test_a_warm_process_that_loaded_an_edit_leaves_the_job_to_its_command(clone)
     assert done.returncode == 0 and clone.made == right and "has loaded other sources" in done.stderr
 
 
-def text_of_command() -> str:
-    """What every job's command line begins with where its rule is an heir of `stage`."""
-    text = (REPOSITORY / "workflow" / "rules" / "jobs.smk").read_text(encoding="utf-8")
-    return text[text.index("COMMAND = (") : text.index("def job(")]
-
-
 def test_every_rule_with_sources_tells_its_job_of_them():
     for path in (REPOSITORY / "workflow" / "rules").glob("*.smk"):
         text = path.read_text(encoding="utf-8")
-        assert text.count("code=code(") == len(re.findall(r"secateur .*--code {params.code} \w", text)), path
+        told = re.findall(r"secateur .*--code {params.code} \w", text)
+        assert len(re.findall(r"code=code\(|\*\*job\.alone\(", text)) == len(told), path
         own = re.split(r"^(?=\s*(?:use )?rule\b)", text, flags=re.MULTILINE)
-        assert all("COMMAND" in rule or "use rule stage as" in rule for rule in own if "**job(" in rule), path
-    assert "--code {params.code} {params.command}" in text_of_command()
+        assert all("dag.COMMAND" in rule or "use rule stage as" in rule for rule in own if "**job(" in rule), path
+    assert "--code {params.code} {params.command}" in dag.COMMAND

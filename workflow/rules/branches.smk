@@ -1,19 +1,11 @@
 # The two branches with what is common to all criteria, the grid of filter and neuron rates, cost and latency, and
 # pictures for the report.
 
-FIRST_RANKINGS = {
-    "rankings": [
-        f"{RESULTS}/rankings/{{study}}/{criterion}/{FIRST}.safetensors"
-        for criterion in CRITERIA
-    ]
-}
-CRITERIA_CODE = {"criteria": [criterion_code(criterion) for criterion in IN_PYTHON]}
-
 
 use rule stage as unpruned with:
     input:
-        data=dataset_of,
-        models=rules.transfer.output.models,
+        **inputs.data,
+        **inputs.models,
     output:
         output=f"{RESULTS}/unpruned/{{study}}/{{part}}.parquet",
     log:
@@ -21,24 +13,12 @@ use rule stage as unpruned with:
     resources:
         **asked("unpruned"),
     params:
-        **job(
-            "unpruned",
-            of_study(
-                validation=VALIDATION,
-                batch_size=resolved["retrain"]["finetune"]["batch_size"],
-            ),
-        ),
-
-
-MEASURED = NETWORK | {"unpruned": rules.unpruned.output}
-RANKED = MEASURED | {
-    "rankings": f"{RESULTS}/rankings/{{study}}/{{criterion}}/{{part}}.safetensors"
-}
+        **job("unpruned", settings.of_study(**settings.evaluation)),
 
 
 use rule stage as fewshot with:
     input:
-        **RANKED,
+        **inputs.ranked,
     output:
         curves=f"{RESULTS}/curves/fewshot/{{study}}/{{criterion}}/{{part}}.parquet",
         profiles=f"{RESULTS}/profiles/{{study}}/{{criterion}}/{{part}}.parquet",
@@ -49,13 +29,13 @@ use rule stage as fewshot with:
     resources:
         **asked("fewshot"),
     params:
-        **job("fewshot", of_criterion("run", "fewshot"), shared=TOLD),
+        **job("fewshot", settings.of_criterion("run", "fewshot"), shared=planned.told),
 
 
 use rule stage as repair with:
     input:
-        **RANKED,
-        **SAMPLES,
+        **inputs.ranked,
+        **inputs.samples,
     output:
         output=f"{RESULTS}/curves/repaired/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
@@ -65,16 +45,12 @@ use rule stage as repair with:
     resources:
         **asked("repair"),
     params:
-        **job(
-            "repair",
-            of_criterion("run", "fewshot", remedies=remedies_of),
-            shared=TOLD,
-        ),
+        **job("repair", settings.of_criterion("run", "fewshot", remedies=settings.remedies), shared=planned.told),
 
 
 use rule stage as decompose with:
     input:
-        **RANKED,
+        **inputs.ranked,
     output:
         output=f"{RESULTS}/curves/decomposed/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
@@ -84,12 +60,12 @@ use rule stage as decompose with:
     resources:
         **asked("decompose"),
     params:
-        **job("decompose", of_criterion("run", "decompose"), shared=TOLD),
+        **job("decompose", settings.of_criterion("run", "decompose"), shared=planned.told),
 
 
 use rule stage as grid with:
     input:
-        **RANKED,
+        **inputs.ranked,
     output:
         output=f"{RESULTS}/grid/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
@@ -99,19 +75,15 @@ use rule stage as grid with:
     resources:
         **asked("grid"),
     params:
-        **job(
-            "grid",
-            of_criterion("run", grid=grid_of),
-            shared=TOLD,
-        ),
+        **job("grid", settings.of_criterion("run", grid=settings.grid), shared=planned.told),
 
 
 use rule stage as retrain with:
     input:
-        **MEASURED,
-        **SAMPLES,
-        criterion=retrain_code,
-        tuned=tuned_of_round,
+        **inputs.measured,
+        **inputs.samples,
+        criterion=criteria.of_round,
+        tuned=criteria.tuned_of_round,
     output:
         output=f"{RESULTS}/curves/retrain/{{study}}/{{criterion}}/{{part}}.parquet",
         shapes=f"{RESULTS}/shapes/{{study}}/{{criterion}}/{{part}}.parquet",
@@ -122,15 +94,15 @@ use rule stage as retrain with:
     params:
         **job(
             "retrain",
-            of_criterion("run", "retrain", validation=VALIDATION),
+            settings.of_criterion("run", "retrain", validation=settings.validation),
             state=f"{RESULTS}/state/retrain/{{study}}/{{criterion}}/{{part}}",
-            shared=TOLD,
+            shared=planned.told,
         ),
 
 
 use rule stage as retrain_unpruned with:
     input:
-        **MEASURED,
+        **inputs.measured,
     output:
         output=f"{RESULTS}/curves/unpruned/{{study}}/{{part}}.parquet",
     log:
@@ -140,20 +112,17 @@ use rule stage as retrain_unpruned with:
     params:
         **job(
             "retrain-unpruned",
-            of_study("scope", "budget", "run", "retrain", validation=VALIDATION),
+            settings.of_study("scope", "budget", "run", "retrain", validation=settings.validation),
             state=f"{RESULTS}/state/retrain_unpruned/{{study}}/{{part}}",
-            shared=TOLD,
+            shared=planned.told,
         ),
 
 
 use rule stage as scratch with:
     input:
-        **MEASURED,
+        **inputs.measured,
         shapes=rules.retrain.output.shapes,
-        # Of several pretrainings, which all take the same steps, any.
-        backbone=lambda wildcards: backbones_of(wildcards)[0].replace(
-            ".safetensors", ".json"
-        ),
+        backbone=inputs.about_backbone,
     output:
         output=f"{RESULTS}/curves/scratch/{{study}}/{{criterion}}/{{part}}.parquet",
     log:
@@ -163,14 +132,11 @@ use rule stage as scratch with:
     params:
         **job(
             "scratch",
-            of_study(
-                "scope",
-                "budget",
-                "run",
-                "retrain",
-                pretrain=resolved["training"]["pretrain"],
-                transfer=transfer_of,
-                validation=VALIDATION,
+            settings.of_study(
+                *("scope", "budget", "run", "retrain"),
+                pretrain=planned.config["training"]["pretrain"],
+                transfer=settings.transfer,
+                validation=settings.validation,
             ),
             state=f"{RESULTS}/state/scratch/{{study}}/{{criterion}}/{{part}}",
         ),
@@ -178,8 +144,8 @@ use rule stage as scratch with:
 
 use rule stage as cost with:
     input:
-        **CRITERIA_CODE,
-        **FIRST_NETWORK,
+        **criteria.files,
+        **inputs.first_network,
     output:
         output=f"{RESULTS}/cost/{{study}}.parquet",
     log:
@@ -189,21 +155,15 @@ use rule stage as cost with:
     params:
         **job(
             "cost",
-            of_study(
-                "criteria",
-                "cost",
-                "scope",
-                "batch_size",
-                remedies=remedies_of,
-            ),
-            criteria=IN_PYTHON,
+            settings.of_study("criteria", "cost", "scope", "batch_size", remedies=settings.remedies),
+            criteria=planned.in_python,
         ),
 
 
 use rule stage as latency with:
     input:
-        **FIRST_NETWORK,
-        **FIRST_RANKINGS,
+        **inputs.first_network,
+        **inputs.first_rankings,
     output:
         output=f"{RESULTS}/latency/{{study}}.parquet",
     log:
@@ -211,19 +171,15 @@ use rule stage as latency with:
     resources:
         **asked("latency"),
     params:
-        **job(
-            "latency",
-            of_study("latency", "scope", "scheme", "budget", "min_units"),
-            at_end="rankings",
-        ),
+        **job("latency", settings.of_study("latency", "scope", "scheme", "budget", "min_units"), at_end="rankings"),
 
 
 use rule stage as gallery with:
     input:
-        **CRITERIA_CODE,
-        **FIRST_NETWORK,
-        **FIRST_RANKINGS,
-        samples=f"{RESULTS}/samples/{{study}}/{FIRST}.csv",
+        **criteria.files,
+        **inputs.first_network,
+        **inputs.first_rankings,
+        **inputs.first_samples,
     output:
         output=f"{RESULTS}/gallery/{{study}}.npz",
     log:
@@ -233,15 +189,9 @@ use rule stage as gallery with:
     params:
         **job(
             "gallery",
-            of_study(
-                "criteria",
-                "gallery",
-                "scope",
-                "scheme",
-                "budget",
-                "min_units",
-                "batch_size",
-                samples_per_class=IMAGES,
+            settings.of_study(
+                *("criteria", "gallery", "scope", "scheme", "budget", "min_units", "batch_size"),
+                samples_per_class=settings.images,
             ),
             at_end="rankings",
         ),

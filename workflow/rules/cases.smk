@@ -1,24 +1,20 @@
 # Criteria that are rules of the user's own, in any language: a case of plain files for every network is laid out, the
 # user's rule answers it, and the answers are gathered.
 
-RULES = rules_of_users()
-IN_PYTHON = [name for name in CRITERIA if entry_of(name)["criterion"] not in RULES]
-
-
-for name, path in RULES.items():
+for path in planned.rule_files():
 
     include: str(path)
 
 
-for criterion in [name for name in CRITERIA if entry_of(name)["criterion"] in RULES]:
+for criterion in planned.own_rules:
 
     rule:
         name:
             f"rank_{criterion}"
         input:
-            **NETWORK,
-            scores=in_cases(f"{entry_of(criterion)['criterion']}.csv"),
-            networks=in_cases("network.json"),
+            **inputs.network,
+            scores=criteria.in_cases(f"{planned.entry_of(criterion)['criterion']}.csv"),
+            networks=criteria.in_cases("network.json"),
         output:
             output=f"{RESULTS}/rankings/{{study}}/{criterion}/{{part}}.safetensors",
         log:
@@ -27,30 +23,24 @@ for criterion in [name for name in CRITERIA if entry_of(name)["criterion"] in RU
             "prune"
         conda:
             "../../envs/conda.yaml"
-        threads: resolved["threads"]
+        threads: planned.config["threads"]
         resources:
             **asked("rank"),
         params:
             **job(
                 "gather",
-                of_criterion(name=criterion, samples_per_class=IMAGES),
-                criteria=[criterion],
-                without=("scores", "networks"),
+                settings.of_ranking(name=criterion),
                 stage="rank",
                 criterion=criterion,
-                cases=cases_folder,
+                cases=options.cases_folder,
             ),
-            config=CONFIG,
         shell:
-            COMMAND
+            dag.COMMAND
 
 
 use rule stage as case with:
     input:
-        data=dataset_of,
-        units=units_of,
-        models=models_of,
-        samples=samples_of,
+        **inputs.of_seed,
     output:
         [
             f"{RESULTS}/cases/{{study}}/{{seed}}-{{samples}}/{name}"
@@ -61,15 +51,12 @@ use rule stage as case with:
     resources:
         **asked("rank"),
     params:
-        **job("case", of_study("scope"), criteria=[], output=case_folder),
+        **job("case", settings.of_study("scope"), criteria=[], output=options.case_folder),
 
 
 use rule stage as case_signals with:
     input:
-        data=dataset_of,
-        units=units_of,
-        models=models_of,
-        samples=samples_of,
+        **inputs.of_seed,
     output:
         temp(f"{RESULTS}/cases/{{study}}/{{seed}}-{{samples}}/signals.safetensors"),
     log:
@@ -77,9 +64,4 @@ use rule stage as case_signals with:
     resources:
         **asked("rank"),
     params:
-        **job(
-            "case --signals",
-            of_study("scope", "batch_size"),
-            criteria=[],
-            output=case_folder,
-        ),
+        **job("case --signals", settings.of_study("scope", "batch_size"), criteria=[], output=options.case_folder),

@@ -2,6 +2,11 @@
 # against its pinned hash; its images are decoded and scaled once for each kind of network.
 
 
+# Run where Snakemake runs, also on a cluster: it needs the network, which the cluster's machines may not have.
+localrules:
+    fetch,
+
+
 rule fetch:
     output:
         directory("data/archives/{dataset}"),
@@ -10,15 +15,15 @@ rule fetch:
     conda:
         "../../envs/conda.yaml"
     params:
-        entry=what_to_fetch,
+        entry=options.what_to_fetch,
     shell:
         "secateur data fetch {wildcards.dataset} --output {output} --entry {params.entry:q} 2>&1 | tee {log}"
 
 
 rule dataset:
     input:
-        source=files_of,
-        pins=brought("data.dvc"),
+        source=inputs.source_of_dataset,
+        pins=dag.brought("data.dvc"),
     output:
         directory("data/{dataset}"),
     log:
@@ -27,8 +32,8 @@ rule dataset:
         "../../envs/conda.yaml"
     params:
         code=code("data make"),
-        entry=lambda wildcards: json.dumps(DATASETS[wildcards.dataset]),
-        source=source_option,
+        entry=options.dataset_entry,
+        source=options.source,
     shell:
         "secateur --code {params.code} data make {wildcards.dataset} --output {output} --pins {input.pins} {params.source} "
         "--entry {params.entry:q} 2>&1 | tee {log}"
@@ -46,7 +51,7 @@ rule images:
     threads: 8
     params:
         code=code("data prepare"),
-        own=architecture_options,
+        own=options.architectures_path,
     shell:
         "secateur --code {params.code} data prepare --data {input.data} --architecture {wildcards.architecture} {params.own} "
         "--size {wildcards.size} --colour {wildcards.colour} --threads {threads} --output {output} 2>&1 | tee {log}"

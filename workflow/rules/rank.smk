@@ -1,16 +1,16 @@
 # Rankings: one rule a criterion, so that editing a criterion's file reruns that criterion alone.
 # Those that are rules of the user's own: cases.smk.
 
-for criterion in IN_PYTHON:
+for criterion in planned.in_python:
 
     rule:
         name:
             f"rank_{criterion}"
         input:
-            **NETWORK,
-            **SAMPLES,
-            criterion=criterion_code(criterion),
-            tuned=tuned_of(criterion),
+            **inputs.network,
+            **inputs.samples,
+            criterion=criteria.file(criterion),
+            tuned=criteria.tuned(criterion),
         output:
             output=f"{RESULTS}/rankings/{{study}}/{criterion}/{{part}}.safetensors",
         log:
@@ -19,56 +19,44 @@ for criterion in IN_PYTHON:
             "prune"
         conda:
             "../../envs/conda.yaml"
-        threads: resolved["threads"]
+        threads: planned.config["threads"]
         resources:
             **asked("rank"),
         params:
-            **job(
-                "rank",
-                of_criterion(name=criterion, samples_per_class=IMAGES),
-                criteria=[criterion],
-                criterion=criterion,
-            ),
-            config=CONFIG,
+            **job("rank", settings.of_ranking(name=criterion), criterion=criterion),
         shell:
-            COMMAND
+            dag.COMMAND
 
 
-for criterion in [name for name in CRITERIA if "tune" in entry_of(name)]:
+for criterion in planned.tuned:
 
     rule:
         name:
             f"tune_{criterion}"
         input:
-            **NETWORK,
-            **SAMPLES,
-            criterion=criterion_code(criterion),
+            **inputs.network,
+            **inputs.samples,
+            criterion=criteria.file(criterion),
         output:
             output=f"{RESULTS}/tuning/{{study}}/{criterion}/{{part}}.parquet",
         log:
             f"{RESULTS}/logs/tune/{{study}}/{criterion}/{{part}}.log",
         conda:
             "../../envs/conda.yaml"
-        threads: resolved["threads"]
+        threads: planned.config["threads"]
         resources:
             **asked("retrain"),
         params:
-            **job(
-                "tune",
-                of_criterion(name=criterion, samples_per_class=IMAGES),
-                criteria=[criterion],
-                criterion=criterion,
-            ),
-            config=CONFIG,
+            **job("tune", settings.of_ranking(name=criterion), criterion=criterion),
         shell:
-            COMMAND
+            dag.COMMAND
 
 
 # Other draws of reference samples on one network, for the agreement of a criterion with itself.
 use rule stage as redraw with:
     input:
-        **FIRST_NETWORK,
-        criterion=lambda wildcards: criterion_code(wildcards.criterion),
+        **inputs.first_network,
+        criterion=criteria.of_job,
     output:
         output=f"{RESULTS}/redraws/{{study}}/{{criterion}}.safetensors",
     log:
@@ -78,4 +66,4 @@ use rule stage as redraw with:
     resources:
         **asked("redraw"),
     params:
-        **job("redraw", of_criterion("agreement", samples_per_class=IMAGES)),
+        **job("redraw", settings.of_ranking("agreement")),

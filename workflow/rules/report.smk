@@ -1,25 +1,9 @@
 # From measurements to the page: tables, statistics, figures, report. On a cluster the four are one submission.
 
-CLAIMS = brought("config/claims.yaml")
-# Of the statistics and of the figures so many are made at once, where there are as many cores.
-PIECES = 8
-STYLE = brought("report/style.yaml")
-PAGE = [
-    brought(f"report/{name}")
-    for name in (
-        "page.html.j2",
-        "methods.html.j2",
-        "page.css",
-        "page.js",
-        "explorer.js",
-        "style.yaml",
-    )
-]
-
 
 rule collect:
     input:
-        measured=measured(),
+        measured=inputs.measurements(),
     output:
         directory(f"{RESULTS}/tables"),
     log:
@@ -29,10 +13,8 @@ rule collect:
     conda:
         "../../envs/conda.yaml"
     params:
-        config=CONFIG,
-        results=results_of,
-        code=code("collect"),
-        usage=f"{RESULTS}/usage/collect/all.json",
+        **job.alone("collect"),
+        results=options.results,
     shell:
         "secateur --usage {params.usage} --code {params.code} collect --config {params.config} --results {params.results} "
         "--output {output} 2>&1 | tee {log}"
@@ -40,33 +22,25 @@ rule collect:
 
 rule statistics:
     input:
-        claims=CLAIMS,
+        claims=inputs.claims,
         tables=rules.collect.output,
-        images=images_of_studies(),
-        rankings=ranked(),
-        redraws=redrawn(),
-        published=published(),
+        images=inputs.images_of_studies(),
+        rankings=inputs.rankings(),
+        redraws=inputs.redraws(),
+        published=inputs.published,
     output:
-        report(
-            directory(f"{RESULTS}/statistics"),
-            patterns=["{table}.csv"],
-            caption="../../report/captions/statistics.rst",
-            category="Statistics",
-            labels={"table": "{table}"},
-        ),
+        report(directory(f"{RESULTS}/statistics"), **dag.listing.STATISTICS),
     log:
         f"{RESULTS}/logs/statistics.log",
     group:
         "page"
     conda:
         "../../envs/conda.yaml"
-    threads: PIECES
+    threads: 8  # so many are made at once, where there are as many cores
     params:
-        config=CONFIG,
-        results=results_of,
-        code=code("statistics", files=[CLAIMS, *published()]),
-        settings=settings(),
-        usage=f"{RESULTS}/usage/statistics/all.json",
+        **job.alone("statistics", files=[inputs.claims, *inputs.published]),
+        results=options.results,
+        settings=settings.of(),
     shell:
         "secateur --usage {params.usage} --code {params.code} statistics --config {params.config} --results {params.results} "
         "--tables {input.tables} --output {output} --jobs {threads} 2>&1 | tee {log}"
@@ -74,61 +48,43 @@ rule statistics:
 
 rule figures:
     input:
-        style=STYLE,
-        claims=CLAIMS,
-        published=published(),
+        style=inputs.style,
+        claims=inputs.claims,
+        published=inputs.published,
         tables=rules.collect.output,
         statistics=rules.statistics.output,
-        toy=boundaries(),
-        gallery=galleries(),
+        toy=inputs.boundaries(),
+        gallery=inputs.galleries(),
     output:
-        report(
-            directory(f"{RESULTS}/figures"),
-            patterns=["{section}_{figure}.svg"],
-            caption="../../report/captions/figure.rst",
-            category="Figures",
-            subcategory="{section}",
-            labels={"figure": "{figure}"},
-        ),
+        report(directory(f"{RESULTS}/figures"), **dag.listing.FIGURES),
     log:
         f"{RESULTS}/logs/figures.log",
     group:
         "page"
     conda:
         "../../envs/conda.yaml"
-    threads: PIECES
+    threads: 8
     params:
-        toy=toy_folder,
-        gallery=gallery_folder,
-        workflow=WORKFLOW,
-        code=code("figures", files=[STYLE, CLAIMS, *published()]),
+        toy=options.toy_folder,
+        gallery=options.gallery_folder,
+        workflow=planned.plan_file,
+        code=code("figures", files=[inputs.style, inputs.claims, *inputs.published]),
         usage=f"{RESULTS}/usage/figures/all.json",
     shell:
         "secateur --usage {params.usage} --code {params.code} figures --tables {input.tables} --statistics {input.statistics} "
-        "--toy {params.toy} --gallery {params.gallery} "
-        "--workflow {params.workflow} --output {output} --jobs {threads} 2>&1 | tee {log}"
+        "--toy {params.toy} --gallery {params.gallery} --workflow {params.workflow} --output {output} --jobs {threads} 2>&1 | tee {log}"
 
 
 rule report:
     input:
-        assets=PAGE,
-        claims=CLAIMS,
+        assets=inputs.page,
+        claims=inputs.claims,
         tables=rules.collect.output,
         statistics=rules.statistics.output,
         figures=rules.figures.output,
     output:
-        page=report(
-            f"{RESULTS}/report.html",
-            caption="../../report/captions/page.rst",
-            category="Report",
-            labels={"file": "the page"},
-        ),
-        latex=report(
-            f"{RESULTS}/tables.tex",
-            caption="../../report/captions/latex.rst",
-            category="Report",
-            labels={"file": "tables for LaTeX"},
-        ),
+        page=report(f"{RESULTS}/report.html", **dag.listing.PAGE),
+        latex=report(f"{RESULTS}/tables.tex", **dag.listing.LATEX),
         provenance=f"{RESULTS}/provenance.json",
     log:
         f"{RESULTS}/logs/report.log",
@@ -137,10 +93,8 @@ rule report:
     conda:
         "../../envs/conda.yaml"
     params:
-        config=CONFIG,
-        code=code("report make", files=[*PAGE, CLAIMS]),
-        resolved=resolved,
-        usage=f"{RESULTS}/usage/report/all.json",
+        **job.alone("report make", files=[*inputs.page, inputs.claims]),
+        resolved=planned.config,
     shell:
         "secateur --usage {params.usage} --code {params.code} report make --config {params.config} --tables {input.tables} "
         "--statistics {input.statistics} --figures {input.figures} --output {output.page} 2>&1 | tee {log}"

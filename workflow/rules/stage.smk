@@ -2,13 +2,15 @@
 # outputs and settings alone; the names of their files and wildcards are those of their command's options.
 
 
+wildcard_constraints:
+    **dag.PATTERNS,
+
+
 rule stage:
     log:
         f"{RESULTS}/logs/stage.log",  # every stage names its own
     conda:
         "../../envs/conda.yaml"
-    threads: resolved["threads"]
-    params:
-        config=CONFIG,
+    threads: planned.config["threads"]
     shell:
-        COMMAND
+        dag.COMMAND

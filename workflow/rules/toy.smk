@@ -1,11 +1,9 @@
 # The paper's 2-D study, one job a set.
 
-TOY_CRITERIA = configuration.toy_criteria(resolved) if "toy" in resolved else []
-
 
 rule toy:
     input:
-        criteria=[criterion_code(item["name"]) for item in TOY_CRITERIA],
+        criteria=[criteria.file(name) for name in planned.toy_criteria],
         data="data/{dataset}",
     output:
         table=f"{RESULTS}/toy/{{dataset}}.parquet",
@@ -15,13 +13,11 @@ rule toy:
         f"{RESULTS}/logs/toy/{{dataset}}.log",
     conda:
         "../../envs/conda.yaml"
-    threads: resolved["threads"]
+    threads: planned.config["threads"]
     params:
-        config=CONFIG,
-        code=code("toy", [item["name"] for item in TOY_CRITERIA]),
-        settings=settings("toy") if TOY_CRITERIA else None,
-        criteria=TOY_CRITERIA,
-        usage=f"{RESULTS}/usage/toy/{{dataset}}.json",
+        **job.alone("toy", "{dataset}", planned.toy_criteria),
+        settings=settings.of("toy") if planned.toy_criteria else None,
+        criteria=[planned.entry_of(name) for name in planned.toy_criteria],
     shell:
         "secateur --usage {params.usage} --code {params.code} toy --config {params.config} --data {input.data} --output {output.table} "
         "--boundaries {output.boundaries} --stability {output.stability} 2>&1 | tee {log}"
