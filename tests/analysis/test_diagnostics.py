@@ -19,7 +19,7 @@ def measured(curves: pd.DataFrame) -> pd.DataFrame:
     known = (curves["branch"] == "retrain") | (curves["rate"] == 0)
     return curves.assign(
         control="", training_samples=np.where(known, 256.0, np.nan),
-        **{mode: np.where(known, curves["accuracy"], np.nan) for mode in (EVAL, TRAIN)},
+        **{mode: np.where(known, 0.99, np.nan) for mode in (EVAL, TRAIN)},
     )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_the_unpruned_network_and_its_control_are_named_once(curves, tmp_path):
         ["statistics", "unpruned", "", 2, 0.0], ["statistics", "unpruned", "", 0, 0.5],
     ]  # fmt: skip
     assert "Of 75 networks 2" in said[0] and "(unpruned 2)" in said[0]
-    assert [cell.text for cell in checks.table(found).rows[0]][-3:] == ["20.0 %", "85.0 %", "-65.0"]
+    assert [cell.text for cell in checks.table(found).rows[0]][-3:] == ["20.0 %", "99.0 %", "-79.0"]
 
 
 @pytest.mark.parametrize(
@@ -165,3 +165,23 @@ def test_curves_that_rise_again_are_counted_by_branch(curves, tmp_path):
                    "accuracy"] = 0.9  # fmt: skip
     _, said = of(tmp_path, curves)
     assert "With retraining: weight 1. " in said[1] and "Without: weight 2. " in said[1]
+
+
+def test_a_rate_at_which_no_criterion_fits_its_training_images_is_named(curves, tmp_path):
+    deep = where(curves, branch="retrain") & (curves["rate"] >= 0.6)
+    short = curves.copy()
+    short.loc[deep, EVAL] = short.loc[deep, TRAIN] = np.where(short.loc[deep, "criterion"] == "lrp", 0.4, 0.3)
+    found, said = of(tmp_path, short)
+    found = found[found["kind"] == "unfitted"]
+    assert set(found["criterion"]) == {"lrp"} and set(found["rate"]) == set(short.loc[deep, "rate"])
+    assert np.allclose(found["value"], 0.4)
+    sentence = next(one for one in said if "training images: the best" in one)
+    assert "with 60 % of the filters gone and above" in sentence and "the best, lrp, is right on 40.0 %" in sentence
+
+
+def test_one_criterion_that_fits_is_enough_to_call_the_recipe_long_enough(curves, tmp_path):
+    deep = where(curves, branch="retrain", criterion="weight") & (curves["rate"] >= 0.6)
+    short = curves.copy()
+    short.loc[deep, EVAL] = short.loc[deep, TRAIN] = 0.1
+    found, _ = of(tmp_path, short)
+    assert "unfitted" not in set(found["kind"])

@@ -1,8 +1,9 @@
 """Diagnostics: what in a run's curves speaks of how it was measured, and not of the criteria.
 
-Three symptoms. A network whose accuracy on training images is another in eval mode than in train mode is measured by
+Four symptoms. A network whose accuracy on training images is another in eval mode than in train mode is measured by
 batch-norm statistics that are not its own. A curve that falls and rises again recovers by losing more, which is worth a
-look before its mean is trusted. And where retraining costs accuracy, the recipe is the wrong one.
+look before its mean is trusted. Where retraining costs accuracy, the recipe is the wrong one; and where no criterion's
+network fits the images that it is retrained on, the recipe is too short for so large a cut.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ FALL, RISE = 0.20, 0.05
 """A curve is named that falls by more than the first, then rises by more than the second: less is noise."""
 LOSS = 0.01
 """Retraining is named where it costs the best criterion more, in the mean over seeds."""
-STATISTICS, REBOUND, RETRAINING = "statistics", "rebound", "retraining"
+SHORT = 0.20
+"""A rate is named where accuracy on training images stays further below that of the network before pruning."""
+STATISTICS, REBOUND, RETRAINING, UNFITTED = "statistics", "rebound", "retraining", "unfitted"
 COLUMNS = ["kind", "study", "branch", "samples_per_class", "criterion", "control", "seed", "rate", "value", "other",
            "difference", "source"]  # fmt: skip
 MAIN = "mean_accuracy_over_rate"
@@ -42,8 +45,12 @@ def diagnose(curves: pd.DataFrame, controls: pd.DataFrame, measures: pd.DataFram
         it (`other`).
         "retraining": of a study's best criterion with retraining, a rate with the mean accuracy with (`value`) and
         without (`other`), on as many reference samples or, where there are none such, the next larger number.
+        "unfitted": of a study, a rate with retraining with the criterion whose networks are right on most of their
+        training images (`value`, the mean over seeds), and that share before pruning (`other`).
     """
-    found = [*_stale(pd.concat([controls, curves])), *_rebounds(curves), *_losses(curves, measures)]
+    found = [
+        *_stale(pd.concat([controls, curves])), *_rebounds(curves), *_losses(curves, measures), *_unfitted(curves)
+    ]  # fmt: skip
     table = pd.DataFrame(found, columns=COLUMNS).astype({"value": float, "other": float})
     return table.assign(difference=table["value"] - table["other"])
 
@@ -102,6 +109,19 @@ def _losses(curves: pd.DataFrame, measures: pd.DataFrame) -> Iterator[dict[str, 
                 yield {"kind": RETRAINING, "study": study, "branch": "retrain", "samples_per_class": samples,
                        "criterion": best, "control": "", "rate": rate, "value": value, "other": other,
                        "source": _source(lines)}  # fmt: skip
+
+
+def _unfitted(curves: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    trained = curves[curves["branch"] == "retrain"].dropna(subset=["training_accuracy_eval_mode"])
+    for (study, samples), group in trained.groupby(["study", "samples_per_class"], sort=True):
+        before = float(group.loc[group["rate"] == 0, "training_accuracy_eval_mode"].mean())
+        for rate, at_rate in group[group["rate"] > 0].groupby("rate"):
+            means = at_rate.groupby("criterion")["training_accuracy_eval_mode"].mean()
+            if means.max() < before - SHORT:
+                best = str(means.idxmax())
+                yield {"kind": UNFITTED, "study": study, "branch": "retrain", "samples_per_class": samples,
+                       "criterion": best, "control": "", "rate": rate, "value": float(means.max()), "other": before,
+                       "source": _source(at_rate.loc[at_rate["criterion"] == best, "line"])}  # fmt: skip
 
 
 def _at(curve: pd.DataFrame, rate: float) -> float:

@@ -4,7 +4,17 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from secateur.analysis.diagnostics import FALL, GAP, LOSS, REBOUND, RETRAINING, RISE, STATISTICS, in_both_modes
+from secateur.analysis.diagnostics import (
+    FALL,
+    GAP,
+    LOSS,
+    REBOUND,
+    RETRAINING,
+    RISE,
+    STATISTICS,
+    UNFITTED,
+    in_both_modes,
+)
 from secateur.analysis.tables import CURVE
 from secateur.analysis.ties import MANY, many
 from secateur.report.table import Table, branch_words, build, percent, plain, signed
@@ -16,11 +26,12 @@ def sentences(found: pd.DataFrame, curves: pd.DataFrame, controls: pd.DataFrame)
     Args:
         found: what `analysis.diagnostics.diagnose` gives for `curves`, of pruned networks, and `controls`.
     """
-    by_kind = {kind: found[found["kind"] == kind] for kind in (STATISTICS, REBOUND, RETRAINING)}
+    by_kind = {kind: found[found["kind"] == kind] for kind in (STATISTICS, REBOUND, RETRAINING, UNFITTED)}
     return [
         _of_statistics(by_kind[STATISTICS], len(in_both_modes(pd.concat([controls, curves])))),
         _of_rebounds(by_kind[REBOUND], curves.groupby(CURVE).ngroups),
         *_of_retraining(by_kind[RETRAINING], {"fewshot", "retrain"} <= set(curves["branch"])),
+        *_of_fitting(by_kind[UNFITTED]),
     ]
 
 
@@ -75,6 +86,19 @@ def _of_retraining(found: pd.DataFrame, both_branches: bool) -> Iterator[str]:
         yield f"Retraining costs the best criterion of no study more than {100 * LOSS:g} point at any rate."
 
 
+def _of_fitting(found: pd.DataFrame) -> Iterator[str]:
+    for study, rows in found.groupby("study", sort=True):
+        lowest = rows.loc[[rows["rate"].idxmin()]].iloc[0]
+        above = " and above" if rows["rate"].nunique() > 1 else ""
+        yield (
+            f"On {study}, with {100 * lowest['rate']:.0f} % of the filters gone{above}, no criterion's retrained "
+            f"network fits its own training images: the best, {lowest['criterion']}, is right on "
+            f"{100 * lowest['value']:.1f} % of them, the network before pruning on {100 * lowest['other']:.1f} %. It "
+            "is too small, or trained too briefly for so large a cut; who is ahead there says more about the recipe "
+            "than about the criteria."
+        )
+
+
 def of_ties(found: pd.DataFrame) -> str:
     """Whether criteria choose among all units; `found` is what `analysis.ties.ties` gives."""
     tied = many(found)
@@ -115,6 +139,7 @@ def table(diagnostics: pd.DataFrame) -> Table:
         "statistics": "accuracy on training images, in eval mode beside train mode",
         "rebound": "lowest accuracy, beside a later one",
         "retraining": "mean accuracy with retraining, beside that without",
+        "unfitted": "highest mean accuracy on training images after retraining, beside that before pruning",
     }
     frame = diagnostics.assign(
         kind=diagnostics["kind"].map(words), rate=diagnostics["rate"].map(percent),
