@@ -73,81 +73,21 @@ SUMS = {"add", "sub", "subtract", "rsub"}
 COPIES = {"clone", "contiguous", "to"}
 POOLINGS = {f"{size}{kind}_pool{n}d" for size in ("", "adaptive_") for kind in ("max", "avg") for n in (1, 2, 3)}
 
-# Autograd nodes whose gradient carries the multiplier exactly: the function is linear, or homogeneous of degree one.
-EXACT_NODES = {
-    *(
-        "Add",
-        "Sub",
-        "Rsub",
-        "Neg",
-        "Cat",
-        "Stack",
-        "Split",
-        "SplitWithSizes",
-        "SafeSplit",
-        "Unbind",
-        "Chunk",
-        "Clone",
-        "ToCopy",
-    ),
-    *(
-        "View",
-        "UnsafeView",
-        "ReshapeAlias",
-        "Reshape",
-        "Alias",
-        "T",
-        "Transpose",
-        "Permute",
-        "Squeeze",
-        "Unsqueeze",
-        "Expand",
-    ),
-    *(
-        "Select",
-        "Slice",
-        "Index",
-        "IndexSelect",
-        "Gather",
-        "AsStrided",
-        "Narrow",
-        "Unfold",
-        "Im2Col",
-        "Col2Im",
-        "Roll",
-        "Flip",
-    ),
-    *("Mean", "Sum", "AvgPool2D", "AvgPool3D", "AdaptiveAvgPool2D", "AdaptiveAvgPool3D", "MkldnnAdaptiveAvgPool2D"),
-    *(
-        "MaxPool2DWithIndices",
-        "MaxPool3DWithIndices",
-        "AdaptiveMaxPool2D",
-        "AdaptiveMaxPool3D",
-        "Max",
-        "Amax",
-        "Maximum",
-    ),
-    *("Relu", "LeakyRelu", "PreluKernel", "Repeat", "RepeatInterleave", "Where", "MaskedFill", "Pad", "ConstantPadNd"),
-    *(
-        "ReflectionPad1D",
-        "ReflectionPad2D",
-        "ReflectionPad3D",
-        "ReplicationPad1D",
-        "ReplicationPad2D",
-        "ReplicationPad3D",
-    ),
-    *("UpsampleNearest1D", "UpsampleNearest2D", "UpsampleNearest3D", "UpsampleNearestExact2D", "UpsampleLinear1D"),
-    *(
-        "UpsampleBilinear2D",
-        "UpsampleBicubic2D",
-        "UpsampleTrilinear3D",
-        "PixelShuffle",
-        "PixelUnshuffle",
-        "ChannelShuffle",
-    ),
-    *("Mul", "Div", "Addcmul", "CopySlices", "CopyBackwards", "AccumulateGrad", "Identity"),
-    *("Mm", "Bmm", "Mv", "Affine", "Activation", "Addition", "Share"),
-}
+_EXACT = """
+    Add Sub Rsub Neg Mul Div Addcmul Mm Bmm Mv Mean Sum Max Amax Maximum Relu LeakyRelu PreluKernel
+    Cat Stack Split SplitWithSizes SafeSplit Unbind Chunk Clone ToCopy CopySlices CopyBackwards AccumulateGrad Identity
+    View UnsafeView ReshapeAlias Reshape Alias T Transpose Permute Squeeze Unsqueeze Expand Repeat RepeatInterleave
+    Select Slice Index IndexSelect Gather AsStrided Narrow Unfold Im2Col Col2Im Roll Flip Where MaskedFill
+    AvgPool2D AvgPool3D AdaptiveAvgPool2D AdaptiveAvgPool3D MkldnnAdaptiveAvgPool2D
+    MaxPool2DWithIndices MaxPool3DWithIndices AdaptiveMaxPool2D AdaptiveMaxPool3D
+    Pad ConstantPadNd ReflectionPad1D ReflectionPad2D ReflectionPad3D
+    ReplicationPad1D ReplicationPad2D ReplicationPad3D
+    UpsampleNearest1D UpsampleNearest2D UpsampleNearest3D UpsampleNearestExact2D
+    UpsampleLinear1D UpsampleBilinear2D UpsampleBicubic2D UpsampleTrilinear3D PixelShuffle PixelUnshuffle ChannelShuffle
+    Affine Activation Addition Share
+"""
+EXACT_NODES = frozenset(_EXACT.split())
+"""Autograd nodes whose gradient carries the multiplier exactly: a linear function, or homogeneous of degree one."""
 BILINEAR = ("Mul", "Div", "Addcmul", "Mm", "Bmm", "Mv")
 """Of those, the ones that are linear in one factor, and only where the other is a constant."""
 
