@@ -5,10 +5,11 @@ ENVIRONMENT := .venv/installed
 RUN := . .venv/bin/activate &&
 NAME ?= demo
 DEVICE ?= cpu
+COUNT ?= 300
 export UV_COMPILE_BYTECODE = 1
 export NAME REMOTE TORCH_INDEX
 
-.PHONY: help demo named publish spot-check test test-all property lint bench docs leaderboard crate-test cluster slurm-test storage-test lock clean faults
+.PHONY: help demo named publish spot-check test test-all property mutants lint bench docs leaderboard crate-test cluster slurm-test storage-test lock clean faults
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -60,6 +61,18 @@ test-all: $(ENVIRONMENT) lint ## every test, the real DAG included
 
 property: $(ENVIRONMENT) ## 10,000 generated configs, command lines, score files and criteria: no traceback
 	$(RUN) SECATEUR_EXAMPLES=10000 pytest -q -n auto tests/test_hostile_configs.py tests/test_hostile_commands.py
+
+.venv/mutants: envs/mutants.txt | $(ENVIRONMENT)
+	rm -rf $@
+	@if command -v uv > /dev/null; then \
+		uv pip install --quiet --python .venv --target $@ --no-deps --require-hashes --requirement envs/mutants.txt; \
+	else \
+		.venv/bin/python -m pip install --quiet --target $@ --no-deps --require-hashes --requirement envs/mutants.txt; \
+	fi
+	@touch $@
+
+mutants: .venv/mutants ## wrong changes of the code, drawn at random: does a fast test fail? docs/mutants.md (an hour) [COUNT=300]
+	$(RUN) PYTHONPATH=.venv/mutants OMP_NUM_THREADS=1 python benchmarks/mutants.py --count $(COUNT) --write
 
 lint: $(ENVIRONMENT) ## formatting, types and the workflow's own lint
 	$(RUN) ruff check . && ruff format --check . && mypy
@@ -127,6 +140,10 @@ lock: ## resolve envs/requirements.txt anew from pyproject.toml (needs uv)
 		| uv pip compile - --constraint envs/requirements.txt --universal --python-version 3.11 --upgrade --quiet \
 		$$(grep -oE '^[a-z0-9-]+==' envs/requirements.txt | sort -u | sed 's/==//; s/^/--no-emit-package /') \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/docs.txt
+	printf '%s\n' cosmic-ray coverage \
+		| uv pip compile - --constraint envs/requirements.txt --universal --python-version 3.11 --upgrade --quiet \
+		$$(grep -oE '^[a-z0-9-]+==' envs/requirements.txt | sort -u | sed 's/==//; s/^/--no-emit-package /') \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/mutants.txt
 	echo roc-validator \
 		| uv pip compile - --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/crate.txt
