@@ -169,6 +169,14 @@ def test_snakemakes_own_report_has_the_captions(house):
         assert words in page
 
 
+def test_no_local_job_waits_for_snakemakes_limit_on_submissions(empty_house):
+    """Two jobs under a limit of one a minute; that the limit is what it is: tests/dag/test_session.py."""
+    done = empty_house.snakemake("data/digits_source", "data/digits_target", "--max-jobs-per-timespan", "1/1m")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0 and "2 of 2 steps" in said, said
+    assert "Job rate limit reached" not in said
+
+
 def test_snakemake_lint_has_nothing_to_say(house):
     done = house.run("snakemake", "--lint")
     assert done.returncode == 0, done.stdout + done.stderr
