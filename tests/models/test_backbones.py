@@ -76,8 +76,8 @@ def test_what_does_not_fit_is_listed(source, tmp_path):
     for words in (
         KEY,
         "w.safetensors",
-        "missing bn1.bias",
-        "surplus extra",
+        "missing bn1.bias (64,)",
+        "surplus extra (1,)",
         "(5, 64, 3, 3), not (4, 64, 3, 3)",
         "resnet18",
     ):

@@ -126,5 +126,5 @@ def test_a_state_dict_under_a_key_is_found_and_half_of_the_counters_are_not_made
     partly = copy.copy(network.state_dict())
     del partly[next(name for name in partly if "num_batches" in name)]
     save_file(partly, tmp_path / "w.safetensors")
-    with pytest.raises(SecateurError, match=r"missing features\..*num_batches_tracked"):
+    with pytest.raises(SecateurError, match=r"missing features\..*num_batches_tracked \(\)"):
         backbones.published("vgg_bn_small", {}, {"file": str(tmp_path / "w.safetensors")}, "key")

@@ -86,9 +86,9 @@ def _in_mirror(dataset: str, name: str, mirror: str | None) -> Path | None:
 
 def _nowhere(dataset: str, entry: Mapping[str, Any], name: str, mirror: str | None) -> str:
     looked = f"{mirror} and {mirror}/{dataset} have none" if mirror else "no mirror is set"
+    how = " ".join([*str(entry.get("how", "")).split(), ""])
     return (
-        f"dataset '{dataset}': {name} cannot be fetched and must be placed by you; {looked}. "
-        f"{' '.join(str(entry.get('how', '')).split())} "
+        f"dataset '{dataset}': {name} cannot be fetched and must be placed by you; {looked}. {how}"
         f"Put {', '.join(item['name'] for item in entry['files'])} into one folder, and name that folder as mirror: in "
         f"the config or in the environment as {MIRROR}."
     )

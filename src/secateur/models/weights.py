@@ -51,11 +51,12 @@ def fit(network: nn.Module, state: dict[str, Tensor], what: str, hint: str = "")
 
 
 def misfits(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
-    """What keeps `state` from being loaded into `network` strictly: missing and surplus tensors, and wrong shapes."""
+    """What keeps `state` from being loaded into `network` strictly: missing and surplus tensors with their shapes, and
+    wrong shapes."""
     own = network.state_dict()
     return (
-        [f"missing {name}" for name in own if name not in state]
-        + [f"surplus {name}" for name in state if name not in own]
+        [f"missing {name} {tuple(own[name].shape)}" for name in own if name not in state]
+        + [f"surplus {name} {tuple(state[name].shape)}" for name in state if name not in own]
         + [
             f"{name} has shape {tuple(state[name].shape)}, not {tuple(own[name].shape)}"
             for name in own
