@@ -131,6 +131,20 @@ def test_hours_follow_from_a_speed(elsewhere):
     assert table["all"].tolist() == [pytest.approx(expected)]
 
 
+def test_every_network_costs_something_of_its_own(elsewhere):
+    """Two seeds, `small`'s criteria: what is measured once for all sample counts counts once here too."""
+    found = {work.stage: work for work in workload.of_study(small(), "one")}
+    assert found["transfer"].networks == found["unpruned"].networks == 2
+    images = {stage: found[stage].forward for stage in ("rank", "fewshot")}
+    entries, counts, rates = (len(small()[key]) if key == "criteria" else len(small()["fewshot"][key])
+                              for key in ("criteria", "samples_per_class", "rates"))  # fmt: skip
+    assert found["rank"].networks == workload.RANKING * 2 * entries * counts
+    assert 2 * entries * rates <= found["fewshot"].networks <= 2 * entries * counts * rates
+    for stage, passes in images.items():
+        work = found[stage]
+        assert work.seconds(Speed(1, 100.0, 50.0, 0.5)) == pytest.approx(passes / 100 + 0.5 * work.networks)
+
+
 def test_a_finished_run_is_held_against_the_estimate(elsewhere, tmp_path):
     from secateur.files import write_json
 

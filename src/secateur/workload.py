@@ -3,8 +3,11 @@
 Everything is counted in forward passes of one image through the unpruned network. A training step on an image is three
 of them (forward, gradients of signals, gradients of weights), a criterion's pass as many as `passes_of` says. A network
 with a share r of its units removed is (1 - r)² of one, as if every layer had lost the same share of its inputs and
-outputs; or, as the other bound, a whole one, since small networks take as long with half of their channels. No torch:
-the workflow itself reads this, for the running times that it asks a cluster for.
+outputs; or, as the other bound, a whole one, since small networks take as long with half of their channels.
+
+Beside the images, every network that is ranked, pruned or measured costs something of its own, however few images it
+sees: copied, traced, its units removed. Of small networks on few images that is most of the time. No torch: the
+workflow itself reads this, for the running times that it asks a cluster for.
 """
 
 import ast
@@ -23,6 +26,8 @@ from secateur.varying import blocks, draws_of
 
 TRAINING = 3
 """Forward passes that a training step on an image is worth."""
+RANKING = 2
+"""Prunings that it is worth to trace a network for ranking and fold its batch-norm, beside the images."""
 WARM_UP = 3
 """Passes before `latency` measures; see `pruning.counting.latency`."""
 
@@ -43,6 +48,8 @@ class Speed(NamedTuple):
     """When evaluating."""
     training: float
     """In training steps, each counted as `TRAINING` passes."""
+    network: float = 0.0
+    """Seconds that pruning a network takes beside its images."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +63,12 @@ class Work:
     """Without gradients of weights: evaluating, ranking, timing."""
     training: float
     """In training steps: `TRAINING` for each image."""
+    networks: float = 0.0
+    """Networks that are pruned or measured, each of them each time; a ranked one counts as `RANKING`."""
 
     def seconds(self, speed: Speed) -> float:
         """How long that takes, one job after the other."""
-        return self.forward / speed.forward + self.training / speed.training
+        return self.forward / speed.forward + self.training / speed.training + self.networks * speed.network
 
 
 def sizes(config: dict[str, Any], dataset: str) -> Sizes | None:
@@ -123,8 +132,8 @@ def of_study(config: dict[str, Any], study: str, left: Callable[[float], float] 
     if found is None:
         return None
     return [
-        Work(stage, study, jobs, forward, training)
-        for stage, jobs, forward, training in _stages(config, study, found, left)
+        Work(stage, study, jobs, forward, training, networks)
+        for stage, jobs, networks, forward, training in _stages(config, study, found, left)
         if config["retrain"]["run"] or stage not in RETRAINING
     ]
 
@@ -142,8 +151,8 @@ def of_backbone(config: dict[str, Any], backbone: str) -> Work | None:
 
 def _stages(
     config: dict[str, Any], study: str, data: Sizes, left: Callable[[float], float]
-) -> Iterator[tuple[str, int, float, float]]:
-    """Stage, jobs, forward passes and passes in training, of one study."""
+) -> Iterator[tuple[str, int, float, float, float]]:
+    """Stage, jobs, networks, forward passes and passes in training, of one study."""
     entries, further = config["criteria"], blocks(config)
     # Seeds that have everything, and with the further networks of `variance.draws`, which have no grid and no controls.
     own, seeds = config["seeds"], config["seeds"] + sum(map(len, further.values()))
@@ -156,32 +165,36 @@ def _stages(
     cost, epochs = 1 if recipe["freeze"] else TRAINING, recipe["epochs"]
     if config["studies"][study]["head"] == "keep":
         epochs = 0
-    yield "transfer", all_parts, seeds * epochs * held_out, cost * seeds * epochs * trained_on
+    yield "transfer", all_parts, seeds, seeds * epochs * held_out, cost * seeds * epochs * trained_on
 
     references = [data.train if n == ALL else n * data.classes for n in config["fewshot"]["samples_per_class"]]
     passes = {entry["name"]: passes_of(entry, config["criteria_path"]) or 0.0 for entry in entries}
     ranked = sum(passes.values())
-    yield "rank", jobs, seeds * ranked * sum(references), 0
+    yield "rank", jobs, RANKING * seeds * len(entries) * len(references), seeds * ranked * sum(references), 0
 
     in_python = [entry for entry in entries if not is_rule(config, entry)]
     drawn = [n for n, count in zip(references, config["fewshot"]["samples_per_class"], strict=True) if count != ALL]
     if config["agreement"]["draws"] > 1 and drawn:
-        yield "redraw", len(in_python), config["agreement"]["draws"] * ranked * sum(drawn), 0
+        draws = config["agreement"]["draws"]
+        yield "redraw", len(in_python), RANKING * draws * len(in_python) * len(drawn), draws * ranked * sum(drawn), 0
 
     # Test images, and at most 256 training images in two modes (branches/study.py).
     measured = data.test + 2 * min(256, trained_on)
-    yield "unpruned", all_parts, seeds * measured, 0
+    yield "unpruned", all_parts, seeds, seeds * measured, 0
 
     # A data-free criterion gives the same networks for every number of reference samples: they are measured once.
     rates = sum(left(rate) for rate in config["fewshot"]["rates"])
     sweeps = sum(len(references) if passes[entry["name"]] else 1 for entry in entries)
-    yield "fewshot", jobs, seeds * data.test * sweeps * rates, 0
+    pruned = sweeps * len(config["fewshot"]["rates"])
+    yield "fewshot", jobs, seeds * pruned, seeds * data.test * sweeps * rates, 0
 
     if remedies := tried(config, study):
         # Beside the test images a remedy passes its reference images through half of the network for every layer that
         # lost inputs; how many these are is not known beforehand.
         repaired = data.test * len(samples_tried(config)) * rates
-        yield "repair", len(entries) * own_parts, own * len(entries) * len(remedies) * repaired, 0
+        each = own * len(entries) * len(remedies)
+        mended = each * len(samples_tried(config)) * len(config["fewshot"]["rates"])
+        yield "repair", len(entries) * own_parts, mended, each * repaired, 0
 
     if "decompose" in config:
         settings = config["decompose"]
@@ -190,13 +203,16 @@ def _stages(
         each = sum(len(settings["samples_per_class"]) if passes[entry["name"]] else 1 for entry in entries)
         networks = each * (settings["shuffles"] + 1) + settings["shuffles"]
         visited = data.test * sum(left(rate) for rate in settings["rates"])
-        yield "decompose", len(entries) * own_parts, own * networks * visited, 0
+        chosen = own * networks
+        yield "decompose", len(entries) * own_parts, chosen * len(settings["rates"]), chosen * visited, 0
 
     if "grid" in config["fewshot"]:
         grid = config["fewshot"]["grid"]
         pairs = [(one, two) for one in grid["filter_rates"] for two in grid["neuron_rates"] if (one, two) != (0, 0)]
         # Filters hold nearly all multiply-accumulates; neurons next to none.
-        yield "grid", len(entries) * own_parts, own * len(entries) * data.test * sum(left(one) for one, _ in pairs), 0
+        each = own * len(entries)
+        visited = data.test * sum(left(one) for one, _ in pairs)
+        yield "grid", len(entries) * own_parts, each * len(pairs), each * visited, 0
 
     forward = training = 0.0
     settings = config["retrain"]
@@ -209,12 +225,14 @@ def _stages(
             forward += left(before) * ranked * images + left(rate) * len(entries) * (measured + again)
             training += left(rate) * len(entries) * TRAINING * settings["finetune"]["epochs"] * trained_on
             before = rate
-    yield "retrain", jobs, seeds * forward, seeds * training
+    # Each round ranks a network, removes units and measures it, on test and on training images in two modes.
+    rounds = (RANKING + 2) * len(entries) * len(settings["rates"]) * len(settings["samples_per_class"])
+    yield "retrain", jobs, seeds * rounds, seeds * forward, seeds * training
 
     if settings["controls"]["unpruned"]:
         rounds = len(settings["rates"]) * own
         trained = rounds * TRAINING * settings["finetune"]["epochs"] * trained_on
-        yield "retrain_unpruned", own_parts, rounds * (measured + again), trained
+        yield "retrain_unpruned", own_parts, rounds, rounds * (measured + again), trained
     if settings["controls"]["scratch"]:
         backbone = config["backbones"][config["studies"][study]["backbone"]]
         source = sizes(config, backbone["weights"]["pretrain"]) if "pretrain" in backbone["weights"] else None
@@ -226,18 +244,21 @@ def _stages(
         yield (
             "scratch",
             len(entries) * own_parts,
+            each * len(shapes),
             each * (measured + again) * sum(share for share, _ in shapes),
             each * TRAINING * seen,
         )
 
     timed = sum(passes[entry["name"]] for entry in in_python) + 3  # beside a forward and a gradient pass
     images = min(config["cost"]["samples"], data.train)
-    yield "cost", 1, (config["cost"]["repeats"] + 1) * timed * images, 0
+    repeats = config["cost"]["repeats"] + 1
+    yield "cost", 1, repeats * len(in_python), repeats * timed * images, 0
 
     settings = config["latency"]
     networks = 1 + sum(left(rate) for rate in settings["rates"])
     timings = (settings["repeats"] + WARM_UP) * sum(settings["batches"])
-    yield "latency", 1, len(entries) * networks * timings, 0
+    yield "latency", 1, len(entries) * (1 + len(settings["rates"])), len(entries) * networks * timings, 0
 
     # One network's mistakes and each criterion's, at one rate; the maps of a few images are next to nothing.
-    yield "gallery", 1, data.test * (1 + len(entries) * left(config["gallery"]["rate"])), 0
+    share = 1 + len(entries) * left(config["gallery"]["rate"])
+    yield "gallery", 1, 1 + len(entries), data.test * share, 0

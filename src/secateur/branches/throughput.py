@@ -12,6 +12,7 @@ from secateur.branches.study import scope_of
 from secateur.models import build, devices, memory_format, training
 from secateur.pruning.counting import count
 from secateur.pruning.prediction import Predictor
+from secateur.pruning.removal import remove
 from secateur.pruning.units import find_unit_groups
 from secateur.workload import TRAINING, Speed
 
@@ -46,9 +47,10 @@ def left(config: dict[str, Any], study: str) -> Callable[[float], float]:
 
 
 def measure(config: dict[str, Any], backbone: str, device: str | None = None) -> Speed:
-    """Images a second through a backbone: evaluated, and in training steps, at the config's batch sizes.
+    """Images a second through a backbone: evaluated, and in training steps, at the config's batch sizes; and the
+    seconds that pruning it takes.
 
-    Both on random images, after one pass that does not count. On a CPU seconds are the processor's divided by the
+    All on random images, after one pass that does not count. On a CPU seconds are the processor's divided by the
     threads in use, unmoved by what else runs; elsewhere they are the clock's.
 
     Args:
@@ -73,7 +75,21 @@ def measure(config: dict[str, Any], backbone: str, device: str | None = None) ->
 
     forward_rate = len(images) / _seconds(forward, on)
     training_rate = len(few) / _seconds(lambda: training.train(network, few, labels, recipe, seed=0), on)
-    return Speed(multiply_accumulates, forward_rate, TRAINING * training_rate)
+    network.eval()
+    return Speed(multiply_accumulates, forward_rate, TRAINING * training_rate, _of_a_network(network, size, on))
+
+
+def _of_a_network(network: torch.nn.Module, size: tuple[int, int, int], on: torch.device) -> float:
+    """Seconds to remove half of every group's units and to pass one image through what is left."""
+    image = torch.zeros(1, *size, device=on)
+    groups = find_unit_groups(network, image)
+    half = {group.name: range(group.size // 2) for group in groups}
+
+    def pruned() -> None:
+        with torch.inference_mode():
+            remove(network, groups, half)(image).cpu()
+
+    return _seconds(pruned, on)
 
 
 def _network(config: dict[str, Any], backbone: str) -> tuple[torch.nn.Module, tuple[int, int, int]]:

@@ -66,7 +66,8 @@ def estimate(
     for backbone, speed in speeds.items():
         print(
             f"{backbone}: {speed.macs / 1e6:,.0f} million multiply-accumulates an image; {speed.forward:,.0f} images/s "
-            f"evaluated, {speed.training / workload.TRAINING:,.0f} images/s trained"
+            f"evaluated, {speed.training / workload.TRAINING:,.0f} images/s trained, "
+            f"{1e3 * speed.network:,.1f} ms to prune a network"
         )
     print(f"\n{hours.to_string(index=False, float_format=lambda value: f'{value:,.2f}')}")
     print(f"\nAll studies: {hours['all'].sum():,.2f} to {hours['at most'].sum():,.2f} hours.")
