@@ -157,7 +157,9 @@ def test_one_convolution_group_left_is_an_ordinary_convolution_to_a_fresh_trace(
 
 
 def test_bad_input_is_one_clear_error() -> None:
-    with pytest.raises(SecateurError, match="allowed are signal, all, inner, filters, neurons, heads, head_channels"):
+    with pytest.raises(
+        SecateurError, match="allowed are signal, all, inner, filters, neurons, heads, head_channels, embedding"
+    ):
         find_unit_groups(networks.chain(), IMAGE, "outer")
     with pytest.raises(SecateurError, match="cannot be traced at input size"):
         find_unit_groups(networks.chain(), torch.zeros(1, 3, 9, 9))

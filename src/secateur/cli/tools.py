@@ -109,7 +109,7 @@ def prune(
         str,
         typer.Option(
             help="signal: all but neurons inside gates; inner: and residual streams; all; or one kind: filters, "
-            "neurons, heads, head_channels."
+            "neurons, heads, head_channels, embedding."
         ),
     ] = "signal",
     remedy: Annotated[

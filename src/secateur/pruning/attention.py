@@ -1,6 +1,7 @@
 """What an attention module states of its heads, and how many multiply-accumulates are its own."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 from torch import Tensor, nn
@@ -141,6 +142,16 @@ def restate_size(module: nn.Module, before: int, left: int) -> None:
     _free(module)
 
 
+def release(module: nn.Module, narrowed: Sequence[str]) -> None:
+    """Let a module's code read the heads' width off its projection where layers that make them, `narrowed`, read less.
+
+    Modules that state no heads, and layers that make none, change nothing.
+    """
+    about = stated(module)
+    if about is not None and any(name in narrowed for name, _ in alike(module, about.projection)):
+        _free(module)
+
+
 def _free(module: nn.Module) -> None:
     about = stated(module)
     assert about is not None
@@ -159,7 +170,7 @@ def once_a_head(model: nn.Module, samples: dict[str, int]) -> list[str]:
     """
     found = []
     for name, module in model.named_modules():
-        if stated(module) is not None:
+        if stated(module) is not None and stated_heads(module) > 1:
             found += [
                 layer
                 for layer, count in samples.items()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.models import memory_format
-from secateur.pruning.attention import head_size, restate_heads, restate_size, stated_heads
+from secateur.pruning.attention import head_size, release, restate_heads, restate_size, stated_heads
 from secateur.pruning.duplication import duplicate
 from secateur.pruning.operations import CONVOLUTIONS, is_layer, layer_size
 from secateur.pruning.tracing import Site
@@ -21,7 +21,7 @@ class Slice:
     """Channels of one place that a group's units take.
 
     `owner` is a module's name, or a parameter's or buffer's for the roles "parameter" and "axis<n>"; `role` is "out" or
-    "in" (a layer's output or input channels), "channels" (batch-norm, PReLU), "parameter" (its longest axis), "axis<n>"
+    "in" (a layer's output or input channels), "channels" (norms, PReLU), "parameter" (its longest axis), "axis<n>"
     (its n-th), "heads" or "head_size" (what an attention module states of itself); `index` (size × channels a unit,
     int64) says which. The first `scaled` channels of every unit grow with √(units left / units before), see
     `head_channels`.
@@ -84,6 +84,11 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
         restate_heads(new.get_submodule(owner), left)
     for owner, (before, after) in head_sizes.items():
         restate_size(new.get_submodule(owner), before, after)
+    for owner in {owner.rpartition(".")[0] for owner, roles in by_owner.items() if "in" in roles}:
+        release(
+            new.get_submodule(owner),
+            [leaf for leaf in new.get_submodule(owner)._modules if "in" in by_owner.get(f"{owner}.{leaf}", ())],
+        )
     for owner in persistent:  # a buffer that is not saved would come back whole when the network is built anew
         place, _, leaf = owner.rpartition(".")
         new.get_submodule(place)._non_persistent_buffers_set.discard(leaf)
@@ -126,7 +131,7 @@ def tensors_of(model: nn.Module, part: Slice) -> list[tuple[str, Tensor, int]]:
     owner = owner_of(model, part.owner, part.role)
     if is_tensor(part.role):
         return [(part.owner, owner, axis_of(owner, part.role))]
-    if part.role != "out":
+    if part.role not in ("out", "channels"):
         return []
     return [(f"{part.owner}.{name}", tensor, 0) for name, tensor in owner.named_parameters(recurse=False)]
 
@@ -154,6 +159,8 @@ def resize(module: Any) -> None:
         module.out_channels, module.in_channels = out, inner * module.groups
     elif isinstance(module, nn.PReLU):
         module.num_parameters = module.weight.numel()
+    elif isinstance(module, nn.LayerNorm):
+        module.normalized_shape = tuple(module.weight.shape)
     else:
         tensor = next(tensor for tensor in [*module.parameters(False), *module.buffers(False)] if tensor.ndim == 1)
         module.num_features = tensor.numel()
@@ -212,6 +219,8 @@ def site_size(owner: Any, role: str) -> int:
         return head_size(owner)
     if is_layer(owner):
         return layer_size(owner, role)
+    if isinstance(owner, nn.LayerNorm):
+        return int(owner.normalized_shape[0])
     return int(owner.num_parameters if isinstance(owner, nn.PReLU) else owner.num_features)
 
 

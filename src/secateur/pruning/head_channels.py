@@ -8,7 +8,8 @@ module states becomes that of the new size: exactly the old products, in weights
 """
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import product
 
@@ -39,43 +40,68 @@ def reason(module: nn.Module, given: Given) -> str:
     return CHANNELS_MIXED
 
 
-def guesses_of(module: nn.Module, about: Attention) -> Iterator[tuple[Slice, ...]]:
-    """The ways in which the channels of a module's heads may lie, owners by their names in it, and what is scaled.
+def proved(trial: Trial, module: nn.Module, about: Attention) -> tuple[Slice, ...] | None:
+    """The places of the channels of a module's heads, owners by their names in it, by the first guess that holds.
 
-    After each guess of how heads lie: a head's rows in a layer may be all channels of one part after the other, or all
-    parts of a channel; tables may have a column for each channel; and nothing is scaled, or one part of one layer with
-    at most one of the tensors that are added to it.
+    It holds if the module without a channel, and with one alone, gives what it gives with those silent that are gone.
     """
     size = head_size(module)
-    if size < 2:
-        return
+    going = [torch.tensor(gone) for gone in ([size // 2], list(range(1, size)))]
     parts = dict(sources(module, about.projection))
-    for tables, places, parts_first in product((False, True), guesses(module, about), (True, False)):
-        columns = _tables(module, size) if tables else []
+    for places in _places(module, about, size) if size > 1 else ():
+        if trial.runs(_smaller(places, going[0])):
+            for scaled in _scalings(places, parts, about.heads):
+                if all(agrees(trial, scaled, gone, silent) for gone in going):
+                    return scaled
+    return None
+
+
+def _places(module: nn.Module, about: Attention, size: int) -> Iterator[tuple[Slice, ...]]:
+    """The ways in which channels may lie, after each guess of how heads lie.
+
+    A head's rows in a layer may be all channels of one part after the other, or all parts of a channel; and tables may
+    have a column for each channel.
+    """
+    parts = dict(sources(module, about.projection))
+    tables = _tables(module, size)
+    for with_tables, places, parts_first in product((False, True), guesses(module, about), (True, False)):
         several = any(parts.get(owner, 1) > 1 for owner, _ in places)
-        if (tables and not columns) or not (parts_first or several):
-            continue
-        found = [*_by_channel(places, size, parts_first), *columns]
-        yield tuple(found)
-        added = [place for place, part in enumerate(found) if part.role == "axis0"]
-        for place, part in enumerate(found):
-            for number in range(parts[part.owner]) if part.role == "out" and part.owner in parts else ():
-                for other in (None, *added):
-                    chosen = {place: _scaled(part, number, about.heads)}
-                    if other is not None:
-                        chosen[other] = _scaled(found[other], 0, about.heads)
-                    yield tuple(chosen.get(at, slice) for at, slice in enumerate(found))
+        if (tables or not with_tables) and (parts_first or several):
+            yield (*_by_channel(places, size, parts_first), *(tables if with_tables else ()))
 
 
-def holds(trial: Trial, slices: Sequence[Slice]) -> bool:
-    """Whether the module without a channel, and with one alone, gives what it gives with those silent that are gone."""
-    size = len(slices[0].index)
-    return all(_agrees(trial, slices, torch.tensor(gone)) for gone in ([size // 2], list(range(1, size))))
+def _scalings(places: tuple[Slice, ...], parts: Mapping[str, int], heads: int) -> Iterator[tuple[Slice, ...]]:
+    """The places with nothing scaled, and with one part of one layer, alone or with a tensor that is added to it."""
+    yield places
+    added = [at for at, part in enumerate(places) if part.role == "axis0"]
+    for at, part in enumerate(places):
+        for number in range(parts.get(part.owner, 0)) if part.role == "out" else ():
+            for other in (None, *added):
+                chosen = {at: _scaled(part, number, heads)}
+                if other is not None:
+                    chosen[other] = _scaled(places[other], 0, heads)
+                yield tuple(chosen.get(place, same) for place, same in enumerate(places))
 
 
-def _agrees(trial: Trial, slices: Sequence[Slice], gone: Tensor) -> bool:
-    left = others(len(slices[0].index), gone)
-    going = [replace(part, index=part.index[gone].flatten().sort().values) for part in slices]
+def agrees(
+    trial: Trial,
+    slices: Sequence[Slice],
+    gone: Tensor,
+    silence: Callable[[nn.Module, Sequence[Slice]], AbstractContextManager[object]],
+) -> bool:
+    """Whether a module without the units `gone` of places gives what it gives with `silence` at their channels."""
+    going = _taken(slices, gone)
+    return trial.agrees(_smaller(slices, gone), lambda module: silence(module, going))
+
+
+def _taken(slices: Sequence[Slice], gone: Tensor) -> list[Slice]:
+    """The channels of some units, as they lie."""
+    return [replace(part, index=part.index[gone].flatten().sort().values) for part in slices]
+
+
+def _smaller(slices: Sequence[Slice], gone: Tensor) -> Callable[[nn.Module], nn.Module]:
+    """What makes a module of one with these places that has lost the units `gone`."""
+    left, going = others(len(slices[0].index), gone), _taken(slices, gone)
     after = [replace(part, index=moved(part.index[left], out.index)) for part, out in zip(slices, going, strict=True)]
 
     def smaller(module: nn.Module) -> nn.Module:
@@ -86,7 +112,7 @@ def _agrees(trial: Trial, slices: Sequence[Slice], gone: Tensor) -> bool:
         rescale(new, after, (len(left) / (len(left) + len(gone))) ** 0.5)
         return new
 
-    return trial.agrees(smaller, lambda module: silent(module, going))
+    return smaller
 
 
 def _by_channel(places: Places, size: int, parts_first: bool) -> list[Slice]:

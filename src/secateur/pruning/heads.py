@@ -27,7 +27,7 @@ CARRIES_NOT = "attention whose code mixes its heads or counts on their number"
 class Heads(NamedTuple):
     """The units of one module's attention, or its gated neurons: what makes them, what reads them, all their places."""
 
-    kind: Literal["head", "head_channel", "neuron"]
+    kind: Literal["head", "head_channel", "neuron", "embedding"]
     projection: str
     sources: tuple[str, ...]
     slices: tuple[Slice, ...]
@@ -92,8 +92,7 @@ def _proved(module: nn.Module, about: Attention, given: Given, channels: bool) -
     """The places of a module's units, owners by their names in it, as the first guess has them that holds."""
     trial = Trial(module, *given[:2])
     if channels:
-        found = (guess for guess in head_channels.guesses_of(module, about) if head_channels.holds(trial, guess))
-        return next(found, None)
+        return head_channels.proved(trial, module, about)
     holding = (guess for guess in guesses(module, about) if _holds(trial, about, guess))
     places = next(holding, None)
     return None if places is None else tuple(Slice(owner, role, index) for (owner, role), index in places.items())

@@ -11,7 +11,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from secateur.pruning import cutting
+from secateur.pruning import cutting, embedding
 from secateur.pruning.cutting import Slice
 from secateur.pruning.units import UnitGroup
 
@@ -23,14 +23,19 @@ def masked(
     """Within this context `model` behaves as if the selected units were silent; afterwards it is as it was.
 
     Every layer that consumes a unit sees zeros in its place: after batch-norm and activation, so that no shift leaks.
-    Channels of heads are zero in queries, keys and values, where nothing else can be done to them.
+    Channels of heads are zero in queries, keys and values, where nothing else can be done to them; without channels of
+    streams that norms read, norms are those of the channels that are left (`embedding`).
     """
     silent: dict[str, list[Tensor]] = defaultdict(list)
     unmade: list[Slice] = []
+    narrowed: list[Slice] = []
     for group in groups:
         units = list(selection.get(group.name, []))
         if units and group.kind == "head_channel":
             unmade += [replace(part, index=part.index[units]) for part in group.slices]
+            continue
+        if units and group.kind == "embedding":
+            narrowed += [replace(part, index=part.index[units]) for part in group.slices]
             continue
         for part in group.consumers:
             if units:
@@ -46,7 +51,7 @@ def masked(
 
         hooks.append(module.register_forward_pre_hook(silence))
     try:
-        with cutting.silent(model, unmade):
+        with cutting.silent(model, unmade), embedding.without(model, narrowed):
             yield model
     finally:
         for hook in hooks:

@@ -224,13 +224,15 @@ def _shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], heads: Mapping[s
     sizes = {name: attention.head_size(module) for name, module in modules.items() if attention.stated(module)}
     for prefix, module in model.named_modules():
         changed = False
-        sized = is_layer(module) or isinstance(module, (nn.PReLU, BATCH_NORMS))
+        sized = is_layer(module) or isinstance(module, (nn.PReLU, nn.LayerNorm, BATCH_NORMS))
         for name, own in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
             full = f"{prefix}.{name}" if prefix else name
             if full not in tensors or tensors[full].shape == own.shape:
                 continue
             found, allowed = tuple(tensors[full].shape), tuple(own.shape)
-            known = sized or own.numel() == max(allowed) or prefix.startswith(tuple(sizes))
+            known = (
+                sized or own.numel() == max(allowed) or prefix.startswith(tuple(sizes)) or found[:-1] == allowed[:-1]
+            )
             fits = len(found) == len(allowed) and all(0 < new <= old for new, old in zip(found, allowed, strict=True))
             if not (known and fits):
                 raise SecateurError(f"{where}: {full} has shape {found}, which no removal makes of {allowed}.")
@@ -238,7 +240,10 @@ def _shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], heads: Mapping[s
             setattr(module, name, nn.Parameter(empty, own.requires_grad) if isinstance(own, nn.Parameter) else empty)
             changed = True
         if changed and sized:
+            before = layer_size(module, "in") if is_layer(module) else 0
             resize(module)
+            if is_layer(module) and layer_size(module, "in") < before:
+                attention.release(modules[prefix.rpartition(".")[0]], [prefix.rpartition(".")[2]])
     for name, size in sizes.items():
         if layer_size(attention.projection_of(modules[name]), "in") % heads.get(name, 1):
             raise SecateurError(f"{where}: {name} cannot have {heads[name]} heads, which the description states.")

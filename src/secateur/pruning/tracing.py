@@ -112,6 +112,25 @@ def trace(model: nn.Module, input_size: tuple[int, ...]) -> Trace:
     return found
 
 
+def connected(pairs: np.ndarray, count: int) -> np.ndarray:
+    """For each of `count` channels the number of the connected set it is in, by the ties `pairs` (2 × ties).
+
+    Numbers rise with the sets' first channels. (scipy has this, but the library does without scipy.)
+    """
+    first = np.arange(count)  # of each channel: the lowest channel that it is known to be tied to
+    one, other = pairs
+    while True:
+        before = first
+        lowest = np.minimum(first[one], first[other])
+        first = first.copy()
+        for ends in (first[one], first[other], one, other):
+            np.minimum.at(first, ends, lowest)
+        while not np.array_equal(first, first[first]):
+            first = first[first]
+        if np.array_equal(first, before):
+            return np.unique(first, return_inverse=True)[1]
+
+
 def _run(shadow: nn.Module, image: Tensor, network: str, order: list[str], calls: dict[str, int]) -> None:
     """Pass the image through the network, to see its layers called; SecateurError where it does not run."""
     order.clear()
@@ -193,6 +212,8 @@ def _sites(
         return [((name, role), layer_size(module, role)) for role in roles]
     if isinstance(module, BATCH_NORMS):
         return [((name, "channels"), module.num_features)]
+    if isinstance(module, nn.LayerNorm) and module.weight is not None and len(module.normalized_shape) == 1:
+        return [((name, "channels"), module.normalized_shape[0])]
     if isinstance(module, nn.PReLU) and module.num_parameters > 1:
         return [((name, "channels"), module.num_parameters)]
     return []

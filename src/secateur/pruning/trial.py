@@ -27,6 +27,15 @@ class Trial:
         self._args, self._kwargs = _drawn(args, generator), _drawn(dict(kwargs), generator)
         self._fused: list[Any] = [part for part in self.twin.modules() if hasattr(part, "fused_attn")]
 
+    def runs(self, smaller: Callable[[nn.Module], nn.Module]) -> bool:
+        """Whether what `smaller` makes of the module runs at all."""
+        try:
+            with torch.no_grad():
+                self._output(smaller(self.twin))
+        except Exception:  # as in `agrees`
+            return False
+        return True
+
     def agrees(
         self,
         smaller: Callable[[nn.Module], nn.Module],

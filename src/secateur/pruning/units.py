@@ -18,17 +18,21 @@ from torch import Tensor, nn
 from secateur.errors import SecateurError
 from secateur.pruning import worded
 from secateur.pruning.cutting import Slice, cut, others, owner_of, site_size
+from secateur.pruning.embedding import find_streams
 from secateur.pruning.gates import blind, gated
 from secateur.pruning.heads import Heads, find_heads, overlapping, put_in_order
 from secateur.pruning.operations import NORMALISED
-from secateur.pruning.tracing import Site, Trace, ghost, trace
+from secateur.pruning.tracing import Site, Trace, connected, ghost, trace
 
-KINDS = {"filters": "filter", "neurons": "neuron", "heads": "head", "head_channels": "head_channel"}
+KINDS = {"filters": "filter", "neurons": "neuron", "heads": "head"} | {
+    "head_channels": "head_channel", "embedding": "embedding"
+}  # fmt: skip
 """Scope -> the kind of units that it offers."""
 SCOPES = ("signal", "all", "inner", *KINDS)
 """What may be removed: what carries a signal (not the neurons inside gates), everything, of the former what no residual
 addition joins, or of the former one kind. The weights of attention are divided into heads, or for the scope
-"head_channels" into channels of all heads: into one or the other, as every channel of a head is part of both."""
+"head_channels" into channels of all heads: into one or the other, as every channel of a head is part of both. Channels
+of streams that layer norms read are units for the scope "embedding" alone, as to remove them is not to silence them."""
 FIXED = "its number of channels is written into the network's code"
 OUTSIDE = "in a residual stream, outside the chosen scope"
 GATE = "inside a gate, outside the chosen scope"
@@ -57,7 +61,7 @@ class UnitGroup:
     """
 
     name: str
-    kind: Literal["filter", "neuron", "head", "head_channel"]
+    kind: Literal["filter", "neuron", "head", "head_channel", "embedding"]
     size: int
     producers: tuple[Producer, ...]
     slices: tuple[Slice, ...]
@@ -106,7 +110,8 @@ def required(found: Analysis, scope: str, name: str) -> list[UnitGroup]:
     """The groups of the network `name` that a scope offers; SecateurError, saying what there is, where it has none."""
     offered = in_scope(found.groups, scope)
     if not offered:
-        told = sorted(found.left_out.items(), key=lambda said: "attention" not in said[1] or scope != "head_channels")
+        about = {"head_channels": "attention", "embedding": "stream"}.get(scope, "")
+        told = sorted(found.left_out.items(), key=lambda said: about not in said[1])
         detail = "; ".join(f"{name}: {reason}" for name, reason in told[:3])
         every = sum(group.size for group in found.groups)
         kinds = ", ".join(sorted({worded(group.kind) + "s" for group in found.groups}))
@@ -145,7 +150,7 @@ def analyse(model: nn.Module, example_input: Tensor, scope: str = "all") -> Anal
     size = tuple(example_input.shape[1:])
     found = trace(model, size)
     pairs = np.concatenate(found.ties, axis=1) if found.ties else np.zeros((2, 0), dtype=np.int64)
-    unit_of = _connected(pairs, found.channels)
+    unit_of = connected(pairs, found.channels)
     staying: dict[int, str] = {}
     for number, reason in sorted(found.reasons.items()):
         unit = int(unit_of[number])
@@ -159,6 +164,9 @@ def analyse(model: nn.Module, example_input: Tensor, scope: str = "all") -> Anal
         if not any(name in constant for name, _ in group.producers)
     ]
     heads, refused = find_heads(model, size, {*layers_of(groups), *constant}, scope == "head_channels")
+    if scope == "embedding":
+        streams, written = find_streams(model, size, found, unit_of)
+        heads, refused = heads + streams, refused | written
     groups = _with_heads(heads, groups, found.order, inside)
     fixed = _fixed(model, groups, size)
     groups = [group for group in groups if group.name not in fixed]
@@ -193,32 +201,13 @@ def _with_heads(found: Sequence[Heads], groups: list[UnitGroup], order: list[str
                 size=size,
                 producers=tuple(Producer(name, rows[name]) for name in sources),
                 slices=heads.slices,
-                residual=False,
+                residual=heads.kind == "embedding",
                 original=torch.arange(size),
                 gate=all(name in gates for name in sources),
             )
         )
     rank = {name: place for place, name in enumerate(order)}
     return sorted(own, key=lambda group: rank[group.producers[0].layer])
-
-
-def _connected(pairs: np.ndarray, count: int) -> np.ndarray:
-    """For each of `count` channels the number of the connected set it is in, by the ties `pairs` (2 × ties).
-
-    Numbers rise with the sets' first channels. (scipy has this, but the library does without scipy.)
-    """
-    first = np.arange(count)  # of each channel: the lowest channel that it is known to be tied to
-    one, other = pairs
-    while True:
-        before = first
-        lowest = np.minimum(first[one], first[other])
-        first = first.copy()
-        for ends in (first[one], first[other], one, other):
-            np.minimum.at(first, ends, lowest)
-        while not np.array_equal(first, first[first]):
-            first = first[first]
-        if np.array_equal(first, before):
-            return np.unique(first, return_inverse=True)[1]
 
 
 def _fixed(model: nn.Module, groups: list[UnitGroup], input_size: tuple[int, ...]) -> set[str]:

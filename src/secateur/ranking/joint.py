@@ -105,9 +105,10 @@ def _tried(
     ones: Sequence[One],
 ) -> dict[One, Badness]:
     """Unit → what sorts candidates: `of` with this unit and those `gone` silent, and the mean cross-entropy."""
-    # What changes with a unit: the layers that read it; of attention that loses channels of heads, all of it.
-    role = {group.name: "head_size" if group.kind == "head_channel" else "in" for group in groups}
-    readers = [[part.owner for part in group.slices if part.role == role[group.name]] for group in groups]
+    # What changes with a unit: the layers that read it; with a channel of heads, all of the attention; with one of a
+    # stream, all from the first layer that writes to it.
+    roles = {"head_channel": "head_size", "embedding": "out"}
+    readers = [[part.owner for part in group.slices if part.role == roles.get(group.kind, "in")] for group in groups]
     loss, wrong, samples = dict.fromkeys(ones, 0.0), dict.fromkeys(ones, 0), 0
     with masked(model, groups, gone):
         for images, labels in batches:
