@@ -81,3 +81,14 @@ def test_a_job_of_its_own_and_a_module_write_the_config_at_once(plan, monkeypatc
     planned = plan()
     Session(planned, SimpleNamespace(modifier=SimpleNamespace(is_main_snakefile=lambda: False), **apart))
     assert Path(planned.config_file).exists() and os.environ["SECATEUR_TEST_CODE"] == planned.code_file
+
+
+def test_where_bytes_come_from_is_told_to_jobs_and_is_no_part_of_the_run(plan, monkeypatch, tmp_path):
+    for name in ("SECATEUR_TEST_CODE", "SECATEUR_MIRROR"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(session.loaded, "VARIABLE", "SECATEUR_TEST_CODE")
+    planned = plan(mirror=str(tmp_path))
+    apart = SimpleNamespace(is_main_process=False, modifier=None)
+    Session(planned, apart)
+    assert os.environ["SECATEUR_MIRROR"] == str(tmp_path)
+    assert "mirror" not in Path(planned.config_file).read_text() and planned.config == plan().config
