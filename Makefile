@@ -7,6 +7,9 @@ NAME ?= demo
 DEVICE ?= cpu
 COUNT ?= 300
 export UV_COMPILE_BYTECODE = 1
+# Tests and runs start hundreds of processes: none compiles again what another has compiled.
+export PYTHONDONTWRITEBYTECODE =
+TESTS := OMP_NUM_THREADS=1 pytest -q -n auto --dist loadfile --no-loadscope-reorder
 export NAME REMOTE TORCH_INDEX
 
 .PHONY: help demo named publish spot-check test test-all property mutants lint bench docs leaderboard crate-test cluster slurm-test storage-test lock clean faults
@@ -54,10 +57,10 @@ spot-check: $(ENVIRONMENT) ## two random cells of every run in published/ measur
 	$(RUN) secateur published spot-check $(wildcard published/*/) $(if $(SEED),--seed $(SEED))
 
 test: $(ENVIRONMENT) ## the fast tests
-	$(RUN) OMP_NUM_THREADS=1 pytest -q -n auto --dist loadfile -m "not slow"
+	$(RUN) SECATEUR_EXAMPLES=100 $(TESTS) -m "not slow"
 
 test-all: $(ENVIRONMENT) lint ## every test, the real DAG included
-	$(RUN) OMP_NUM_THREADS=1 pytest -q -n auto --dist loadfile
+	$(RUN) $(TESTS)
 
 property: $(ENVIRONMENT) ## 10,000 generated configs, command lines, score files and criteria: no traceback
 	$(RUN) SECATEUR_EXAMPLES=10000 pytest -q -n auto tests/test_hostile_configs.py tests/test_hostile_commands.py

@@ -6,17 +6,14 @@ any exception but SystemExit is a test failure.
 
 import contextlib
 import io
-import os
 import sys
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from tests.tiers import EXAMPLES, examples
 
 from secateur import cli
-
-EXAMPLES = int(os.environ.get("SECATEUR_EXAMPLES", "500"))
-"""How many configs, command lines, score files and criteria are made in all; make property makes 10,000."""
 
 
 def share(hundredths: int) -> settings:
@@ -25,8 +22,8 @@ def share(hundredths: int) -> settings:
     return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 
-many = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-few = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
+few = settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 odd = st.one_of(
     st.none(),
     st.booleans(),

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.tiers import rows
 
 from secateur import dag, loaded, server
 from secateur.config import REPOSITORY
@@ -115,7 +116,10 @@ def test_an_edit_of_its_subcommand_fails_it(clone):
     fails(clone.make("--code", "planned"), "src/secateur/cli/datasets.py")
 
 
-@pytest.mark.parametrize("name", [POINTS, "src/secateur/files.py", "src/secateur/errors.py", "src/secateur/config.py"])
+LOADED = [POINTS, "src/secateur/files.py", "src/secateur/errors.py", "src/secateur/config.py"]
+
+
+@pytest.mark.parametrize("name", rows(LOADED, [POINTS, "src/secateur/errors.py"]))
 def test_an_edit_that_was_put_back_before_the_job_ended_fails_it_too(clone, name):
     """The edited module itself puts the file back when it is imported: only what was compiled can tell."""
     before = (clone.folder / name).read_bytes()
@@ -127,6 +131,7 @@ def test_an_edit_that_was_put_back_before_the_job_ended_fails_it_too(clone, name
     fails(done, name)
 
 
+@pytest.mark.slow
 def test_a_compiled_file_of_the_same_second_and_size_is_not_taken_for_the_source(clone):
     path = clone.folder / POINTS
     assert clone.make().returncode == 0
@@ -148,6 +153,7 @@ def test_sources_that_nobody_planned_are_refused(clone):
     assert done.returncode == 2 and "plan.json knows no sources 'other'" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_warm_process_goes_on_with_what_it_loaded_before_an_edit(clone):
     assert clone.make().returncode == 0
     right = clone.made
@@ -158,6 +164,7 @@ def test_a_warm_process_goes_on_with_what_it_loaded_before_an_edit(clone):
     assert clone.make().returncode == 0 and clone.made != right, "it was an edit that changes the result"
 
 
+@pytest.mark.slow
 def test_a_warm_process_that_loaded_an_edit_leaves_the_job_to_its_command(clone):
     assert clone.make().returncode == 0
     right, before = clone.made, clone.edit(POINTS, WRONG)

@@ -125,6 +125,7 @@ def test_a_command_that_is_gone_before_it_has_asked_leaves_nothing_behind(light,
     assert light.path.exists() and "does not answer" not in done.stderr, "the server is there for others"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 def test_a_command_that_stops_in_the_middle_is_waited_for_no_longer_than_it_may_take(light):
     with socket.socket(socket.AF_UNIX) as connection:
@@ -186,6 +187,7 @@ def test_no_place_for_a_socket_is_told_in_a_line(monkeypatch, capfd):
     assert said.count("\n") == 1 and "set TMPDIR" in said and server.VARIABLE not in os.environ
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="stops a process")
 def test_a_server_that_hangs_is_given_up_and_ended(light, monkeypatch):
     monkeypatch.setattr(warm_process, "SECONDS_TO_END", 1.0)
@@ -246,6 +248,7 @@ def test_a_job_dies_with_its_supervisor_and_the_command_fails(warm, sleeper):
     assert wait_until(lambda: not alive(job))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 def test_a_server_ends_when_the_workflow_is_killed(tmp_path):
     code = "from secateur import warm; import time; print(warm.start().pid, flush=True); time.sleep(60)"
@@ -269,6 +272,7 @@ def test_a_killed_shell_takes_its_command_and_job_along(warm, sleeper):
     assert wait_until(lambda: not alive(int(pid.read_text())))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 @pytest.mark.parametrize("server_first", [False, True])
 def test_a_killed_workflow_takes_its_jobs_along(sleeper, server_first):

@@ -5,6 +5,7 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
+from tests.tiers import rows
 
 from secateur import sources
 from secateur.config import REPOSITORY
@@ -80,7 +81,7 @@ def test_an_edit_of_a_source_changes_the_stages_that_import_it_and_no_other(rule
     assert len({sources.digest(before | {name: after[name]}) for name in before}) == len(inside) + 1
 
 
-@pytest.mark.parametrize("command", sorted(set(STAGES.values())))
+@pytest.mark.parametrize("command", rows(sorted(set(STAGES.values())), ["rank", "retrain", "statistics"]))
 def test_pythons_own_finder_of_modules_finds_the_same(command, tmp_path):
     """It reads compiled code, that of functions included; it is started from what counts of the command line."""
     segments = []

@@ -164,6 +164,7 @@ def test_a_finished_run_is_held_against_the_estimate(elsewhere, tmp_path):
     assert found.loc["transfer", "estimated ÷ measured"] == pytest.approx(transfer.seconds(speeds["resnet18"]) / 4.0)
 
 
+@pytest.mark.slow
 def test_throughput_is_measured_at_the_size_of_the_network():
     config = small(
         backbones={"resnet18": {"architecture": "resnet18", "size": 32, "weights": "hub"}}, device="cpu", batch_size=4

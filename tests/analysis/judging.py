@@ -11,6 +11,8 @@ from secateur.analysis.verdicts import verdicts
 CLAIMS = "config/claims.yaml"
 
 
+FEW = {"samples": ("1",), "branches": ("fewshot",)}
+"""Of `synthetic.curves`: all that the first claim is about."""
 EQUAL = dict.fromkeys(synthetic.CRITERIA, 0.02)
 
 

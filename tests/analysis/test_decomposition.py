@@ -92,6 +92,7 @@ def test_a_row_holds_the_accuracies_that_its_effect_is_made_of(found):
         assert at[rate] == pytest.approx(0.2 * LOSS[rate])
 
 
+@pytest.mark.slow
 def test_an_interval_covers_nothing_where_nothing_is_known_and_not_where_something_is(tmp_path):
     """Over many studies the interval of what `random` knows covers 0 in about 95 %, that of planted knowledge never."""
     covered = {"random": 0, "filters": 0}

@@ -59,6 +59,7 @@ def test_two_seeds_are_no_pilot():
     assert planning.plan(measure_all(synthetic.curves(seeds=2)), CLAIMS, effect=0.02).empty
 
 
+@pytest.mark.slow
 def test_the_command_answers_for_a_config_from_its_pilot(tmp_path, capsys):
     from secateur.cli.planning import plan
     from secateur.config import REPOSITORY

@@ -60,6 +60,7 @@ def test_a_criterion_that_is_better_has_negative_regret_and_without_an_oracle_th
     assert regret(measured[measured["branch"] == "retrain"], ["truth"], 0.05).empty
 
 
+@pytest.mark.slow
 def test_a_run_with_a_joint_oracle_has_the_table(tmp_path):
     table = curves()
     assert "mean_loss_over_rate" in set(measure_all(table)["measure"])

@@ -97,6 +97,7 @@ def test_claims_are_judged_in_each_cell_of_criterion_and_remedy(run):
     assert level["sentence"].str.startswith("With every pruned network repaired by level: ").all()
 
 
+@pytest.mark.slow
 def test_verdicts_without_a_remedy_are_those_of_a_run_that_has_none(run, tmp_path):
     """Everything that others read is the same, whether networks were repaired as well or not."""
     curves = pd.read_parquet(run / "tables" / "curves.parquet")

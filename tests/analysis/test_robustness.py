@@ -6,7 +6,7 @@ import pytest
 
 import synthetic
 from secateur.analysis import claims as claim_files
-from secateur.analysis.decisions import Bounds, decide
+from secateur.analysis.decisions import Bounds, decide, directions
 from secateur.analysis.measures import measure_all, measure_both
 from secateur.analysis.robustness import corrected
 from secateur.analysis.verdicts import verdicts
@@ -35,6 +35,7 @@ def test_a_lead_by_rate_that_is_none_at_equal_macs_is_seen():
     assert found["verdict"] == "supported" and found["verdict_worst_class"] == "contradicted"
 
 
+@pytest.mark.slow
 def test_what_has_no_counterpart_is_empty():
     found = rows(synthetic.curves())
     columns = ["verdict_macs", "verdict_params", "verdict_worst_class"]
@@ -84,6 +85,7 @@ def test_the_correction_keeps_its_level_over_all_criteria():
     assert wrong / 400 <= 0.07  # 0.05 and two standard errors
 
 
+@pytest.mark.slow
 def test_without_a_test_over_studies_all_must_say_the_same_after_the_correction_too():
     """Two criteria with three rivals: in the study of six seeds no p-value passes, in that of eight all do."""
     eight = synthetic.curves(studies=("a-net",))
@@ -94,3 +96,11 @@ def test_without_a_test_over_studies_all_must_say_the_same_after_the_correction_
     assert found.loc[[("study", "a-net"), ("study", "b-net"), ("overall", "")], "verdict_holm"].to_list() == [
         "supported", "undecided", "undecided",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("lowest", "says"), [(0.026 / 3, 0), (0.024 / 3, -1)])
+def test_a_claim_about_three_rivals_is_contradicted_only_after_the_correction(lowest, says):
+    """Supported needs all of them to pass and no correction; one of three contradicts at a third of the level."""
+    assert directions(np.full(3, 0.9), np.array([0.5, lowest, 0.5]), 0.05) == says
+    assert directions(np.full(3, 0.024), np.full(3, 0.9), 0.05) == 1
+    assert directions(np.array([0.024, 0.026, 0.024]), np.full(3, 0.9), 0.05) == 0

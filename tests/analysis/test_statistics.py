@@ -25,6 +25,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_file_is_there_and_written_again_byte_for_byte(run):
     statistics.run(run / "tables", run / "again", {"run_seed": 1})
     assert {path.name for path in (run / "statistics").iterdir()} == FILES
@@ -32,6 +33,7 @@ def test_every_file_is_there_and_written_again_byte_for_byte(run):
         assert (run / "statistics" / name).read_bytes() == (run / "again" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_another_run_seed_changes_intervals_only(run):
     statistics.run(run / "tables", run / "other", {"run_seed": 2})
     assert (run / "statistics/measures.csv").read_bytes() == (run / "other/measures.csv").read_bytes()

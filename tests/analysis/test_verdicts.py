@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import synthetic
-from judging import EQUAL, alone, judge
+from judging import EQUAL, FEW, alone, judge
 from secateur.analysis.decisions import Bounds, decide
 from secateur.analysis.measures import measure_all
 from secateur.analysis.verdicts import COLUMNS
@@ -29,7 +29,7 @@ def test_a_clear_advantage_is_supported_with_its_numbers(clear):
 
 def test_a_clear_disadvantage_is_contradicted():
     turned = {"lrp": -0.05} | dict.fromkeys(("weight", "gradient", "taylor"), 0.05) | {"random": 0.0}
-    row = alone(judge(synthetic.curves(turned)), "C1")
+    row = alone(judge(synthetic.curves(turned, **FEW)), "C1")
     assert row["verdict"] == "contradicted" and row["effect"] < 0 and row["p"] <= 0.05
 
 
@@ -40,7 +40,7 @@ def test_equal_criteria_are_undecided_for_better_and_not_worse_than_each_other()
 
 
 def test_the_same_criterion_under_two_names_is_undecided():
-    curves = synthetic.curves()
+    curves = synthetic.curves(**FEW)
     twin = curves[curves["criterion"] == "lrp"].assign(criterion="weight")
     both = pd.concat([curves[curves["criterion"] != "weight"], twin])
     row = alone(judge(both), "C1")
@@ -48,7 +48,7 @@ def test_the_same_criterion_under_two_names_is_undecided():
 
 
 def test_five_seeds_are_too_few_and_the_sentence_says_so():
-    row = alone(judge(synthetic.curves(seeds=5)), "C1")
+    row = alone(judge(synthetic.curves(seeds=5, **FEW)), "C1")
     assert row["verdict"] == "undecided" and row["reason"] == "few" and np.isnan(row["p"])
     assert "5 seeds are too few to decide: no test can reach its level with fewer than 6" in row["sentence"]
 

@@ -45,6 +45,7 @@ def test_a_row_holds_what_is_true_of_a_small_network():
     assert not families.exact("1e-07") and not families.exact("nothing: …")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["raises", "dies", "lasts"])
 def test_a_family_that_fails_is_a_row(monkeypatch, way):
     def fails(*_):

@@ -68,6 +68,7 @@ def test_the_page_says_what_the_configs_hold():
         assert all(study in part for study in config["studies"]), name
 
 
+@pytest.mark.slow
 def test_only_images_that_the_transfer_held_out_are_looked_at(tmp_path, monkeypatch):
     given = yaml.safe_load((configuration.REPOSITORY / "tests/workflow/tiny.yaml").read_text(encoding="utf-8"))
     config = configuration.resolve(given | {"training": given["training"] | {"validation": 0.2}})

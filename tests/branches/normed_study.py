@@ -1,6 +1,7 @@
 """A small study on a network with batch-norm and on one without, for the tests of retraining and its controls."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tests.branches import task_models
@@ -8,10 +9,16 @@ from tests.branches.task_models import Made
 
 from secateur.branches.retrain import retrain
 from secateur.branches.study import Study, open_study
+from secateur.config import resolve
 
 
-def build(folder: Path) -> Made:
-    """Task models of two seeds on a network with batch-norm and one without in `folder`; and their config."""
+def build(folder: Path) -> None:
+    """Task models of two seeds on a network with batch-norm and one without in `folder`."""
+    task_models.make(config(), folder)
+
+
+def config() -> dict[str, Any]:
+    """The config that they belong to."""
     given = task_models.tiny()
     given["backbones"]["normed"] = given["backbones"]["vgg_small"] | {"architecture": "vgg_bn_small"}
     given["studies"]["digits_normed"] = {"dataset": "digits_target", "backbone": "normed"}
@@ -19,7 +26,7 @@ def build(folder: Path) -> Made:
     given.pop("toy")
     given["training"]["pretrain"]["epochs"] = 6
     given["training"]["transfer"] = {"epochs": 6, "learning_rate": 0.003}
-    return task_models.make(given, folder)
+    return resolve(given)
 
 
 def opened(made: Made, name="digits_normed", measured=None, **retrain_settings) -> Study:

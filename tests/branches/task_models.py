@@ -21,9 +21,8 @@ def tiny() -> dict[str, Any]:
     return given
 
 
-def make(given: dict[str, Any], folder: Path) -> Made:
-    """Data, backbones and task models of a config's studies in `folder`; and the config, resolved."""
-    config = configuration.resolve(given)
+def make(config: dict[str, Any], folder: Path) -> None:
+    """Data, backbones and task models of a resolved config's studies in `folder`."""
     torch.set_num_threads(1)
     for name in ("digits_source", "digits_target"):
         prepared(name, folder)
@@ -36,4 +35,3 @@ def make(given: dict[str, Any], folder: Path) -> Made:
         weights = [folder / f"{study['backbone']}.safetensors"]
         written = transfer.Transferred(folder / f"{name}.safetensors", folder / f"{name}.csv", folder / "history.csv")
         transfer.transfer(config, name, range(2), folder / "digits_target", weights, folder / "state", written)
-    return config, folder

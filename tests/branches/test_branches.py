@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from tests.branches.residual_study import opened
+from tests.tiers import rows
 
 from secateur.branches import retrain as retrain_branch
 from secateur.branches import rounds
@@ -86,7 +87,7 @@ def test_ranking_leaves_the_model_and_the_random_state_untouched(residual_study)
         assert torch.equal(value, before[key])
 
 
-@pytest.mark.parametrize("name", ["digits_vgg", "digits_residual"])
+@pytest.mark.parametrize("name", rows(["digits_vgg", "digits_residual"], ["digits_vgg"]))
 def test_a_killed_retraining_resumes_to_the_same_bytes(residual_study, tmp_path, monkeypatch, name):
     study, samples = opened(residual_study, name)
     retrain(study, "taylor", range(2), samples, tmp_path / "state0", tmp_path / "undisturbed.parquet")

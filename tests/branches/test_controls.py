@@ -76,6 +76,7 @@ def test_short_retraining_is_measured_as_it_is_and_the_old_way_shows_in_the_diag
     assert abs(new[gap[0]] - new[gap[1]]) < 0.05
 
 
+@pytest.mark.slow
 def test_an_entry_overrules_the_run(normed_study, tmp_path):
     by_entry = pruned_curve(normed_study, tmp_path, "weight_running")
     by_run = pruned_curve(normed_study, tmp_path, batch_norm="running")
@@ -104,6 +105,7 @@ def test_training_accuracy_is_that_of_a_fixed_part_of_the_training_images(normed
     assert curve[DIAGNOSTICS].notna().all().all()
 
 
+@pytest.mark.slow
 def test_the_unpruned_networks_are_measured_once_and_read_by_every_job(normed_study, tmp_path, monkeypatch):
     name, samples = "digits_normed", normed_study[1] / "digits_normed.csv"
     unpruned(opened(normed_study), range(2), tmp_path / "measured.parquet")
@@ -153,6 +155,7 @@ def test_the_unpruned_control_is_the_same_training_without_removal(normed_study,
     assert found["loss"].nunique() == 6, "every round trains"
 
 
+@pytest.mark.slow
 def test_a_killed_control_resumes_to_the_same_bytes(normed_study, tmp_path, monkeypatch):
     study = opened(normed_study)
     controls.retrain_unpruned(study, range(2), tmp_path / "s", tmp_path / "whole.parquet")

@@ -26,6 +26,7 @@ def shaped(normed_study, tmp_path_factory):
     return pd.read_parquet(curves), folder / "shapes", normed_study[1] / "normed.json"
 
 
+@pytest.mark.slow
 def test_shapes_say_what_every_round_has_removed(normed_study, shaped):
     pruned, shapes, _ = shaped
     table = pd.read_parquet(shapes)
@@ -97,6 +98,7 @@ def test_a_random_shape_gives_signals_the_variance_of_the_whole_network(normed_s
     assert 0.5 < ratio < 2
 
 
+@pytest.mark.slow
 def test_a_killed_training_from_scratch_resumes_to_the_same_bytes(normed_study, shaped, tmp_path, monkeypatch):
     _, shapes, backbone = shaped
     study = opened(normed_study)

@@ -112,6 +112,7 @@ def test_each_seeds_network_is_measured_on_its_own_test_images(data, tmp_path):
         assert set(rows["accuracy"]) == {float(right.double().mean())}
 
 
+@pytest.mark.slow
 def test_a_further_network_is_its_seeds_own_but_for_one_component(data, tmp_path):
     config = of(["head", "references"], draws=2)
     blocks = {"own": range(SEEDS)} | {name: range(number(0, name), number(2, name)) for name in ("head", "references")}

@@ -92,6 +92,7 @@ def test_the_grid_is_shared_too(made, tmp_path, monkeypatch):
     assert tables[2][1] - tables[1][1] == 2 < tables[0][1]  # the unpruned ones
 
 
+@pytest.mark.slow
 def test_rounds_of_criteria_that_agree_are_trained_once_and_end_in_the_same_curves(made, tmp_path, monkeypatch):
     trained = counting(monkeypatch, training, "train")
 

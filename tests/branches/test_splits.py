@@ -57,6 +57,7 @@ def with_another_test_split(source, folder):
     return folder
 
 
+@pytest.mark.slow
 def test_the_test_split_decides_nothing(config, data, tmp_path, monkeypatch):
     trained = []
     original = training.train
@@ -111,6 +112,7 @@ def test_the_held_out_part_is_trained_on_nowhere(config, data, tmp_path, monkeyp
     assert len(rounds) == 2 and all(torch.equal(images, one[0]) and part is None for images, part in rounds)
 
 
+@pytest.mark.slow
 def test_a_killed_transfer_goes_on_to_the_same_files(config, data, tmp_path, monkeypatch):
     transferred(config, data, tmp_path / "whole")
     original, calls = training._epoch, []

@@ -64,6 +64,7 @@ def test_cost_times_every_remedy_beside_the_same_references(residual_study, tmp_
     assert (both == 1).all().all(), "a repair is held against the passes of its own repeat"
 
 
+@pytest.mark.slow
 def test_building_the_view_of_the_network_is_no_part_of_what_ranking_costs(residual_study, tmp_path, monkeypatch):
     """A view that takes a second to build: only the column for it is longer, of criteria as of the gradient."""
     study, _ = opened(residual_study)

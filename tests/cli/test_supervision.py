@@ -49,11 +49,12 @@ def started(work: Path, criterion: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("criterion", "words"),
     [
         ("crashes", "ended by signal 11 (Segmentation fault)"),
-        pytest.param("becomes_another", "ended with exit code 0", marks=pytest.mark.slow),
+        ("becomes_another", "ended with exit code 0"),
     ],
 )
 def test_a_command_that_was_ended_fails_with_a_line(work, criterion, words):
@@ -64,9 +65,10 @@ def test_a_command_that_was_ended_fails_with_a_line(work, criterion, words):
     assert not (work / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "number",
-    [signal.SIGINT, *(pytest.param(other, marks=pytest.mark.slow) for other in (signal.SIGTERM, signal.SIGKILL))],
+    [signal.SIGINT, signal.SIGTERM, signal.SIGKILL],
 )
 def test_a_command_that_is_told_to_end_leaves_no_process_and_no_traceback(work, number):
     (work / "waiting").unlink(missing_ok=True)

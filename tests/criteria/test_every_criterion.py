@@ -8,6 +8,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.criteria.networks import LABELS, LAYERS, built, samples, view
+from tests.tiers import examples
 
 from secateur.config import REPOSITORY
 from secateur.pruning.units import find_unit_groups
@@ -77,7 +78,7 @@ def test_the_contract(name, model, inputs):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "random"])
 @given(seed=st.integers(0, 10**6), batch_size=st.integers(1, 7))
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 def test_the_order_of_samples_and_of_filters_does_not_matter(name, seed, batch_size):
     model, inputs, generator = built(), samples(), torch.Generator().manual_seed(seed)
     expected = scored(name, model)
@@ -99,7 +100,7 @@ def test_the_order_of_samples_and_of_filters_does_not_matter(name, seed, batch_s
 @given(factor=st.floats(0.2, 5), channel=st.integers(0, 4))
 @example(factor=0.2, channel=1)
 @example(factor=5.0, channel=1)
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 def test_where_a_network_keeps_its_scale_matters_to_no_score_of_what_it_computes(name, power, factor, channel):
     model = built()
     options = WITHOUT_EPSILON.get(name, {})

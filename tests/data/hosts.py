@@ -70,7 +70,7 @@ def serving(files: dict[str, bytes], faults: list[str] | None = None) -> Iterato
     """The host's address and the server, whose `seen` lists the ranges that were asked for."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Host)
     server.files, server.faults, server.seen = files, list(faults or []), []
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", server

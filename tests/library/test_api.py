@@ -21,6 +21,7 @@ from secateur.ranking.network import Network
 SMALL = {"channels": [8, 8, 16, 16], "num_classes": 3}
 
 
+@pytest.mark.slow
 def test_the_command_line_and_the_library_remove_the_same_units(model, pictures, tmp_path):
     """Two doors, one core: the same folder, seed and rate give the same network, bit for bit."""
     (tmp_path / "images").mkdir()
@@ -111,6 +112,7 @@ def test_nothing_of_the_model_is_touched_not_even_modes_and_random_states(images
     assert torch.equal(torch.rand(3), expected[0]) and (np.random.rand(3) == expected[1]).all()  # noqa: NPY002
 
 
+@pytest.mark.slow
 def test_random_state_is_scikit_learns(model, images, labels):
     def scores(state):
         return torch.cat(list(secateur.rank(model, images, labels, criterion="random", random_state=state).values()))
@@ -123,6 +125,7 @@ def test_random_state_is_scikit_learns(model, images, labels):
     assert not torch.equal(scores(generator), scores(generator))
 
 
+@pytest.mark.slow
 def test_one_ranking_serves_several_rates(model, images, labels):
     ranking = secateur.rank(model, images, labels)
     for rate in (0.2, 0.5):
@@ -171,6 +174,7 @@ def test_relevance_is_that_of_the_engine_and_conserved_on_a_chain(images, labels
     assert not torch.equal(found, secateur.relevance(chain, images, labels, rule="epsilon"))
 
 
+@pytest.mark.slow
 def test_every_form_of_images_is_one_argument(model, images, labels):
     expected = secateur.prune(model, images, labels).report.removed
     dataset = TensorDataset(images, labels)

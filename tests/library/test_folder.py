@@ -8,6 +8,7 @@ import timm
 import torch
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
+from tests.tiers import rows
 from torch import nn
 
 import secateur
@@ -45,7 +46,7 @@ def network(name: str) -> nn.Module:
         return build_unpruned(name, CASES[name][0]).eval()
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", rows(CASES, ["resnet10t"]))
 def test_every_kind_of_network_loads_bit_for_bit_with_and_without_secateur(name, tmp_path, without):
     arguments, side = CASES[name]
     images = torch.randn(3, 3, side, side, generator=torch.Generator().manual_seed(0))
@@ -67,6 +68,7 @@ def test_every_kind_of_network_loads_bit_for_bit_with_and_without_secateur(name,
     assert not (ours and (tmp_path / "pruned" / "timm.txt").exists()), "timm alone does not know it"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remedy", ["batch_norm", "bias", "least_squares"])
 def test_a_repaired_network_loads_too_with_the_biases_that_it_gained(remedy, tmp_path, without):
     """DenseNet's convolutions have no bias and no batch-norm of their own: a remedy gives them one."""
@@ -137,6 +139,7 @@ def test_where_timm_can_it_rebuilds_the_network_from_a_string(folder, pruned, im
         assert torch.equal(rebuilt.eval()(images), pruned(images))
 
 
+@pytest.mark.slow
 def test_where_timm_cannot_there_is_no_string(tmp_path):
     """timm's function leaves linear layers' outputs as they were, so the MLPs of a ViT are beyond it."""
     pruned = secateur.prune(network("vit_tiny_patch16_224"), torch.randn(1, 3, 32, 32), criterion="weight", rate=0.4)
@@ -200,6 +203,7 @@ def test_what_is_not_known_the_card_does_not_say(model, images, labels, tmp_path
     assert "not measured" in card.text and "Of the weights: not stated" in card.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["onnx", "torch"])
 def test_exports_give_the_networks_outputs_at_any_batch(pruned, tmp_path, images, form):
     secateur.save(pruned, tmp_path, export=form)
@@ -216,6 +220,7 @@ def test_exports_give_the_networks_outputs_at_any_batch(pruned, tmp_path, images
         assert torch.allclose(found, expected[some], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_exporting_leaves_the_network_as_it_was(pruned, tmp_path, images):
     with torch.no_grad():
         before = pruned(images)
@@ -250,6 +255,7 @@ def test_bad_input_is_one_clear_error_and_leaves_nothing(pruned, model, images, 
         secateur.save(pruned, out, export="onnx")
 
 
+@pytest.mark.slow
 def test_saving_again_replaces_all_that_an_earlier_network_left(folder, model, images, labels):
     (folder / "notes.txt").write_text("mine")
     other = secateur.prune(network("vit_tiny_patch16_224"), images, criterion="weight", rate=0.2)

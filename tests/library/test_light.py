@@ -43,6 +43,7 @@ def test_everything_it_offers_is_there_and_listed():
         _ = secateur.purne
 
 
+@pytest.mark.slow
 def test_it_works_where_the_pipelines_packages_are_not(without):
     assert without(USED, *NOT_THE_LIBRARYS) == "done\n"
 

@@ -39,6 +39,7 @@ def secateur_command(hub, tmp_path, *arguments, **variables):
     return run(hub, tmp_path, sys.executable, "-c", call, *arguments, **variables)
 
 
+@pytest.mark.slow
 def test_a_folder_goes_to_the_hub_whole_and_comes_back_the_same(hub, folder, tmp_path, images):
     (folder / "__pycache__").mkdir(exist_ok=True)
     (folder / "__pycache__" / "load.cpython-311.pyc").write_bytes(b"no")
@@ -61,6 +62,7 @@ def test_a_folder_goes_to_the_hub_whole_and_comes_back_the_same(hub, folder, tmp
     assert all(torch.equal(one, state[name]) for name, one in torch.load(tmp_path / "state.pt").items())
 
 
+@pytest.mark.slow
 def test_what_cannot_be_sent_is_one_clear_error(hub, folder, tmp_path):
     (tmp_path / "empty").mkdir()
     for arguments, variables, message in [

@@ -111,6 +111,7 @@ def test_labels_given_take_the_place_of_those_of_the_images(model, pictures):
         assert read(model, images, other)[1].tolist() == other, name
 
 
+@pytest.mark.slow
 def test_a_draw_reads_only_what_it_draws_and_is_the_same_in_every_form(model, pictures):
     found = {}
     for name, (images, labels) in forms(model, pictures).items():

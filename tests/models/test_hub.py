@@ -110,6 +110,7 @@ def test_a_hub_that_does_not_answer_and_damaged_weights(online, monkeypatch, tmp
         hub.fetch("test_vit", {}, "main", KEY)
 
 
+@pytest.mark.slow
 def test_weights_at_an_address_of_their_own_are_checked_by_the_hash_in_their_name(online, monkeypatch, tmp_path):
     with torch.random.fork_rng():
         network = build.create({"architecture": "alexnet", "arguments": {}}, 1000, 3, 0)

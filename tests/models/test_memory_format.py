@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from tests.tiers import rows
 from torch.utils import _pytree as tree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -97,7 +98,7 @@ def test_strides_are_the_formats_own_also_where_a_size_of_one_leaves_them_open(s
             assert memory_format.laid_out(found, form) is found
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", rows(NETWORKS, ["resnet18", "vgg_bn_small"]))
 def test_no_pass_converts_maps(name):
     """Evaluation, training, gradients and relevance leave every map of the first layers' size as it lies."""
     network, (images, labels) = network_of(name), pictures()
@@ -131,7 +132,7 @@ def test_the_watch_notices_images_in_another_format():
     assert seen.found
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_050"])
+@pytest.mark.parametrize("name", rows(["resnet18", "mobilenetv2_050"], ["resnet18"]))
 @pytest.mark.parametrize("form", ["channels_last", "contiguous"])
 def test_a_pruned_network_sums_alike_whether_it_was_cut_or_loaded(name, form):
     network, (images, _) = network_of(name, form), pictures()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tests.own.own_study import CLASSES, SMALL, paint, settings
+from tests.tiers import rows
 
 from secateur.errors import SecateurError
 from secateur.own.images import batch, preparation, splits
@@ -41,7 +42,7 @@ def test_a_vit_loses_heads_and_neurons_and_the_summary_says_how_many(work: Path,
     assert [block.attn.num_heads for block in loaded.blocks] == [3 - units["removed"] for units in heads.values()]
 
 
-@pytest.mark.parametrize("criterion", ["weight", "lrp"])
+@pytest.mark.parametrize("criterion", rows(["weight", "lrp"], ["lrp"]))
 def test_one_call_prunes_and_tells(work: Path, tmp_path: Path, criterion: str) -> None:
     summary = prune_own_network(Request(**settings(work, tmp_path / "out", criterion=criterion)))
     sizes = [units["at_first"] for units in summary.units.values()]
@@ -112,6 +113,7 @@ def constant(folder: Path, constants: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_scores_that_are_alike_where_the_cut_falls_are_told(
     work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

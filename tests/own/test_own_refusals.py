@@ -89,6 +89,7 @@ def test_bad_folders_and_settings_are_one_clear_error_and_write_nothing(work: Pa
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_what_is_in_the_folder_is_not_overwritten_unasked(work: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     output.mkdir()

@@ -7,6 +7,7 @@ import timm
 import torch
 from benchmarks.removal_proof import CASES, disturb, random_selection
 from tests.pruning import networks
+from tests.tiers import rows
 from timm.models.vision_transformer import Attention
 from torch import nn
 from torch_pruning.dependency import index_mapping
@@ -134,7 +135,7 @@ def test_finding_units_changes_nothing_and_repeats() -> None:
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
 
 
-@pytest.mark.parametrize("name", ["ResNet-18", "MobileNetV3-S", "RegNetX-200MF"])
+@pytest.mark.parametrize("name", rows(["ResNet-18", "MobileNetV3-S", "RegNetX-200MF"], ["ResNet-18", "RegNetX-200MF"]))
 def test_groups_after_removal_are_those_of_a_fresh_trace(name: str) -> None:
     case = CASES[name]
     network, inputs = case.network(), case.inputs()
@@ -237,6 +238,7 @@ def test_channels_that_multiply_are_given_up_at_once() -> None:
     assert [group.name for group in found.groups] == ["next"] and "stem" in found.left_out
 
 
+@pytest.mark.slow
 def test_nonsense_of_the_graph_is_no_traceback() -> None:
     network = timm.create_model("efficientvit_m0", num_classes=4).eval()
     found = analyse(network, torch.zeros(1, 3, 64, 64))

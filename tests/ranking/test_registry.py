@@ -132,6 +132,7 @@ def test_an_installed_package_brings_criteria_and_is_not_imported_to_be_found(tm
             registry.load("odd")
 
 
+@pytest.mark.slow
 def test_the_template_is_a_criterion_with_a_test_that_passes(tmp_path):
     made = CliRunner().invoke(app, ["criteria", "new", "mine", "--folder", str(tmp_path)])
     assert made.exit_code == 0 and f"pytest {tmp_path}/test_mine.py" in made.stdout

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from secateur.config import REPOSITORY
 
 HERE = Path(__file__).parent
@@ -18,6 +20,7 @@ ALONE = PACKAGE / "portability/loader.py"
 """Written beside every pruned network, to be used without Secateur."""
 
 
+@pytest.mark.slow
 def test_on_a_card():
     """In a process of its own: a device is registered once, and before anything was differentiated."""
     path = os.pathsep.join(map(str, [HERE, REPOSITORY, REPOSITORY / "src"]))

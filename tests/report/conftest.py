@@ -1,12 +1,9 @@
 """A synthetic run with its statistics, figures and page, made once for all tests of the report."""
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
+from tests.once import made_once
 
 import synthetic
 from browsing import CHROMIUM, QUIET
@@ -16,15 +13,16 @@ from chain import HOSTILE, build
 @pytest.fixture(scope="session")
 def run(tmp_path_factory) -> Path:
     """Folder of a complete synthetic run."""
-    folder = tmp_path_factory.mktemp("synthetic")
-    build(folder)
-    return folder
+    return made_once(tmp_path_factory, "synthetic", build)
 
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory) -> Path:
     """Folder of a run whose names, from the config to the criteria, try to break the page."""
-    folder = tmp_path_factory.mktemp("hostile")
+    return made_once(tmp_path_factory, "hostile", build_hostile)
+
+
+def build_hostile(folder: Path) -> None:
     criteria = {"lrp": 0.05, "weight": 0.0, "gradient": 0.01, HOSTILE: -0.05}
     curves = synthetic.curves(criteria, samples=("1",), seeds=6)
     curves = curves.assign(study=HOSTILE, dataset=HOSTILE, backbone=HOSTILE)
@@ -34,7 +32,6 @@ def hostile(tmp_path_factory) -> Path:
         config={"run": HOSTILE, "deviations": [HOSTILE], "criteria": synthetic.entries(tuple(criteria))},
         provenance={"commit": HOSTILE, HOSTILE: {HOSTILE: HOSTILE}, "criteria": {HOSTILE: HOSTILE}},
     )  # fmt: skip
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -84,6 +84,7 @@ def test_the_papers_claims_are_counted_for_its_own_criterion_and_corrected(stron
     assert said in answer.headline(weak, claims)[0]
 
 
+@pytest.mark.slow
 def test_a_run_without_the_papers_criterion_says_nothing_about_its_claims():
     gains = {name: gain for name, gain in synthetic.CRITERIA.items() if name != "lrp"}
     table, claims = judged(gains)
@@ -93,6 +94,7 @@ def test_a_run_without_the_papers_criterion_says_nothing_about_its_claims():
     assert answer.cards(table, claims)[0]["badges"][0]["criterion"] == "lrp_epsilon"
 
 
+@pytest.mark.slow
 def test_what_others_pass_too_says_little_about_lrp(strong):
     card = next(card for card in answer.cards(*strong) if card["claim"].id == "C3")
     assert card["note"].startswith("Of the 7 criteria of this run, 7 pass each by itself: lrp to 40 %, ")

@@ -83,6 +83,7 @@ def test_without_a_pruned_network_there_is_no_chart(curves):
     assert explorer.describe(curves[curves["rate"] == 0].assign(remedy="none"), look, {}, "lrp") is None
 
 
+@pytest.mark.slow
 def test_the_library_asks_for_nothing_and_cannot_end_its_script():
     library = explorer.library()
     assert "vegaEmbed" in library and "</script" not in library and "<!--" not in library and "\r" not in library

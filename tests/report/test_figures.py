@@ -99,6 +99,7 @@ def test_a_criterion_has_one_colour_in_every_figure(run):
             assert colour in (run / "figures" / entry["file"]).read_text(), entry["file"]
 
 
+@pytest.mark.slow
 def test_missing_statistics_are_an_error(run, tmp_path):
     with pytest.raises(SecateurError, match=r"recommended\.csv: not a readable CSV table"):
         figures.run(run / "tables", tmp_path, tmp_path / "figures")
@@ -115,6 +116,7 @@ def test_a_criterion_keeps_its_colour_when_others_are_missing():
     assert alone.colours["taylor"] == style.read("report/style.yaml", ["lrp", "taylor", "zzz"]).colours["taylor"]
 
 
+@pytest.mark.slow
 def test_studies_whose_names_become_the_same_file_name_both_keep_their_figures(tmp_path):
     curves = synthetic.curves(studies=("digits_vgg", "digits-vgg"), samples=("1",), seeds=2, branches=("fewshot",))
     tables = synthetic.write(tmp_path, curves=curves)
@@ -223,6 +225,7 @@ def test_a_timed_network_has_its_own_accuracy_and_noise_is_called_so():
     assert "2.00 times (lrp at a rate of 50 %, 1.64 to 2.44)" in said
 
 
+@pytest.mark.slow
 def test_a_partial_report_may_lack_the_criteria_of_the_claims(tmp_path):
     criteria = {name: gain for name, gain in synthetic.CRITERIA.items() if not name.startswith("lrp")}
     tables = synthetic.write(

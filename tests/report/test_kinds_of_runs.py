@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.tiers import rows
 
 import synthetic
 from chain import PROVENANCE
@@ -85,11 +86,12 @@ def agrees(html: str, folder: Path) -> None:
     } == set()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", rows(KINDS, ["one criterion", "one study, one seed", "without the paper's criterion"]))
 def test_the_first_table_and_who_leads_are_those_of_the_statistics(tmp_path, kind):
     agrees(made(tmp_path, synthetic.curves(**KINDS[kind])), tmp_path)
 
 
+@pytest.mark.slow
 def test_an_attention_network_says_what_its_filters_are(tmp_path):
     curves = synthetic.curves(
         {"lrp": 0.1, "weight": 0.0}, seeds=4, samples=("1",), studies=("scenes-vit", "scenes-vgg")
@@ -127,6 +129,7 @@ def test_missing_parts_are_said_and_the_rest_agrees(tmp_path):
     assert html.index("This run is incomplete.") < html.index("curves/x/lrp/retrain.parquet") < html.index("The answer")
 
 
+@pytest.mark.slow
 def test_an_undecidable_setting_has_a_sentence_in_place_of_a_column_of_dashes(tmp_path):
     html = made(tmp_path, synthetic.curves({"lrp": 0.1, "weight": 0.0, "random": -0.1}, seeds=3, samples=("1",)))
     table = re.search(r'<details class="table" id="pairs-table".*?</details>', html, flags=re.DOTALL)[0]
@@ -151,6 +154,7 @@ def test_figures_and_statistics_of_an_older_version_are_one_clear_error(tmp_path
     assert not (tmp_path / "again.html").exists()
 
 
+@pytest.mark.slow
 def test_a_network_that_was_repaired_has_a_row_of_its_own(tmp_path):
     """Of two networks one was, at one of two sample counts, by a remedy that turns the order of criteria round."""
     cut = synthetic.curves({"lrp": 0.1, "weight": -0.1}, studies=("a-x", "b-y"), seeds=8, samples=("1", "20"))

@@ -42,6 +42,7 @@ def html(run) -> str:
     return (run / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_page_is_small_and_the_same_every_time(run, html, tmp_path):
     assert len(html) < 6e6
     sources = page.Sources(run / "tables", run / "statistics", run / "figures")
@@ -131,6 +132,7 @@ def test_every_table_is_a_csv_download_with_the_same_rows(html):
         assert all(len(row) == len(rows[0]) for row in rows)
 
 
+@pytest.mark.slow
 def test_hostile_names_come_out_as_text(hostile):
     html = (hostile / "report.html").read_text()
     tags = Reader(html).tags
@@ -143,6 +145,7 @@ def test_hostile_names_come_out_as_text(hostile):
     assert len(set(counts.values())) == 1, counts
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_said_at_the_top(tmp_path):
     curves = synthetic.curves(samples=("1",), branches=("fewshot",))
     curves = curves[curves["criterion"] != "lrp"]
@@ -175,6 +178,7 @@ def test_the_two_dimensional_study_stands_beside_the_published_figures(html):
     assert "data:image/png;base64," in re.search(r'id="boundary_moons.*?</figure>', html, flags=re.DOTALL)[0]
 
 
+@pytest.mark.slow
 def test_pictures_in_the_toy_folder_are_embedded(run, tmp_path):
     picture = b"\x89PNG, and whatever follows"
     (tmp_path / "filters_moons.png").write_bytes(picture)
@@ -208,6 +212,7 @@ def test_svg_gets_its_own_ids_and_the_pages_colours(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_missing_assets_and_templates_that_fail_are_errors(run, tmp_path):
     sources = page.Sources(run / "tables", run / "statistics", run / "figures", assets=tmp_path)
     with pytest.raises(SecateurError, match=r"style\.yaml"):

@@ -46,7 +46,7 @@ def results(tmp_path) -> Path:
 @pytest.fixture
 def server(results):
     opened = serve.open_server(results, 0)
-    thread = threading.Thread(target=opened.serve_forever, daemon=True)
+    thread = threading.Thread(target=opened.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield opened
     opened.shutdown()

@@ -1,23 +1,24 @@
-"""Makes the generator of synthetic tables importable as `synthetic`, and publishes a run of them."""
+"""A published run that is drawn, made once, and copies of it."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
+from tests.once import made_once
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 import published_run as drawn
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which the run and its data lie; the run itself is in published/."""
-    folder = tmp_path_factory.mktemp("run")
+    """The folder in which a run lies in results/, its data in data/ and what is published of it in published/."""
+    return made_once(tmp_path_factory, "drawn", make)
+
+
+def make(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         drawn.make(folder)
-    return folder
 
 
 @pytest.fixture

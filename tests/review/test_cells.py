@@ -29,6 +29,7 @@ def true_rows(made: Path):
     return measure
 
 
+@pytest.mark.slow
 def test_a_forged_cell_is_found_by_measuring_it_again_though_all_else_fits(folder, made):
     assert {one.state for one in again(folder, true_rows(made))} == {HOLDS}
     row = drawn.some_row(folder)
@@ -40,6 +41,7 @@ def test_a_forged_cell_is_found_by_measuring_it_again_though_all_else_fits(folde
     assert "rate 0.4: accuracy" in found[0].said and "must be the same" in found[0].said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("points", "state"), [(0.005, HOLDS), (0.2, REFUSED)])
 def test_on_another_machine_the_seeds_spread_is_allowed_and_no_more(folder, made, points, state):
     known = read_json(folder / "provenance.json")
@@ -60,6 +62,7 @@ def test_on_another_machine_the_seeds_spread_is_allowed_and_no_more(folder, made
     assert found[-1].state == UNCHECKED and "another processor, here" in found[-1].said
 
 
+@pytest.mark.slow
 def test_cells_are_drawn_evenly_and_the_same_seed_draws_the_same(folder):
     rows = cells.measurable(drawn.curves(folder), drawn.config())
     one, two, other = (cells.curves_of(cells.drawn(rows, 3, seed)) for seed in (1, 1, 2))

@@ -16,14 +16,10 @@ TEMPLATE = REPOSITORY / "report" / "leaderboard.html.j2"
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which one run is published."""
-    folder = tmp_path_factory.mktemp("runs")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        run = drawn.make(folder)
-    (folder / "board").mkdir()
-    return Path(shutil.move(run, folder / "board" / "first")).parent
+    board = tmp_path_factory.mktemp("runs") / "board"
+    return Path(shutil.copytree(made / "published", board / "first")).parent
 
 
 @pytest.fixture(scope="module")

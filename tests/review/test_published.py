@@ -80,6 +80,7 @@ def test_one_changed_number_with_a_new_list_does_not_fit_the_statistics(folder):
     assert set(against(folder)) == {"statistics"}
 
 
+@pytest.mark.slow
 def test_one_changed_number_with_new_statistics_is_no_whole_number_of_images(folder):
     row = drawn.some_row(folder)
     drawn.forge(folder, row, drawn.curves(folder).loc[row, "accuracy"] + 0.0301234, restated=True)
@@ -139,6 +140,7 @@ def test_an_omitted_criterion_and_a_rate_are_named(folder):
     assert any("random, 10, 0.8, which the config asks for" in said for said in against(folder)["seeds"])
 
 
+@pytest.mark.slow
 def test_other_data_are_refused_and_absent_ones_left_open(folder):
     path = Path("data/prepared/digits_target/vgg_small-16px-grey/.checksums.json")
     path.write_text("other images")
@@ -149,6 +151,7 @@ def test_other_data_are_refused_and_absent_ones_left_open(folder):
     assert not any(one.state == REFUSED for one in found)
 
 
+@pytest.mark.slow
 def test_what_statistics_say_of_data_is_held_to_the_data_where_they_are(folder):
     about = Path("data/prepared/digits_target/vgg_small-16px-grey/dataset.json")
     said = folder / "statistics" / "datasets.csv"
@@ -181,6 +184,7 @@ def test_what_is_no_published_run_is_one_clear_error(folder, tmp_path):
         checking.kept(folder, 1e-5)
 
 
+@pytest.mark.slow
 def test_the_commands_exit_code_says_it(folder):
     done = CliRunner().invoke(app, ["published", "check", str(folder), "--cells", "0"])
     assert done.exit_code == 0 and "nothing speaks against it" in done.output, done.output

@@ -33,6 +33,7 @@ def svgs(tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], folder: Path) 
     return found
 
 
+@pytest.mark.slow
 def test_each_variant_has_its_four_figures(
     tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], tmp_path: Path
 ) -> None:

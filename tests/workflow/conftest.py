@@ -4,23 +4,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from tests.once import made_once
 
 from house import House
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the tiny run is complete: run once for all workers, and only ever copied."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "finished"
-    with FileLock(f"{folder}.lock"):
-        if not folder.exists():
-            made = House(tmp_path_factory.mktemp("begun"))
-            done = made.snakemake()
-            assert done.returncode == 0, done.stdout + done.stderr
-            made.folder.rename(folder)
-    return folder
+    return made_once(tmp_path_factory, "finished", run)
+
+
+def run(folder: Path) -> None:
+    done = House(folder).snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -127,7 +127,7 @@ def edited_during_runs(house: House, undisturbed: dict[str, str], rules: list[st
 
 
 def without_the_warm_process(house: House, other: House) -> Result:
-    """The same run in another house, each command importing for itself: every file that holds no times is the same.
+    """The same run in another house, on one core, each command importing for itself: files without times are the same.
 
     And no command has loaded a module of ours that its rule does not depend on.
     """
@@ -135,7 +135,7 @@ def without_the_warm_process(house: House, other: House) -> Result:
     noted.mkdir()
     (noted / "sitecustomize.py").write_text(NOTE, encoding="utf-8")
     other.packages = (*other.packages, noted)
-    done = other.snakemake(**{VARIABLE: OFF})
+    done = other.snakemake(cores=1, **{VARIABLE: OFF})
     assert done.returncode == 0, done.stdout + done.stderr
     assert other.run("secateur", "--help").returncode == 0
     _check_loaded(other, noted)

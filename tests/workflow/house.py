@@ -53,7 +53,8 @@ class House:
     def _environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         places = os.pathsep.join(map(str, [self.folder / "src", *self.packages]))
-        return os.environ | {"PYTHONPATH": places, "PATH": path}
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return kept | {"PYTHONPATH": places, "PATH": path}  # compiled once, not by each of its hundreds of processes
 
     def snakemake(
         self, *options: str, config: str = TINY, cores: int = 2, **variables: str

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import shutil
 
 import pandas as pd
 import pytest
@@ -201,12 +200,3 @@ def test_readme_criterion_joins_both_branches_statistics_and_report(house):
     intervals = pd.read_csv(house.folder / RESULTS / "statistics" / "intervals.csv")
     assert name in set(intervals["criterion"])
     assert name in (house.folder / RESULTS / "report.html").read_text(encoding="utf-8")
-
-
-def test_one_core_and_another_folder_give_byte_identical_tables(house, empty_house):
-    """Run last: the house has the README's criterion by now, so the same config is run in the other one."""
-    shutil.copytree(house.folder / "src", empty_house.folder / "src", dirs_exist_ok=True)
-    shutil.copy(house.folder / "more.yaml", empty_house.folder / "more.yaml")
-    done = empty_house.snakemake(config="more.yaml", cores=1)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert hashes(empty_house) == hashes(house)

@@ -75,7 +75,7 @@ def server(published: House) -> Iterator[str]:
     remote = done(published, "dvc", "config", "remote.published.url").strip()
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=remote)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as found:
-        threading.Thread(target=found.serve_forever, daemon=True).start()
+        threading.Thread(target=found.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{found.server_port}"
         found.shutdown()
 
