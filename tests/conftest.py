@@ -7,9 +7,16 @@ import pytest
 HERE = Path(__file__).parent
 FIRST = ("workflow", "rehearsal", "library", "own")
 """Folders whose files take minutes: begun last, one of them would keep one process busy while the others wait."""
+WHOLE_RUNS = {"run", "hostile", "house", "empty_house"}
+"""Fixtures that make all of a run, its statistics or its pictures; or copy the repository."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    """Tests of whole runs are slow; what takes long begins first."""
+    for item in items:
+        if WHOLE_RUNS & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in FIRST)
 
 

@@ -61,6 +61,7 @@ def wait_until(condition, seconds: float = 300.0) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["criteria"], ["data", "make", "nothing", "--output", "x"], ["collect"]])
 def test_a_job_in_the_server_says_and_returns_what_the_command_does(warm, tmp_path, arguments):
     alone, forked = (run(path, *arguments, cwd=tmp_path) for path in (None, warm))
@@ -260,6 +261,7 @@ def test_a_server_ends_when_the_workflow_is_killed(tmp_path):
     assert wait_until(lambda: not alive(pid), 60)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 def test_a_killed_shell_takes_its_command_and_job_along(warm, sleeper):
     """Else the job would write its output after the workflow has called it failed and removed what was there."""

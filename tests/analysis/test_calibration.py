@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.tiers import rows
 
 from secateur.analysis import calibration, simulation
 from secateur.analysis.claims import Claim
@@ -144,7 +145,7 @@ def test_pairs_corrected_by_holm_hold_their_level():
     assert_at_most(calibration.false_pairs(9, 4, 200), ALPHA)
 
 
-@pytest.mark.parametrize("blocks", [5, 10])
+@pytest.mark.parametrize("blocks", rows([5, 10], []))
 def test_iman_davenport_holds_its_level_from_the_fewest_blocks_on(blocks):
     assert_at_most(calibration.false_friedman(blocks, 6, 300), ALPHA)
 

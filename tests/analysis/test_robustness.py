@@ -24,7 +24,7 @@ def rows(curves: pd.DataFrame) -> pd.DataFrame:
 
 def test_a_lead_by_rate_that_is_none_at_equal_macs_is_seen():
     """LRP's networks keep more by rate, but all of their MACs; its rivals' lose twice as many at every rate."""
-    curves = synthetic.curves()
+    curves = synthetic.curves(samples=("1",), branches=("fewshot",))
     lrp = curves["criterion"] == "lrp"
     slower = 1 - curves["rate"] * np.where(lrp, 0.4, 1.0)
     found = rows(curves.assign(macs_share=slower)).loc["C1", "lrp"]

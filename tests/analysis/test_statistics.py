@@ -75,6 +75,7 @@ def test_with_enough_seeds_corrected_tests_are_made():
     assert (tests["note"] == "").all()
 
 
+@pytest.mark.slow
 def test_studies_that_share_a_network_are_no_blocks():
     curves = synthetic.curves(
         studies=("a-net", "b-net", "a-tree", "b-tree"), seeds=2, samples=("1",), branches=("fewshot",)

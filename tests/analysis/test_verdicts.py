@@ -33,6 +33,7 @@ def test_a_clear_disadvantage_is_contradicted():
     assert row["verdict"] == "contradicted" and row["effect"] < 0 and row["p"] <= 0.05
 
 
+@pytest.mark.slow
 def test_equal_criteria_are_undecided_for_better_and_not_worse_than_each_other():
     table = judge(synthetic.curves(EQUAL, noise=0.004))
     assert alone(table, "C1")["verdict"] == "undecided"
@@ -81,6 +82,7 @@ def test_maintained_accuracy_is_followed_to_the_last_rate_that_keeps_it(clear):
     assert row["sentence"].startswith("lrp is not shown to keep its accuracy at any rate (95 %). At 10 % it was")
 
 
+@pytest.mark.slow
 def test_accuracy_is_held_against_the_network_that_was_trained_as_long(clear):
     """A control that gained five points by its training makes what looked kept a loss; one that lost them, a gain."""
     curves = synthetic.curves()
@@ -170,6 +172,7 @@ def test_nothing_to_tune_is_tested_by_the_range_over_the_forms_of_lrp(gains, ver
     )
 
 
+@pytest.mark.slow
 def test_with_one_form_of_lrp_nothing_can_be_said_of_tuning():
     row = alone(judge(synthetic.curves(), run=synthetic.entries(("lrp", "weight", "taylor"))), "C5")
     assert row["verdict"] == "undecided" and "no other form of lrp" in row["sentence"]

@@ -22,6 +22,7 @@ def test_one_dataset_says_nothing_of_others_but_its_studies_can_say_alike():
     assert badge(row) == ("undecided", "undecided")
 
 
+@pytest.mark.slow
 def test_a_grid_of_studies_is_tested_with_datasets_and_networks_crossed():
     studies = tuple(f"{dataset}-{network}" for dataset in "abcd" for network in ("net", "tree", "bush"))
     table = judge(synthetic.curves(studies=studies, seeds=6, **FEW))
@@ -34,6 +35,7 @@ def test_a_grid_of_studies_is_tested_with_datasets_and_networks_crossed():
     assert of_network["blocks"] == "4 datasets" and of_network["n"] == 4 and of_network["test"] == "crossed t"
 
 
+@pytest.mark.slow
 def test_an_advantage_that_comes_from_one_network_is_no_verdict_over_all():
     good = synthetic.curves(studies=tuple(f"{dataset}-net" for dataset in "abcdef"), seeds=2, **FEW)
     equal = synthetic.curves(EQUAL, studies=tuple(f"{dataset}-tree" for dataset in "abcdef"), seeds=2, **FEW)

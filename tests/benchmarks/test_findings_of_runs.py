@@ -11,7 +11,7 @@ import pytest
 
 
 @pytest.fixture
-def run(tmp_path):
+def written(tmp_path):
     """The statistics of a run with two criteria, of which one is chosen otherwise in a variant."""
     folder = tmp_path / "zoo"
     for name in ("statistics", "tables", "samples/s"):
@@ -52,8 +52,8 @@ def run(tmp_path):
     return folder
 
 
-def test_means_have_the_highest_first_and_below_them_what_they_lie_between(run):
-    head, _, *rows = tables.means(run).markdown().splitlines()
+def test_means_have_the_highest_first_and_below_them_what_they_lie_between(written):
+    head, _, *rows = tables.means(written).markdown().splitlines()
     assert head == "| criterion | s: not retrained | s: retrained | cost ÷ gradient |"
     assert rows == [
         "| b | 50.0 | 80.0 | 0.5 |",
@@ -62,46 +62,46 @@ def test_means_have_the_highest_first_and_below_them_what_they_lie_between(run):
         "| _unpruned, trained on as long_ | – | 97.0 | – |",
         "| _chance_ | 25.0 | 25.0 | – |",
     ]
-    assert tables.blocks(run) == "n = 8 seeds; 10 (not retrained) and 5 (retrained) reference images per class"
+    assert tables.blocks(written) == "n = 8 seeds; 10 (not retrained) and 5 (retrained) reference images per class"
 
 
-def test_verdicts_stand_with_their_numbers_and_those_of_other_criteria_do_not(run):
-    assert tables.verdicts(run).columns == {"s": {
+def test_verdicts_stand_with_their_numbers_and_those_of_other_criteria_do_not(written):
+    assert tables.verdicts(written).columns == {"s": {
         "C1, lrp": "supported: +3.1 [+2.7, +3.6], weight", "C2, lrp": "undecided: +0.0, weight",
         "C3, lrp": "supported: keeps to 0.4", "C4, lrp": "supported: 1.30 [1.20, 1.40]",
     }}  # fmt: skip
 
 
-def test_a_run_that_trains_nothing_has_no_columns_of_retraining(run):
-    (run / "config.json").write_text(json.dumps({"retrain": {"finetune": {"epochs": 0}}, "criteria": []}))
-    assert "s: retrained" not in tables.means(run).columns
-    assert set(tables.verdicts(run).rows) == {"C1, lrp", "C4, lrp"}
+def test_a_run_that_trains_nothing_has_no_columns_of_retraining(written):
+    (written / "config.json").write_text(json.dumps({"retrain": {"finetune": {"epochs": 0}}, "criteria": []}))
+    assert "s: retrained" not in tables.means(written).columns
+    assert set(tables.verdicts(written).rows) == {"C1, lrp", "C4, lrp"}
 
 
-def test_a_choice_is_bold_where_the_corrected_test_says_so(run):
-    text = findings.measured(run.rename(run.with_name("ablations")))
+def test_a_choice_is_bold_where_the_corrected_test_says_so(written):
+    text = findings.measured(written.rename(written.with_name("ablations")))
     assert "| a, rule: x | **+5.0** |\n| a, rule: y | −5.0 |" in text and "hash abc, commit def" in text
 
 
-def test_what_is_read_back_is_what_was_written(run):
-    for table in (tables.means(run), tables.verdicts(run), tables.choices(run)):
+def test_what_is_read_back_is_what_was_written(written):
+    for table in (tables.means(written), tables.verdicts(written), tables.choices(written)):
         assert tables.read_back(f"words\n\n{table.markdown()}\n\nmore") == {table.first: table}
 
 
-def test_the_page_keeps_what_is_not_there_and_takes_what_is(run, tmp_path, monkeypatch, capsys):
+def test_the_page_keeps_what_is_not_there_and_takes_what_is(written, tmp_path, monkeypatch, capsys):
     page = tmp_path / "findings.md"
-    page.write_text(findings.page({"demo": tables.means(run).markdown()}), encoding="utf-8")
+    page.write_text(findings.page({"demo": tables.means(written).markdown()}), encoding="utf-8")
     monkeypatch.setattr(findings, "FILE", page)
-    monkeypatch.setattr(sys, "argv", ["findings.py", "--results", str(run.parent), "--write"])
+    monkeypatch.setattr(sys, "argv", ["findings.py", "--results", str(written.parent), "--write"])
     findings.main()
     text = page.read_text(encoding="utf-8")
-    assert "demo: not run" in capsys.readouterr().out.replace(str(run.parent) + "/", "")
+    assert "demo: not run" in capsys.readouterr().out.replace(str(written.parent) + "/", "")
     assert list(findings.sections(text)) == ["demo", "zoo"] and findings.page(findings.sections(text)) == text
     assert "- C1 (Few examples, no retraining): digits 1 supported." in text
 
 
 @pytest.fixture
-def explained(run):
+def explained(written):
     """The run with a decomposition and two remedies."""
     parts = [
         ("s", 10, "a", "where", "", 0.30, 0.20, 0.40, 0.01), ("s", 10, "a", "which", "", -0.01, -0.03, 0.02, 0.9),
@@ -110,17 +110,17 @@ def explained(run):
         ("s", 10, "a", "where", 0.5, 0.99, 0.99, 0.99, 0.01), ("s", 1, "a", "which", "", 0.77, 0.7, 0.8, 0.01),
     ]  # fmt: skip
     columns = ["study", "samples_per_class", "criterion", "effect", "at", "mean", "low", "high", "wilcoxon_holm"]
-    pd.DataFrame(parts, columns=columns).to_csv(run / "statistics/decomposition.csv", index=False)
+    pd.DataFrame(parts, columns=columns).to_csv(written / "statistics/decomposition.csv", index=False)
     means = {("none", "a"): 0.5, ("none", "b"): 0.45, ("none", "random"): 0.2,
              ("bias", "a"): 0.6, ("bias", "b"): 0.62, ("bias", "random"): 0.55}  # fmt: skip
     rows = [("s", 10, *key, mean, mean - 0.01, mean + 0.01) for key, mean in means.items()]
     columns = ["study", "samples_per_class", "remedy", "criterion", "mean", "low", "high"]
-    pd.DataFrame(rows, columns=columns).to_csv(run / "statistics/remedies.csv", index=False)
-    path = run / "statistics/verdicts.csv"
+    pd.DataFrame(rows, columns=columns).to_csv(written / "statistics/remedies.csv", index=False)
+    path = written / "statistics/verdicts.csv"
     found = pd.read_csv(path).assign(remedy="none")
     other = found[found["claim"] == "C1"].assign(remedy="bias", verdict="contradicted")
     pd.concat([found, other]).to_csv(path, index=False)
-    return run
+    return written
 
 
 def test_layers_and_filters_stand_apart_and_bold_where_the_test_finds_them(explained):

@@ -162,6 +162,7 @@ def test_without_the_key_there_is_nothing_to_do(made, tmp_path):
         decompose(other, "lrp", range(1), folder / "scores.safetensors", tmp_path / "curves.parquet")
 
 
+@pytest.mark.slow
 def test_what_another_stage_has_measured_is_read_and_not_measured_again(made, tmp_path, monkeypatch):
     """A second criterion with the same scores measures nothing, and its rows are the same."""
     study, folder, curves = made

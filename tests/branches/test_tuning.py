@@ -42,6 +42,7 @@ def study(tmp_path_factory):
     return study_of(configuration.resolve(given()), 2, folder)
 
 
+@pytest.mark.slow
 def test_the_search_takes_the_best_and_says_what_it_has_seen(study, tmp_path):
     opened, samples = study
     tuning.tune(opened, "taylor_tuned", range(2), samples, tmp_path / "tuned.parquet")

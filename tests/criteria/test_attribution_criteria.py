@@ -9,6 +9,7 @@ from captum.attr import LayerConductance, LayerDeepLift
 from scipy import stats
 from tests.criteria.networks import CLASS_SIZES, LABELS, LAYERS, Residual, built, normed, signals_at, view
 from tests.relevance.relevance_by_hand import chain_relevance
+from tests.tiers import rows
 from torch import nn
 
 from secateur.criteria import deeplift, integrated_gradients, lrp, lrp_class, lrp_epsilon, taylor
@@ -122,6 +123,7 @@ def test_lrp_epsilon_from_the_logit_is_taylor_of_the_logit(kind, model, inputs):
     assert taylor.NORMALISATION == "l2" and lrp_epsilon.NORMALISATION == "none"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["resnet18", "vgg_bn_small"])
 def test_they_rank_the_units_of_whole_networks_alike(architecture):
     """As a run has them: float32, the default ε, units of tied channels."""
@@ -199,7 +201,7 @@ def furthest(found, expected):
 
 
 @pytest.mark.parametrize("kind", [None, Residual])
-@pytest.mark.parametrize("tolerance", [0.05, 0.01])
+@pytest.mark.parametrize("tolerance", rows([0.05, 0.01], [0.05]))
 def test_integrated_gradients_are_as_near_as_was_asked_for(inputs, kind, tolerance):
     model = built(kind) if kind else built()
     exact = conductance(model, inputs, 400)

@@ -7,6 +7,7 @@ import torch
 from attention_networks import FAMILIES, fused, image_size, network
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.tiers import rows
 from torch import nn
 
 import secateur
@@ -36,7 +37,7 @@ def images(family, count=2):
     return torch.rand(count, 3, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
 
 
-@pytest.mark.parametrize("family", CARRYING)
+@pytest.mark.parametrize("family", rows(CARRYING, ["vit", "swin"]))
 def test_a_network_without_heads_is_the_whole_one_with_them_silent(family):
     model = network(family)
     groups = find_unit_groups(model, images(family))
@@ -50,6 +51,7 @@ def test_a_network_without_heads_is_the_whole_one_with_them_silent(family):
         assert evidence.trains
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(st.data(), st.sampled_from([1, 2, 4]), st.sampled_from([2, 3, 5]), st.booleans(), st.integers(0, 10**6))
 def test_any_shape_and_choice_of_heads(data, size, heads, way, seed):
@@ -128,7 +130,7 @@ def test_position_mlps_that_read_no_image_are_left_out_and_the_rest_is_ranked():
     assert set(unit_scores(found.groups, lrp.score(view))) == set(layers)
 
 
-@pytest.mark.parametrize("family", ["cait", "swinv2"])
+@pytest.mark.parametrize("family", rows(["cait", "swinv2"], ["cait"]))
 def test_networks_that_hand_parameters_to_modules_are_counted(family):
     model = network(family)
     size = tuple(images(family).shape[1:])
@@ -215,7 +217,7 @@ def test_criteria_score_heads_and_scopes_offer_them():
     ("criterion", "remedy"),
     [("group_norm", "none"), ("group_fisher", "none"), ("wanda", "least_squares"), ("lrp", "bias")],
 )
-@pytest.mark.parametrize("family", ["vit", "swin"])
+@pytest.mark.parametrize("family", rows(["vit", "swin"], ["vit"]))
 def test_what_looks_at_units_in_other_ways_takes_heads(family, criterion, remedy):
     """Weights that go with a unit, gates, its readers' statistics, and repair, on tokens and on windows of them."""
     model, inputs, labels = network(family), images(family, 4), torch.tensor([0, 1, 2, 3])

@@ -31,6 +31,7 @@ def test_double_precision_of_every_named_architecture(name, rule):
     assert largest_difference(name, rule, torch.float64) < 1e-8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", SHAPES)
 @pytest.mark.parametrize("name", QUICK)
 def test_single_precision(name, rule):
@@ -46,6 +47,7 @@ def test_single_precision_is_as_near_to_double_as_zennits(name, rule):
     assert ours < max(1e-4, 10 * theirs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["flat", "zbox"])
 def test_rules_of_the_input_layer(first):
     model, (inputs, labels) = network("resnet18").double(), samples("resnet18")

@@ -28,6 +28,7 @@ def strong() -> tuple[pd.DataFrame, claim_files.Claims]:
     return judged(synthetic.CRITERIA | {"taylor_raw": 0.15}, **RAW)
 
 
+@pytest.mark.slow
 def test_both_verdicts_of_a_claim_stand_side_by_side(strong):
     cards = {card["claim"].id: card for card in answer.cards(*strong)}
     assert list(cards) == ["C1", "C2", "C3", "C4", "C5"]
@@ -45,6 +46,7 @@ def test_both_verdicts_of_a_claim_stand_side_by_side(strong):
     assert len(cards["C4"]["badges"]) == len(cards["C5"]["badges"]) == 1
 
 
+@pytest.mark.slow
 def test_the_robustness_line_says_what_the_row_says(strong):
     table, claims = strong
     row = table[(table["claim"] == "C1") & (table["criterion"] == "lrp") & (table["scope"] == "overall")].iloc[0]
@@ -58,6 +60,7 @@ def test_the_robustness_line_says_what_the_row_says(strong):
     assert card["badges"][0]["robust"].startswith("The same test with Holm's correction over all criteria together")
 
 
+@pytest.mark.slow
 def test_the_papers_claims_are_counted_for_its_own_criterion_and_corrected(strong):
     table, claims = strong
     first, strongest, variants = answer.headline(table, claims)

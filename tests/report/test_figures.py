@@ -63,6 +63,7 @@ def test_the_same_tables_give_the_same_bytes_in_another_process(run, tmp_path):
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes(), path.name
 
 
+@pytest.mark.slow
 def test_figures_of_an_earlier_run_are_removed(tmp_path):
     tables = synthetic.write(tmp_path, curves=synthetic.curves(samples=("1",), seeds=2, branches=("fewshot",)))
     (tmp_path / "figures").mkdir()
@@ -81,6 +82,7 @@ def test_figures_of_an_earlier_run_are_removed(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_run_without_any_criterion_of_the_claims_is_drawn(tmp_path):
     criteria = {"weight": 0.0, "random": -0.1}
     curves = synthetic.curves(criteria, samples=("1",), seeds=2, branches=("fewshot",))

@@ -1,5 +1,7 @@
 """Heat maps of filter rate × neuron rate: means over seeds, a panel a criterion, nothing without a table."""
 
+import pytest
+
 import synthetic
 from chain import build
 from secateur.analysis import statistics, tables
@@ -41,6 +43,7 @@ def test_the_page_has_the_section_where_there_is_a_table(run):
     assert '<section id="grid">' in html and 'href="#grid"' in html and 'id="grid_scene15-vgg16_10"' in html
 
 
+@pytest.mark.slow
 def test_without_a_table_or_with_an_empty_one_there_is_no_section(tmp_path):
     curves = synthetic.curves(samples=("1",), seeds=2, branches=("fewshot",))
     html = build(tmp_path, curves=curves, grid=synthetic.grid().head(0)).read_text()

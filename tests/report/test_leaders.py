@@ -68,6 +68,7 @@ def test_random_in_front_is_not_set_against_itself():
     assert part["names"] == ["random"] and part["beside"] == ""
 
 
+@pytest.mark.slow
 def test_the_best_of_a_setting_is_the_darkest_and_every_number_has_its_interval():
     found = intervals(seeds=6)
     table = summary.summary(found, synthetic.cost())

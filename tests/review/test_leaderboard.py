@@ -76,6 +76,7 @@ def test_no_run_is_an_empty_board_that_says_so(tmp_path):
     assert board.rows.empty and "No run is published here yet" in leaderboard.page(board, TEMPLATE, {})
 
 
+@pytest.mark.slow
 def test_a_run_that_does_not_hold_together_is_one_clear_error(published, tmp_path):
     shutil.copytree(published, tmp_path / "board")
     forged = tmp_path / "board" / "first"

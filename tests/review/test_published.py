@@ -56,6 +56,7 @@ def test_a_clone_without_what_is_large_is_accepted_and_says_what_it_is_without(f
     assert compare(made / "published", folder).outcome == "identical"
 
 
+@pytest.mark.slow
 def test_what_is_large_and_here_is_held_to_the_list_as_everything_is(folder):
     manifest.write(folder, LARGE)
     (folder / "figures" / "curve.svg").write_text("<svg>other</svg>")
@@ -69,12 +70,14 @@ def test_what_a_check_rests_on_cannot_be_called_large(folder, name):
         checking.kept(folder, 1e-5)
 
 
+@pytest.mark.slow
 def test_one_changed_number_does_not_fit_the_list_of_files(folder):
     text = (folder / "statistics" / "intervals.csv").read_text()
     (folder / "statistics" / "intervals.csv").write_text(text.replace(",3,", ",4,", 1))
     assert "statistics/intervals.csv: not the file" in against(folder)["files"][0]
 
 
+@pytest.mark.slow
 def test_one_changed_number_with_a_new_list_does_not_fit_the_statistics(folder):
     drawn.forge(folder, drawn.some_row(folder), 0.7, restated=False)
     assert set(against(folder)) == {"statistics"}
@@ -88,6 +91,7 @@ def test_one_changed_number_with_new_statistics_is_no_whole_number_of_images(fol
     assert "no whole number of test images" in said and "criterion lrp, seed 1" in said
 
 
+@pytest.mark.slow
 def test_a_statistic_that_the_tables_do_not_give_is_refused(folder):
     path = folder / "statistics" / "verdicts.csv"
     path.write_text(path.read_text().replace("undecided", "supported", 1))
@@ -95,6 +99,7 @@ def test_a_statistic_that_the_tables_do_not_give_is_refused(folder):
     assert against(folder)["statistics"][0].startswith("statistics/verdicts.csv: other values")
 
 
+@pytest.mark.slow
 def test_an_exchanged_file_is_refused_whichever_it_is(folder, made):
     (folder / "report.html").write_text("the page of another run")
     drawn.relist(folder)

@@ -182,6 +182,7 @@ def test_equal_criteria_are_seldom_called_ordered() -> None:
     assert found.loc[found["ordering"] == "holds", "dataset"].nunique() <= 3
 
 
+@pytest.mark.slow
 def test_the_stage_writes_its_tables(finished: Path, tmp_path: Path) -> None:
     toy.run(finished, tmp_path, PUBLISHED / "toy_published.csv")
     comparison = pd.read_csv(tmp_path / "toy_published.csv")

@@ -68,6 +68,7 @@ def test_leaving_criteria_out_changes_nothing_else(
     pd.testing.assert_frame_equal(pd.read_parquet(paths[0]), expected.reset_index(drop=True))
 
 
+@pytest.mark.slow
 def test_published_steps_are_taken_for_the_published_cells_alone(
     moons: Path, small: dict[str, Any], table: pd.DataFrame, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from secateur.pruning.units import find_unit_groups
 from secateur.ranking.rank import Scoring, rank
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10_000), count=st.integers(1, 27))
 def test_without_ties_removal_is_the_benchmarks_own_selection(seed: int, count: int) -> None:
     scores = np.random.default_rng(seed).permutation(30).astype(float)
