@@ -7,8 +7,8 @@ import pytest
 HERE = Path(__file__).parent
 FIRST = ("workflow", "rehearsal", "library", "own")
 """Folders whose files take minutes: begun last, one of them would keep one process busy while the others wait."""
-WHOLE_RUNS = {"run", "hostile", "house", "empty_house"}
-"""Fixtures that make all of a run, its statistics or its pictures; or copy the repository."""
+WHOLE_RUNS = {"run", "hostile", "house", "empty_house", "warm"}
+"""Fixtures that make all of a run, its statistics or its pictures, copy the repository, or start the warm process."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -109,6 +109,7 @@ def test_a_criterion_with_fewer_seeds_is_compared_on_the_seeds_it_has():
     assert set(tests.loc[with_lrp, "n"]) == {6} and set(tests.loc[~with_lrp, "n"]) == {8}
 
 
+@pytest.mark.slow
 def test_a_run_of_one_seed_and_one_branch_passes_through(tmp_path):
     folder = synthetic.write(tmp_path, curves=synthetic.curves(seeds=1, branches=("retrain",)))
     statistics.run(folder, tmp_path / "statistics", {})

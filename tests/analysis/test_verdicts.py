@@ -55,11 +55,11 @@ def test_five_seeds_are_too_few_and_the_sentence_says_so():
 
 
 def test_a_missing_rival_leaves_the_claim_undecided_but_a_better_one_still_contradicts():
-    curves = synthetic.curves()
+    curves = synthetic.curves(**FEW)
     row = alone(judge(curves[curves["criterion"] != "taylor"]), "C1")
     assert row["verdict"] == "undecided" and row["reason"] == "missing"
     assert "no fewshot curves of taylor" in row["sentence"]
-    worse = synthetic.curves({"lrp": -0.05, "weight": 0.05, "gradient": 0.0})
+    worse = synthetic.curves({"lrp": -0.05, "weight": 0.05, "gradient": 0.0}, **FEW)
     assert alone(judge(worse), "C1")["verdict"] == "contradicted"
 
 

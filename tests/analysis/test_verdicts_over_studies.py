@@ -8,6 +8,7 @@ from judging import EQUAL, FEW, alone, judge, overall
 from secateur.analysis.sentences import badge
 
 
+@pytest.mark.slow
 def test_one_dataset_says_nothing_of_others_but_its_studies_can_say_alike():
     good = synthetic.curves(studies=("a-net", "a-tree"), **FEW)
     row = overall(judge(good), "C1")

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from attention_networks import fused, image_size, network
+from tests.tiers import rows
 from torch.nn import functional as F
 
 import secateur
@@ -125,7 +126,7 @@ def test_a_criterion_of_the_layers_that_read_a_unit_says_that_there_are_none(cri
     assert wanda.score(given("vit", scope="heads")[3])
 
 
-@pytest.mark.parametrize("remedy", ["none", "bias", "least_squares"])
+@pytest.mark.parametrize("remedy", rows(["none", "bias", "least_squares"], ["bias"]))
 def test_a_network_is_pruned_and_repaired_in_one_call(remedy):
     model, inputs, groups, _ = given("swin")
     pruned = secateur.prune(model, inputs, LABELS, criterion="lrp", rate=0.5, scope="head_channels", remedy=remedy)

@@ -9,6 +9,7 @@ import torch
 from attention_networks import fused, image_size, network
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.tiers import rows
 from timm.layers import Attention
 from timm.models.cait import ClassAttn
 from torch import nn
@@ -46,7 +47,7 @@ def vision_transformer(size=8, heads=3, **arguments):
 PICTURES = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("family", CARRYING)
+@pytest.mark.parametrize("family", rows(CARRYING, ["vit", "swin"]))
 def test_a_network_without_channels_of_heads_is_the_whole_one_with_them_silent(family):
     model, inputs = network(family), images(family)
     whole = count(model, tuple(inputs.shape[1:]))
@@ -163,6 +164,7 @@ def test_in_single_precision():
         assert prove(fused(model, way), groups, selection, PICTURES).difference < 1e-5
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(st.data(), st.integers(2, 6), st.integers(1, 4), st.booleans())
 def test_any_shape_and_choice_of_channels_in_one_step_and_in_several(data, size, heads, way):
@@ -189,6 +191,7 @@ def test_any_shape_and_choice_of_channels_in_one_step_and_in_several(data, size,
         torch.testing.assert_close(now(inputs), pruned(inputs), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_heads_and_then_channels_of_those_that_are_left():
     for family in ("vit", "beit", "cait", "swin"):
         model, inputs = network(family), images(family)

@@ -62,6 +62,7 @@ def test_loaded_by_secateur(family, heads, tmp_path):
         assert torch.equal(fused(again, way)(inputs), fused(model, way)(inputs))
 
 
+@pytest.mark.slow
 def test_loaded_without_secateur_in_a_fresh_process(tmp_path):
     model, about, inputs = pruned("vit", heads=True)
     write(model, tmp_path, **about, input_size=tuple(inputs.shape[1:]))
@@ -73,6 +74,7 @@ def test_loaded_without_secateur_in_a_fresh_process(tmp_path):
         assert torch.equal(outputs, fused(model, way)(inputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [False, True], ids=["unfused", "fused"])
 def test_exported(way):
     model, _, inputs = pruned("vit")

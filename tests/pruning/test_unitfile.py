@@ -3,6 +3,7 @@
 import pytest
 import timm
 import torch
+from tests.tiers import rows
 
 from secateur.errors import SecateurError
 from secateur.pruning import unitfile
@@ -10,7 +11,7 @@ from secateur.pruning.removal import remove, shrink
 from secateur.pruning.units import find_unit_groups
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100", "regnetx_002"])
+@pytest.mark.parametrize("name", rows(["resnet18", "mobilenetv2_100", "regnetx_002"], ["resnet18"]))
 def test_groups_read_back_are_those_written(name, tmp_path):
     try:
         model = timm.create_model(name, num_classes=5).eval()

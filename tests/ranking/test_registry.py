@@ -113,6 +113,7 @@ def test_an_installed_package_brings_criteria_and_is_not_imported_to_be_found(tm
     assert registry.describe("counts_plus") == "Counts: the number of the channel."
     assert "pruneplus" not in sys.modules
     assert registry.load("counts_plus").options == {"step": 2}
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)  # as in a command; `python -m pytest` has one
     attribute = "pruneplus.inner.counts_plus:score"
     for value in ("pruneplus.elsewhere", "nowhere.at_all", attribute, "no module", "__main__"):
         points.write_text(f"[secateur.criteria]\nodd = {value}\n", encoding="utf-8")

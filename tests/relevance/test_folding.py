@@ -69,6 +69,7 @@ def test_outputs_are_the_same_and_the_network_is_left_as_it_was(name):
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_pairs_of_the_whole_network_hold_for_what_is_cut_from_it():
     network, images = network_of("mobilenetv2_050"), torch.randn(6, 3, 32, 32)
     pairs = folding.pairs(network, images)

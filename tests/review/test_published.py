@@ -45,6 +45,7 @@ def clone(folder: Path, large: list[str]) -> None:
         (folder / name).unlink() if (folder / name).is_file() else shutil.rmtree(folder / name)
 
 
+@pytest.mark.slow
 def test_a_clone_without_what_is_large_is_accepted_and_says_what_it_is_without(folder, made):
     clone(folder, LARGE)
     found = checking.kept(folder, 1e-5)
