@@ -9,7 +9,7 @@ from torch import nn
 import secateur
 from secateur.errors import SecateurError
 from secateur.portability.portable import loading, write
-from secateur.pruning import embedding
+from secateur.pruning import embedding, worded
 from secateur.pruning.embedding import NOT_CARRIED, Rest
 from secateur.pruning.masking import largest_difference, masked
 from secateur.pruning.proof import prove
@@ -115,6 +115,10 @@ def test_a_stream_that_meets_something_else_keeps_that_reason():
     assert [group.size for group in found.groups if group.kind == "embedding"] == [24]
     reason = "part of the input of layers.1.downsample.reduction was not followed"
     assert found.left_out["patch_embed.proj"] == found.left_out["layers.0.blocks.1.mlp.fc2"] == reason
+
+
+def test_kinds_have_names_in_sentences():
+    assert [worded(kind) for kind in ("head", "head_channel", SCOPE)] == ["head", "head channel", "embedding channel"]
 
 
 def test_no_other_scope_offers_them():

@@ -8,4 +8,4 @@ COMBINATIONS = ("sum", "mean", "max", "first")
 
 def worded(kind: str) -> str:
     """The name of one unit of a kind, in words."""
-    return kind.replace("_", " ")
+    return "embedding channel" if kind == "embedding" else kind.replace("_", " ")
