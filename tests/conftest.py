@@ -15,9 +15,9 @@ WHOLE_RUNS = {"run", "hostile", "house", "empty_house", "warm"}
 def pytest_collection_modifyitems(items):
     """Tests of whole runs are slow; what takes long begins first."""
     for item in items:
-        if WHOLE_RUNS & set(item.fixturenames):
+        if WHOLE_RUNS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in FIRST)
+    items.sort(key=lambda item: not any(HERE / folder in item.path.parents for folder in FIRST))
 
 
 @pytest.fixture
