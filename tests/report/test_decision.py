@@ -41,6 +41,18 @@ def test_a_tie_has_no_winner_and_names_who_is_level(tmp_path):
     assert not row["won"] and row["verdict"] == f"no clear winner: level with {other}"
 
 
+def test_a_lead_above_zero_that_the_tests_call_level_says_why_in_the_row(tmp_path):
+    curves = synthetic.curves(studies=("a-x",), criteria={"lrp": 0.1, "taylor": 0.1}, seeds=8, branches=("fewshot",))
+    curves.to_parquet(tmp_path / "curves.parquet")
+    (row,) = recommend(tmp_path, 0.05).to_dict("records")
+    level = row | {"candidates": 2, "few": False, "level": "lrp;taylor"}
+    assert "above 0 by itself" not in decision.verdict(level | {"lead_low": -0.01})
+    assert "above 0 by itself" not in decision.verdict(level | {"lead_low": float("nan")})
+    assert decision.verdict(level | {"lead_low": 0.001}).endswith("but not sure among so many comparisons")
+    rounded = level | {"lead": 0.003, "lead_low": -0.0002, "lead_high": 0.007}
+    assert decision.lead(rounded)["interval"].startswith("+0.0")
+
+
 def test_a_winner_is_clear_only_where_its_lead_is_above_zero(tmp_path):
     _, (row,) = rows(tmp_path, criteria={"lrp": 0.2, "weight": 0.0}, seeds=8, branches=("fewshot",))
     assert row["won"] and row["verdict"] == "clear winner" and row["lead"]["interval"].startswith("+")

@@ -31,7 +31,7 @@ def _interval(claim: Claim, row: dict[str, Any], alpha: float) -> str:
     low, high = 100 * row["low"], 100 * row["high"]
     if not ("accuracy" in claim.measure or "worst_class" in claim.measure):
         low, high = row["low"], row["high"]
-    return f"{level} {low:+.1f} to {high:+.1f}; n = {row['n']}"
+    return f"{level} {low:+z.1f} to {high:+z.1f}; n = {row['n']}"
 
 
 def badge(row: Mapping[str, Any]) -> tuple[str, str]:

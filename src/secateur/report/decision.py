@@ -50,7 +50,8 @@ def verdict(row: dict[str, Any]) -> str:
     others = [name for name in str(row["level"]).split(";") if name != row["criterion"]]
     named = ", ".join(others[:SHOWN_LEVEL])
     more = f" and {len(others) - SHOWN_LEVEL} more" if len(others) > SHOWN_LEVEL else ""
-    return f"no clear winner: level with {named}{more}"
+    sure = "; its lead is above 0 by itself, but not sure among so many comparisons" if row["lead_low"] > 0 else ""
+    return f"no clear winner: level with {named}{more}{sure}"
 
 
 def share(row: dict[str, Any], name: str) -> dict[str, str]:
@@ -65,7 +66,7 @@ def lead(row: dict[str, Any]) -> dict[str, str]:
         return {"value": "–", "interval": ""}
 
     def points(value: float) -> str:
-        return f"{100 * value:+.1f}".replace("-", "−")
+        return f"{100 * value:+z.1f}".replace("-", "−")
 
     return {"value": points(row["lead"]), "interval": _interval(row, "lead", points)}
 

@@ -138,4 +138,4 @@ def _check(floor: str, row: Any) -> str:
 
 def _points(row: Any) -> str:
     low, high = row["low"], row["high"]
-    return f"{100 * row['mean']:+.1f} points" + (f" [{100 * low:+.1f}, {100 * high:+.1f}]" if low == low else "")
+    return f"{100 * row['mean']:+z.1f} points" + (f" [{100 * low:+z.1f}, {100 * high:+z.1f}]" if low == low else "")

@@ -142,7 +142,7 @@ def sentences(worth: pd.DataFrame, order: pd.DataFrame) -> list[str]:
 
 def _points(row: dict[str, Any]) -> str:
     low, high = row["gain_low"], row["gain_high"]
-    return f"{100 * row['gain']:+.1f} points" + (f" [{100 * low:+.1f}, {100 * high:+.1f}]" if low == low else "")
+    return f"{100 * row['gain']:+z.1f} points" + (f" [{100 * low:+z.1f}, {100 * high:+z.1f}]" if low == low else "")
 
 
 def _interval(row: dict[str, Any]) -> str:

@@ -58,7 +58,7 @@ def percent(value: float) -> str:
 
 def signed(value: float) -> str:
     """A difference of shares in percentage points, with its sign."""
-    return "–" if math.isnan(value) else f"{100 * value:+.1f}"
+    return "–" if math.isnan(value) else f"{100 * value:+z.1f}"
 
 
 def p_value(value: float) -> str:
