@@ -112,3 +112,19 @@ def test_on_another_machine_cells_differ_by_rounding_and_hold(clone):
     said = done(clone, "secateur", "published", "check", PUBLISHED, "--cells", "2", "--seed", "1", **ELSEWHERE)
     assert "nothing speaks against it" in said and "as published within rounding" in said
     assert "to the digit: made on" in said and "ATEN_CPU_CAPABILITY=default" in said
+
+
+def test_a_criterion_joins_on_another_machine_the_networks_of_the_folder_alone(clone):
+    """It is a copy of one that the run has: its numbers are that one's, but for rounding."""
+    mine = clone.folder / "criteria" / "mine.py"
+    mine.parent.mkdir()
+    shutil.copyfile(clone.folder / "src/secateur/criteria/weight.py", mine)
+    done(clone, "secateur", "join", "mine", "--with", PUBLISHED, **ELSEWHERE)
+    curves = tablefile.read(clone.folder / "results/small_with_mine/tables/curves.parquet")
+    keys = ["remedy", "seed", "rate"]
+    own, theirs = (curves[curves["criterion"] == name].set_index(keys).sort_index() for name in ("mine", "weight"))
+    assert own["units_removed"].equals(theirs["units_removed"]) and own["accuracy"].equals(theirs["accuracy"])
+    apart = (own["loss"] / theirs["loss"] - 1).abs()
+    assert 0 < apart.max() < 1e-5
+    assert (clone.folder / "results/small_with_mine/report.html").exists()
+    assert "mirror" not in (clone.folder / "results/small_with_mine/config.json").read_text(encoding="utf-8")
