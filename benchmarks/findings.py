@@ -1,4 +1,4 @@
-"""What the runs of config/ found: the whole of docs/findings.md, from the statistics that each run wrote.
+"""What the runs of config/ found: all of docs/findings.md and what README opens with, from what each run wrote.
 
     snakemake --cores all --configfile config/zoo.yaml     # and the others that the page names
     python benchmarks/findings.py [--results results] [--only zoo,ablations] [--write]
@@ -9,20 +9,21 @@ tables as they stand in the page; nothing in it is written by hand but what `PAG
 
 import argparse
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import findings_causes as causes
+import findings_opening as opening
 import findings_sentences as sentences
 import findings_tables as tables
+from finding_picture import draw
 from findings_tables import Table
 
 from secateur.config import REPOSITORY
 from secateur.files import read_json, write_text
 
-FILE = REPOSITORY / "docs" / "findings.md"
+FILE, README = REPOSITORY / "docs" / "findings.md", REPOSITORY / "README.md"
 
 HEAD = """# Findings
 
@@ -43,7 +44,18 @@ Means are those of accuracy over the rates, in per cent, with their exact interv
 criterion without normalisation within layers; others are explained in the config.
 """
 
+GLANCE = """## At a glance
+
+What Yeom et al. claim of their criterion (`lrp` here), what the paper that followed it claims (Hatefi et al., arXiv
+2408.12568; its rules are not run here), and verdicts on `lrp`, counted over the studies of the runs below: against each
+rival as published, and in its strongest form. Runs may share a network.
+"""
+
 PAGE = {
+    "Published networks": {
+        "published": "Two residual networks for CIFAR as others trained and published them, pruned within their "
+        "blocks and not trained again; seeds differ in the draw of reference images alone (`config/published.yaml`).",
+    },
     "Photographs": {
         "scene15_local": "A small residual network, pretrained and transferred on photographs "
         "(`config/scene15_local.yaml`).",
@@ -139,10 +151,8 @@ def page(found: dict[str, str]) -> str:
 
 
 def glance(found: dict[str, str]) -> Iterator[str]:
-    """What became of each claim, counted over the studies of the runs under each heading; nothing without verdicts."""
-    stated = tables.claims()
-    criterion = stated["criteria"][0]
-    every = {
+    """What the papers claim beside what the runs under each heading found; nothing without verdicts."""
+    verdicts = {
         heading: [
             cells
             for name in runs if name in found
@@ -150,28 +160,8 @@ def glance(found: dict[str, str]) -> Iterator[str]:
         ]
         for heading, runs in PAGE.items()
     }  # fmt: skip
-    lines = []
-    for claim in stated["claims"]:
-        for name, words in ((claim["id"], ""), (f"{claim['id']}s", ", against each rival's strongest form")):
-            counts = {
-                heading: Counter(
-                    cells[f"{name}, {criterion}"].partition(":")[0]
-                    for cells in columns
-                    if f"{name}, {criterion}" in cells
-                )
-                for heading, columns in every.items()
-            }
-            said = [
-                f"{heading.lower()} " + ", ".join(f"{number} {verdict}" for verdict, number in sorted(count.items()))
-                for heading, count in counts.items() if count
-            ]  # fmt: skip
-            if said:
-                lines.append(f"- {name} ({claim['title']}{words}): {'; '.join(said)}.")
-    if lines:
-        yield (
-            f"## At a glance\n\nVerdicts on `{criterion}`, the paper's criterion, counted over the studies of the runs "
-            "below. Runs may share a network.\n\n" + "\n".join(lines) + "\n"
-        )
+    if any(verdicts.values()):
+        yield f"{GLANCE}\n{opening.side_by_side(verdicts).markdown()}\n"
 
 
 def _choices_note(run: Path) -> str:
@@ -191,7 +181,7 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(names), help="runs, by comma")
     parser.add_argument("--write", action="store_true", help=f"write the page {FILE.name}")
     given = parser.parse_args()
-    found = sections(FILE.read_text(encoding="utf-8"))
+    found, made = sections(FILE.read_text(encoding="utf-8")), []
     for name in given.only.split(","):
         if name not in names:
             parser.error(f"--only: {name!r} is none of {', '.join(names)}")
@@ -200,9 +190,15 @@ def main() -> None:
             print(f"{run}: not run. snakemake --cores all --configfile config/{name}.yaml\n")
             continue
         found[name] = measured(run)
+        made.append(name)
         print(f"{name}\n\n{section(found[name])}\n")
     if given.write:
         write_text(FILE, page(found))
+        if opening.RUN in found:
+            block = opening.opening(found[opening.RUN], tables.read_back(found[opening.RUN]))
+            write_text(README, opening.with_opening(README.read_text(encoding="utf-8"), block))
+    if given.write and opening.RUN in made:
+        draw(given.results / opening.RUN, REPOSITORY / "docs" / "finding.png")
 
 
 if __name__ == "__main__":

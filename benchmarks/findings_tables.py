@@ -27,10 +27,15 @@ class Table:
     first: str
     rows: list[str]
     columns: dict[str, dict[str, str]]
+    words: bool = False
+    """Whether cells are words, which stand to the left."""
 
     def markdown(self) -> str:
         """The table as it stands in the page; a cell that is not there is a dash."""
-        lines = ["| " + " | ".join([self.first, *self.columns]) + " |", "|---|" + "---:|" * len(self.columns)]
+        lines = [
+            "| " + " | ".join([self.first, *self.columns]) + " |",
+            "|---|" + ("---|" if self.words else "---:|") * len(self.columns),
+        ]
         cells = (" | ".join([row, *(one.get(row, "–") for one in self.columns.values())]) for row in self.rows)
         return "\n".join([*lines, *(f"| {line} |" for line in cells)])
 

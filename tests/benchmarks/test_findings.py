@@ -4,6 +4,7 @@ import itertools
 import re
 
 import findings
+import findings_opening as opening
 import findings_sentences as sentences
 import findings_tables as tables
 import pandas as pd
@@ -197,3 +198,59 @@ def test_regret_names_who_is_surely_above_the_joint_oracle():
     table = Table("criterion", list(cells), {"s: regret": cells, "s: not retrained": dict.fromkeys(cells, "50.0")})
     (said,) = (sentence for sentence in sentences.of_means(table) if "regret" in sentence)
     assert said.endswith("least for `a` (−2.0 points) and most for `c` (+7.5). Surely above the joint oracle: `a`.")
+
+
+# What README opens with.
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PUBLISHED = {
+    "criterion": Table(
+        "criterion", ["lrp_epsilon", "lrp", "weight", "random", "_unpruned_", "_chance_"],
+        {"net: not retrained": {"lrp_epsilon": "50.0 [48.0, 52.0]", "lrp": "46.0 [45.0, 47.0]",
+                                "weight": "41.0 [40.0, 42.0]", "random": "30.0 [29.0, 31.0]", "_unpruned_": "91.7",
+                                "_chance_": "10.0"}},
+    ),
+    "claim, criterion": Table(
+        "claim, criterion", ["C1, lrp", "C1s, lrp"],
+        {"net": {"C1, lrp": "supported: +5.0 [+4.0, +6.0], weight",
+                 "C1s, lrp": "contradicted: −4.0 [−5.0, −3.0], taylor_logit"}},
+    ),
+    "criterion, repaired by": Table(
+        "criterion, repaired by", ["lrp_epsilon", "lrp", "weight", "random"],
+        {"net: none": {"lrp_epsilon": "50.0 [48.0, 52.0]", "lrp": "46.0 [45.0, 47.0]", "weight": "41.0 [40.0, 42.0]",
+                       "random": "30.0 [29.0, 31.0]"},
+         "net: least_squares": {"lrp_epsilon": "72.0 [71.0, 73.0]", "lrp": "70.0 [69.0, 71.0]",
+                                "weight": "60.0 [59.0, 61.0]", "random": "68.0 [67.0, 69.0]"}},
+    ),
+}  # fmt: skip
+
+
+def test_readme_opens_with_what_the_page_says_of_the_published_networks():
+    block = opening.opening(RUNS[opening.RUN], tables.read_back(RUNS[opening.RUN]))
+    assert opening.with_opening(README, block) == README, "python benchmarks/findings.py --write"
+    assert README.index(opening.MARKS[0]) < README.index("## Two commands")
+    assert (REPOSITORY / "docs" / "finding.png").stat().st_size < 400_000
+
+
+def test_the_finding_names_who_keeps_most_the_verdicts_and_what_a_repair_leaves():
+    who, claim, repair = opening.sentences(PUBLISHED)
+    assert "on net `lrp_epsilon` (50.0 [48.0, 52.0] %, against `lrp` 46.0, `weight` 41.0, `random` 30.0)" in who
+    assert "supported (+5.0 [+4.0, +6.0], weight) on net" in claim
+    assert "contradicted (−4.0 [−5.0, −3.0], taylor_logit) on net" in claim
+    assert "at random keep 68.0 %, more than the best choice without it" in repair
+    assert "12.0 points apart instead of 20.0" in repair
+
+
+def test_the_finding_changes_sides_with_its_numbers():
+    cells = {"lrp_epsilon": "72.0 [71.0, 73.0]", "random": "49.9 [48.0, 51.0]"}
+    changed = Table("criterion, repaired by", list(cells), {
+        "net: none": PUBLISHED["criterion, repaired by"].columns["net: none"], "net: least_squares": cells,
+    })  # fmt: skip
+    *_, repair = opening.sentences(PUBLISHED | {"criterion, repaired by": changed})
+    assert "keep 49.9 %, less than the best choice without it" in repair
+
+
+def test_verdicts_stand_beside_what_the_papers_claim():
+    found = opening.side_by_side({"Networks": [PUBLISHED["claim, criterion"].columns["net"]], "None": []})
+    assert found.columns["Networks"]["C1"] == "1 supported; strongest rivals: 1 contradicted"
+    assert "C2" not in found.columns["Networks"] and "None" not in found.columns
