@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,10 @@ def test_bad_folders_and_settings_are_one_clear_error_and_write_nothing(work: Pa
 
 
 @pytest.mark.slow
-def test_what_is_in_the_folder_is_not_overwritten_unasked(work: Path, tmp_path: Path) -> None:
+def test_what_is_in_the_folder_is_not_overwritten_unasked(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # some environments set it; load.py is tried in the folder
     output = tmp_path / "out"
     output.mkdir()
     (output / "notes.txt").write_text("mine")

@@ -1,8 +1,10 @@
 """A folder with a pruned network that loads without Secateur: by load.py, and where it can by timm itself."""
 
+import contextlib
 import importlib.util
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +108,31 @@ def attributes(unpruned: nn.Module, model: nn.Module) -> dict[str, dict[str, Any
 
 
 def loading(folder: str | Path) -> Callable[[], nn.Module]:
-    """The function `load` of the load.py in `folder`, as somebody without Secateur gets it."""
-    specification = importlib.util.spec_from_file_location("load", Path(folder) / LOADER)
-    assert specification is not None and specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module.load  # type: ignore[no-any-return]
+    """The function `load` of the load.py in `folder`, as somebody without Secateur gets it.
+
+    What it imports leaves no bytecode there: the folder is its owner's, with the files that were written alone.
+    """
+    folder = Path(folder)
+    with _no_bytecode():
+        specification = importlib.util.spec_from_file_location("load", folder / LOADER)
+        assert specification is not None and specification.loader is not None
+        module = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(module)
+
+    def load() -> nn.Module:
+        with _no_bytecode():
+            return module.load()  # type: ignore[no-any-return]
+
+    return load
+
+
+@contextlib.contextmanager
+def _no_bytecode() -> Iterator[None]:
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def timm_string(model: nn.Module) -> str:
