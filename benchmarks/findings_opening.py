@@ -4,9 +4,10 @@ And the table that stands beside it there: what the two papers claim, and what t
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from findings_causes import REPAIRED
+from findings_sentences import bounds
 from findings_tables import CHANCE, UNPRUNED, Table, claims, number
 
 from secateur.repair import NONE
@@ -62,37 +63,83 @@ def side_by_side(verdicts: dict[str, list[dict[str, str]]]) -> Table:
 
 def sentences(found: dict[str, Table]) -> Iterator[str]:
     """The finding, from the tables of the run: who keeps most, what became of the claim, what repair does."""
-    means, verdicts, repaired = found["criterion"], found["claim, criterion"], found[REPAIRED]
     ours = claims()["criteria"][0]
-    studies = [name.partition(":")[0] for name in means.columns if name.endswith(": not retrained")]
-    said = []
-    for study in studies:
-        cells = {name: cell for name, cell in means.columns[f"{study}: not retrained"].items() if name[0] != "_"}
-        first, *_ = sorted(cells, key=lambda name: -number(cells[name]))
-        rest = [name for name in ("taylor_logit", ours, "weight", FLOOR) if name in cells and name != first]
-        others = ", ".join(f"`{name}` {cells[name].partition(' ')[0]}" for name in rest)
-        said.append(f"on {study} `{first}` ({cells[first]} %, against {others})")
-    yield f"Who keeps most accuracy when nothing is trained after the cut: {'; '.join(said)}."
-    judged = [f"{verdicts.columns[study][f'C1, {ours}'].replace(': ', ' (', 1)}) on {study}" for study in studies]
-    strict = [f"{verdicts.columns[study][f'C1s, {ours}'].replace(': ', ' (', 1)}) on {study}" for study in studies]
+    yield _of_choice(found["criterion"], ours)
+    verdicts = found["claim, criterion"]
+    published, strongest = (
+        " and ".join(
+            _verdict(cells[f"{claim}, {ours}"], study) for study, cells in verdicts.columns.items()
+        ) for claim in ("C1", "C1s")
+    )  # fmt: skip
     yield (
-        f"The paper's claim that its criterion, `{ours}`, then clearly outperforms weight, gradient and Taylor is "
-        f"{' and '.join(judged)}; against the strongest form of each rival it is {' and '.join(strict)} "
-        "(points, with the rival that decides)."
+        f"The paper's claim, that `{ours}` then clearly outperforms weight, gradient and Taylor, is {published}; "
+        f"against the strongest form of each rival it is {strongest}."
     )
+    yield _of_repair(found[REPAIRED])
+
+
+def _of_choice(means: Table, ours: str) -> str:
+    """Who is first, or has an interval that overlaps that of the first, in every network; and what others keep."""
+    columns = {
+        name.partition(":")[0]: {row: cell for row, cell in cells.items() if not row.startswith("_")}
+        for name, cells in means.columns.items() if name.endswith(": not retrained")
+    }  # fmt: skip
+    first = [name for name in means.rows if all(_reaches_the_first(cells, name) for cells in columns.values())]
+    if not first:
+        first = list(dict.fromkeys(max(cells, key=lambda name: number(cells[name])) for cells in columns.values()))
+    apart = " and their intervals overlap" if len(first) > 1 else ""
+
+    def kept(name: str, write: Callable[[str], str]) -> str:
+        return ", ".join(f"{write(cells[name])} % on {study}" for study, cells in columns.items())
+
+    best = "; ".join(f"`{name}` {kept(name, str)}" for name in first)
+    others = "; ".join(
+        f"{words} {kept(name, lambda cell: cell.partition(' ')[0])}"
+        for name, words in (
+            (ours, f"`{ours}`, the paper's criterion,"),
+            ("weight", "`weight`"),
+            (FLOOR, "filters taken at random"),
+        )
+        if name not in first and all(name in cells for cells in columns.values())
+    )
+    named = " and ".join(f"`{name}`" for name in first)
+    return (
+        f"Where nothing is trained after the cut, {named} keep{'s' * (len(first) == 1)} most accuracy{apart}: {best}. "
+        f"Beside: {others}."
+    )
+
+
+def _reaches_the_first(cells: dict[str, str], name: str) -> bool:
+    """Whether a criterion's interval reaches that of the highest mean."""
+    if name not in cells:
+        return False
+    highest = max(cells, key=lambda other: number(cells[other]))
+    return name == highest or bounds(cells[name])[1] >= bounds(cells[highest])[0]
+
+
+def _verdict(cell: str, study: str) -> str:
+    """Such as "supported on net (+5.0 [+4.0, +6.0] points against weight)"."""
+    verdict, _, rest = cell.partition(": ")
+    numbers, _, rival = rest.rpartition(", ")
+    return f"{verdict} on {study} ({numbers} points against `{rival}`)"
+
+
+def _of_repair(repaired: Table) -> str:
     said = []
-    for study in studies:
+    for study in dict.fromkeys(name.partition(":")[0] for name in repaired.columns):
         before, after = (
             {name: number(cell) for name, cell in repaired.columns[f"{study}: {remedy}"].items()}
             for remedy in (NONE, REPAIR)
         )
         spread = [max(cells.values()) - min(cells.values()) for cells in (before, after)]
-        side = "more" if after[FLOOR] > max(before.values()) else "less"
+        best = max(before.values())
+        side = "more" if after[FLOOR] > best else "less"
         said.append(
-            f"on {study} filters taken at random keep {after[FLOOR]:.1f} %, {side} than the best choice without it, "
-            f"and the criteria lie {spread[1]:.1f} points apart instead of {spread[0]:.1f}"
+            f"on {study} filters taken at random keep {after[FLOOR]:.1f} % with it, {side} "
+            f"than the best choice without ({best:.1f}), and the criteria lie {spread[1]:.1f} points apart instead of "
+            f"{spread[0]:.1f}"
         )
-    yield f"After a repair by least squares on the same images, without labels or training: {'; '.join(said)}."
+    return f"A repair by least squares on the same images needs no labels and no training: {'; '.join(said)}."
 
 
 def scope(text: str) -> str:

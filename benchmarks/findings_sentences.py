@@ -149,14 +149,14 @@ def _near(columns: dict[str, dict[str, float]], table: Table) -> str:
     """Whose intervals reach that of the highest mean."""
     parts = []
     for name, means in columns.items():
-        bounds = {row: _bounds(table.columns[name][row]) for row in means}
+        limits = {row: bounds(table.columns[name][row]) for row in means}
         first = max(means, key=lambda row: means[row])
-        near = [f"`{row}`" for row in means if row != first and bounds[row][1] >= bounds[first][0]]
+        near = [f"`{row}`" for row in means if row != first and limits[row][1] >= limits[first][0]]
         parts.append(f"{name}: {_listed(near) if len(near) < 6 else f'{len(near)} of the {len(means) - 1} others'}")
     return f"Whose interval overlaps that of the highest mean: {'; '.join(parts)}."
 
 
-def _bounds(cell: str) -> tuple[float, float]:
+def bounds(cell: str) -> tuple[float, float]:
     """The interval in a cell; without one, nothing is known of how far it reaches."""
     inner = cell.partition("[")[2].rstrip("]")
     low, _, high = inner.replace("−", "-").partition(", ")
@@ -202,7 +202,7 @@ def _regret(table: Table) -> Iterator[str]:
         if name.endswith(f": {REGRET}"):
             regret = _criteria(cells)
             (least, low), (most, high) = _highest(regret, -1), _highest(regret)
-            ahead = [f"`{row}`" for row in regret if _bounds(cells[row])[1] < 0]
+            ahead = [f"`{row}`" for row in regret if bounds(cells[row])[1] < 0]
             yield (
                 f"{name.partition(':')[0]}: regret, the joint oracle's mean minus a criterion's, is least for {least} "
                 f"({signed(low)} points) and most for {most} ({signed(high)}). Surely above the joint oracle: "

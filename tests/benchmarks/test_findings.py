@@ -234,11 +234,24 @@ def test_readme_opens_with_what_the_page_says_of_the_published_networks():
 
 def test_the_finding_names_who_keeps_most_the_verdicts_and_what_a_repair_leaves():
     who, claim, repair = opening.sentences(PUBLISHED)
-    assert "on net `lrp_epsilon` (50.0 [48.0, 52.0] %, against `lrp` 46.0, `weight` 41.0, `random` 30.0)" in who
-    assert "supported (+5.0 [+4.0, +6.0], weight) on net" in claim
-    assert "contradicted (−4.0 [−5.0, −3.0], taylor_logit) on net" in claim
-    assert "at random keep 68.0 %, more than the best choice without it" in repair
+    assert who.startswith(
+        "Where nothing is trained after the cut, `lrp_epsilon` keeps most accuracy: `lrp_epsilon` 50.0 ["
+    )
+    assert (
+        "`lrp`, the paper's criterion, 46.0 % on net; `weight` 41.0 % on net; filters taken at random 30.0 % on net."
+        in who
+    )
+    assert "supported on net (+5.0 [+4.0, +6.0] points against `weight`)" in claim
+    assert "contradicted on net (−4.0 [−5.0, −3.0] points against `taylor_logit`)" in claim
+    assert "at random keep 68.0 % with it, more than the best choice without (50.0)" in repair
     assert "12.0 points apart instead of 20.0" in repair
+
+
+def test_criteria_whose_intervals_overlap_the_first_are_named_with_it():
+    cells = PUBLISHED["criterion"].columns["net: not retrained"] | {"lrp": "49.0 [47.0, 50.0]"}
+    means = Table("criterion", PUBLISHED["criterion"].rows, {"net: not retrained": cells})
+    who, *_ = opening.sentences(PUBLISHED | {"criterion": means})
+    assert "`lrp_epsilon` and `lrp` keep most accuracy and their intervals overlap" in who
 
 
 def test_the_finding_changes_sides_with_its_numbers():
@@ -247,7 +260,7 @@ def test_the_finding_changes_sides_with_its_numbers():
         "net: none": PUBLISHED["criterion, repaired by"].columns["net: none"], "net: least_squares": cells,
     })  # fmt: skip
     *_, repair = opening.sentences(PUBLISHED | {"criterion, repaired by": changed})
-    assert "keep 49.9 %, less than the best choice without it" in repair
+    assert "keep 49.9 % with it, less than the best choice without (50.0)" in repair
 
 
 def test_verdicts_stand_beside_what_the_papers_claim():
