@@ -135,7 +135,8 @@ def test_a_sentence_names_the_winners_of_the_table_with_their_numbers(found, tmp
 
 
 def number(row) -> str:
-    return f"{100 * row['mean']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}"
+    mean, low, high = (f"{100 * row[name]:+.1f}".replace("-0.0", "+0.0") for name in ("mean", "low", "high"))
+    return f"{mean} points [{low}, {high}"
 
 
 def test_a_random_criterion_that_seems_to_know_filters_is_said(found):

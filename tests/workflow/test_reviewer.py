@@ -51,7 +51,9 @@ def published(house: House, tmp_path_factory: pytest.TempPathFactory) -> House:
     """The house with its tiny run published by `make publish` to a folder, and committed."""
     shutil.copy(house.folder / TINY, house.folder / "config" / "tiny.yaml")
     page = house.folder / "dvc.yaml"
-    page.write_text(page.read_text(encoding="utf-8").replace("published/published-networks", PUBLISHED), encoding="utf-8")
+    page.write_text(
+        page.read_text(encoding="utf-8").replace("published/published-networks", PUBLISHED), encoding="utf-8"
+    )
     done(house, "git", "init", "--quiet", "--initial-branch=main")
     commit(house, "The code")
     remote = tmp_path_factory.mktemp("remote")
