@@ -51,7 +51,9 @@ def make(folder: Path) -> Path:
     drawn = synthetic.rankings(folder / "drawn", CRITERIA, STUDY)
     for source, target in zip(sorted(drawn), sorted(rankings(resolved)), strict=True):
         shutil.copyfile(source, results / target)
-    for name in (f"models/{STUDY}/0-2.safetensors", "backbones/vgg_small.safetensors", f"samples/{STUDY}/0-2.csv"):
+    (results / "samples" / STUDY).mkdir(parents=True)
+    (results / "samples" / STUDY / "0-2.csv").write_text("seed,label,position\n0,0,0\n0,1,0\n0,2,0\n")
+    for name in (f"models/{STUDY}/0-2.safetensors", "backbones/vgg_small.safetensors"):
         (results / name).parent.mkdir(parents=True, exist_ok=True)
         (results / name).write_bytes(name.encode().ljust(64))
     for dataset in ("digits_source", "digits_target"):

@@ -48,6 +48,8 @@ def test_there_is_one_row_per_setting_with_the_mean_over_seeds_of_the_area_under
         "none",
         "first",
     )
+    samples = next((published / "first" / "samples").rglob("*.csv"))
+    assert row["chance"] == 1 / pd.read_csv(samples)["label"].nunique() < row["unpruned"]
     best = board.rows.groupby("branch", sort=False)["mean"].first()
     assert best.equals(board.rows.groupby("branch", sort=False)["mean"].max())
 

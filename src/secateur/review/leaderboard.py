@@ -25,9 +25,9 @@ LEVEL = 0.95
 @dataclass(frozen=True)
 class Board:
     """`rows`: one row per criterion × network × dataset × remedy × branch × number of images × run, with `mean low high
-    n` of the accuracy averaged over rates, `keeps` (the rate up to which 95 % of the accuracy is kept; mean over seeds)
-    and `unpruned` (accuracy before pruning). `runs`: run → `version commit config_hash data seeds manifest folder`, the
-    hashes as provenance.json has them."""
+    n` of the accuracy averaged over rates, `keeps` (the rate up to which 95 % of the accuracy is kept; mean over
+    seeds), `unpruned` (accuracy before pruning) and `chance` (that of guessing, by the classes of the samples). `runs`:
+    run → `version commit config_hash data seeds manifest folder`, the hashes as provenance.json has them."""
 
     rows: pd.DataFrame
     runs: dict[str, dict[str, str]]
@@ -52,7 +52,7 @@ def read(folder: Path) -> Board:
             )
         tables.append(_rows(path).assign(run=path.name))
         runs[path.name] = _about(path)
-    columns = [*AXES, "mean", "low", "high", "n", "keeps", "unpruned"]
+    columns = [*AXES, "mean", "low", "high", "n", "keeps", "unpruned", "chance"]
     rows = pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
     order = ["dataset", "network", "branch", "remedy", "samples_per_class", "mean"]
     return Board(rows.sort_values(order, ascending=[True] * 5 + [False], kind="stable", ignore_index=True), runs)
@@ -73,9 +73,16 @@ def _rows(folder: Path) -> pd.DataFrame:
         rows.append(
             dict(zip(keys, key[:-1], strict=True))
             | {"mean": group[MEASURE].mean(), "low": low, "high": high, "n": len(group), "keeps": means[BESIDE],
-               "unpruned": means["unpruned_accuracy"]}
+               "unpruned": means["unpruned_accuracy"], "chance": _chance(folder, key[-1])}
         )  # fmt: skip
     return pd.DataFrame(rows).rename(columns={"backbone": "network"})
+
+
+def _chance(folder: Path, study: object) -> float:
+    """Of guessing among the classes that the reference samples have; NaN where nothing says which."""
+    drawn = sorted((folder / "samples" / str(study)).glob("*.csv"))
+    classes = pd.read_csv(drawn[0]).get("label", pd.Series(dtype=int)).nunique() if drawn else 0
+    return 1 / classes if classes else np.nan
 
 
 def _about(folder: Path) -> dict[str, str]:
