@@ -65,12 +65,13 @@ test-all: $(ENVIRONMENT) lint ## every test, the real DAG included
 property: $(ENVIRONMENT) ## 10,000 generated configs, command lines, score files and criteria: no traceback
 	$(RUN) SECATEUR_EXAMPLES=10000 pytest -q -n auto tests/test_hostile_configs.py tests/test_hostile_commands.py
 
-.venv/mutants: envs/mutants.txt | $(ENVIRONMENT)
+# Packages of a few targets alone, beside the environment.
+.venv/mutants .venv/cluster .venv/docs .venv/crate: .venv/%: envs/%.txt | $(ENVIRONMENT)
 	rm -rf $@
 	@if command -v uv > /dev/null; then \
-		uv pip install --quiet --python .venv --target $@ --no-deps --require-hashes --requirement envs/mutants.txt; \
+		uv pip install --quiet --python .venv --target $@ --no-deps --require-hashes --requirement $<; \
 	else \
-		.venv/bin/python -m pip install --quiet --target $@ --no-deps --require-hashes --requirement envs/mutants.txt; \
+		.venv/bin/python -m pip install --quiet --target $@ --no-deps --require-hashes --requirement $<; \
 	fi
 	@touch $@
 
@@ -84,15 +85,6 @@ lint: $(ENVIRONMENT) ## formatting, types and the workflow's own lint
 bench: $(ENVIRONMENT) ## all benchmarks of speed into docs/benchmarks.md: [DEVICE=cpu|cuda] [ONLY=sweep,data]
 	$(RUN) python benchmarks/page.py --device $(DEVICE) $(if $(ONLY),--only $(ONLY))
 
-.venv/cluster: envs/cluster.txt | $(ENVIRONMENT)
-	rm -rf $@
-	@if command -v uv > /dev/null; then \
-		uv pip install --quiet --python .venv --target $@ --no-deps --require-hashes --requirement envs/cluster.txt; \
-	else \
-		.venv/bin/python -m pip install --quiet --target $@ --no-deps --require-hashes --requirement envs/cluster.txt; \
-	fi
-	@touch $@
-
 cluster: .venv/cluster ## Snakemake's plugins for Slurm and for storage, beside the environment: docs/cluster.md
 
 slurm-test: .venv/cluster ## the DAG through a real Slurm of one node, from Debian's packages (needs root)
@@ -102,24 +94,6 @@ slurm-test: .venv/cluster ## the DAG through a real Slurm of one node, from Debi
 storage-test: .venv/cluster ## the DAG with data and results in a storage plugin's place (needs root, for Debian's rsync)
 	command -v rsync > /dev/null || (apt-get update --quiet=2 && apt-get install --quiet=2 --yes --no-install-recommends rsync)
 	$(RUN) pytest -q -rs tests/workflow/test_storage.py
-
-.venv/docs: envs/docs.txt | $(ENVIRONMENT)
-	rm -rf $@
-	@if command -v uv > /dev/null; then \
-		uv pip install --quiet --python .venv --target $@ --no-deps --require-hashes --requirement envs/docs.txt; \
-	else \
-		.venv/bin/python -m pip install --quiet --target $@ --no-deps --require-hashes --requirement envs/docs.txt; \
-	fi
-	@touch $@
-
-.venv/crate: envs/crate.txt | $(ENVIRONMENT)
-	rm -rf $@
-	@if command -v uv > /dev/null; then \
-		uv pip install --quiet --python .venv --target $@ --no-deps --require-hashes --requirement envs/crate.txt; \
-	else \
-		.venv/bin/python -m pip install --quiet --target $@ --no-deps --require-hashes --requirement envs/crate.txt; \
-	fi
-	@touch $@
 
 crate-test: .venv/crate ## a run's crate against the Workflow Run Crate profile, by the registry's validator
 	$(RUN) pytest -q -rs tests/review/test_crate.py
