@@ -1,7 +1,7 @@
 """What tests of hostile input share: strategies that damage files and values, and the command line in this process.
 
-Inputs are drawn by hypothesis: valid files with parts changed, and noise. `cli.main` is called in this process, so that
-any exception but SystemExit is a test failure.
+Inputs are drawn by hypothesis: valid files with parts changed, and noise. `commands.main` is called in this process, so
+that any exception but SystemExit is a test failure.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from tests.tiers import EXAMPLES, examples
 
-from secateur import cli
+from secateur.cli import commands
 
 
 def share(hundredths: int) -> settings:
@@ -45,7 +45,7 @@ def run(*arguments: str | Path) -> str:
     sys.argv = ["secateur", *map(str, arguments)]
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-            cli.main()
+            commands.main()
     except SystemExit as ended:
         failed = bool(ended.code)
     else:

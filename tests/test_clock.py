@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from secateur import cli, clock
+from secateur import clock
+from secateur.cli import commands
 from secateur.errors import SecateurError
 
 DAY = 86_400
@@ -79,7 +80,7 @@ def command(*arguments: str) -> int:
     """Run the command line in this process; its exit code."""
     before, sys.argv = sys.argv, ["secateur", *arguments]
     try:
-        cli.main()
+        commands.main()
     except SystemExit as ended:
         return int(ended.code or 0)
     finally:

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from tests.tiers import rows
 
 from secateur import files, tablefile, tensorfile
-from secateur.cli import of_the_system
+from secateur.cli.commands import of_the_system
 from secateur.errors import SecateurError
 
 TENSORS = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.tensor(5), "c": torch.ones(3, dtype=torch.bfloat16)}

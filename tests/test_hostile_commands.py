@@ -12,7 +12,7 @@ from tests.criteria import networks
 from tests.hostile import odd, run, share
 
 from secateur import tensorfile
-from secateur.cli import app
+from secateur.cli.commands import app
 from secateur.config import REPOSITORY
 from secateur.errors import SecateurError
 from secateur.pruning.units import find_unit_groups

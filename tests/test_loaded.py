@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from tests.tiers import rows
 
-from secateur import dag, loaded, server
+from secateur import dag, loaded
+from secateur.cli import server
 from secateur.config import REPOSITORY
 
 POINTS, FETCHING = "src/secateur/data/points.py", "src/secateur/data/fetching.py"
@@ -45,7 +46,7 @@ class Clone:
     def make(self, *options: str, warm: str | None = None) -> subprocess.CompletedProcess[str]:
         """Make a dataset as a job of the workflow does."""
         shutil.rmtree(self.folder / "made", ignore_errors=True)
-        command = [sys.executable, "-c", "from secateur.server import main; main()", *options]
+        command = [sys.executable, "-c", "from secateur.cli.server import main; main()", *options]
         environment = self.environment | ({server.VARIABLE: warm} if warm else {})
         command += ["data", "make", "moons", "--output", "made"]
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
@@ -65,7 +66,8 @@ class Clone:
     def warm(self) -> Iterator[str]:
         """The socket of a server of this clone, which has loaded its sources."""
         path = self.folder / "socket"
-        code = "import sys; from secateur import server; server.PRELOADED = ['secateur.data.store', 'secateur.cli']; "
+        code = "import sys; from secateur.cli import server; "
+        code += "server.PRELOADED = ['secateur.data.store', 'secateur.cli.commands']; "
         command = [sys.executable, "-c", code + "server.serve(server.Path(sys.argv[1]))", str(path)]
         process = subprocess.Popen(command, env=self.environment, stdin=subprocess.PIPE)
         while not path.exists():

@@ -5,7 +5,7 @@ import yaml
 from typer.testing import CliRunner
 
 from secateur import config, runfolder, shipped
-from secateur.cli.application import app
+from secateur.cli.commands import app
 from secateur.errors import SecateurError
 
 

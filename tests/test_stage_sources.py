@@ -109,7 +109,6 @@ def test_pythons_own_finder_of_modules_finds_the_same(command, tmp_path):
         ("data/fetching.py", {"data fetch"}),
         ("report/page.py", {"report make"}),
         ("report/serve.py", set()),
-        ("server.py", set()),
         ("dag/session.py", set()),
         ("cli/estimating.py", set()),
     ],
@@ -171,7 +170,7 @@ def test_only_registries_load_what_no_import_names():
     apart = {"portability/loader.py", "portability/portable.py"}
     assert not any(name.startswith(("secateur.library", "secateur.portability")) for name in stages)
     registries = {f"{name.partition('.')[2].replace('.', '/')}.py" for name in sources.REGISTRIES}
-    assert found - apart == registries | {"server.py", "__init__.py"}
+    assert found - apart == registries | {"cli/server.py", "__init__.py"}
 
 
 def test_of_the_command_line_a_stage_depends_on_what_it_uses():

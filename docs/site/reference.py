@@ -8,7 +8,7 @@ import typer
 import yaml
 
 import secateur
-from secateur.cli import app
+from secateur.cli.commands import app
 from secateur.config import SCHEMA
 
 ORDER = ("rank", "prune", "relevance", "units", "save", "load")

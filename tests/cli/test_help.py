@@ -24,7 +24,7 @@ HEAVY = (
 )
 WATCHED = """
 import sys
-from secateur.server import main
+from secateur.cli.server import main
 sys.argv = ["secateur", *sys.argv[1:]]
 try:
     main()

@@ -38,7 +38,7 @@ def work(tmp_path_factory):
 
 def started(work: Path, criterion: str) -> subprocess.Popen[str]:
     command = [
-        sys.executable, "-c", "from secateur.server import main; main()", "prune", "--arch", "vgg_small",
+        sys.executable, "-c", "from secateur.cli.server import main; main()", "prune", "--arch", "vgg_small",
         "--weights", "weights.safetensors", "--data", "images", "--size", "16", "--samples-per-class", "1",
         "--device", "cpu", "--rate", "0.3", "--criteria-path", "criteria", "--criterion", criterion, "--out", "out",
     ]  # fmt: skip

@@ -1,5 +1,6 @@
-"""`secateur --version`."""
+"""`secateur --version`, and environments that were made for an earlier one."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import yaml
 
 import secateur
+from secateur.cli import server
 from secateur.config import REPOSITORY
 
 
@@ -18,3 +20,8 @@ def test_the_version_is_the_packages_and_the_citations():
     assert cited["version"] == secateur.__version__
     changes = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"\n## {secateur.__version__}\n" in changes and "\n## Unreleased\n" in changes
+
+
+def test_an_environment_made_before_starts_the_same_command():
+    """Its script names the place where the command once was, until `make` writes it anew."""
+    assert importlib.import_module("secateur.server").main is server.main

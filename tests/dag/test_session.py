@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from tests.tiers import rows
 
-from secateur import clock, warm
-from secateur.dag import Session, session
+from secateur import clock
+from secateur.dag import Session, session, warm
 
 SNAKEFILE = """
 from secateur.dag.session import lift_limit

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from secateur.cli import app
+from secateur.cli.commands import app
 from secateur.config import REPOSITORY, datasets
 from secateur.data import pins, store
 from secateur.errors import SecateurError

@@ -19,7 +19,7 @@ from PIL import Image
 import secateur
 from blocks import PROGRAMS, RUN, Block, blocks, table
 from secateur import runfolder
-from secateur.cli import app
+from secateur.cli.commands import app
 from secateur.config import REPOSITORY, resolve
 
 ALL = [block for block in blocks() if block.language in RUN]

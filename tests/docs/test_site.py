@@ -13,7 +13,7 @@ import typer
 import yaml
 
 import secateur
-from secateur.cli import app
+from secateur.cli.commands import app
 from secateur.config import REPOSITORY, resolve
 
 SITE = REPOSITORY / "docs" / "site"

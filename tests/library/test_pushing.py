@@ -35,7 +35,7 @@ def run(hub: Hub, tmp_path, *command, **variables):
 
 
 def secateur_command(hub, tmp_path, *arguments, **variables):
-    call = "import sys; from secateur.server import main; sys.argv[0] = 'secateur'; main()"
+    call = "import sys; from secateur.cli.server import main; sys.argv[0] = 'secateur'; main()"
     return run(hub, tmp_path, sys.executable, "-c", call, *arguments, **variables)
 
 

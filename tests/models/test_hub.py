@@ -164,7 +164,7 @@ def test_the_command_honours_the_clients_variables(published, tmp_path):
 
     def command(**variables):
         environment = os.environ | {"HF_ENDPOINT": played.address, "HF_HOME": str(tmp_path / "home")} | variables
-        program = "from secateur.server import main; main()"
+        program = "from secateur.cli.server import main; main()"
         return subprocess.run(
             [sys.executable, "-c", program, "backbone", *words],
             cwd=tmp_path, env=environment, capture_output=True, text=True,

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
-from secateur.cli import app
+from secateur.cli.commands import app
 from secateur.config import REPOSITORY
 from secateur.criteria import taylor
 from secateur.errors import SecateurError

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from typer.testing import CliRunner
 
-from secateur.cli import app
+from secateur.cli.commands import app
 from secateur.errors import SecateurError
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry, scorefile

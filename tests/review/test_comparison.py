@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import synthetic
-from secateur.cli import app
+from secateur.cli.commands import app
 from secateur.errors import SecateurError
 from secateur.files import write_json
 from secateur.review.comparison import compare

@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 import published_run as drawn
-from secateur.cli import app
+from secateur.cli.commands import app
 from secateur.config import REPOSITORY, resolve
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_json

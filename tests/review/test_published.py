@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import published_run as drawn
-from secateur.cli import app
+from secateur.cli.commands import app
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_json
 from secateur.review import checking, manifest

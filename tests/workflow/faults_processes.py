@@ -30,7 +30,7 @@ def kinds(session: int) -> dict[str, list[int]]:
     """Kind of process → those that live: snakemake, server, supervisor, job, command, shell, tee, other."""
     every = processes(session)
     found: dict[str, list[int]] = {}
-    warm = {number for number, (_, words) in every.items() if "secateur.server" in words}
+    warm = {number for number, (_, words) in every.items() if "secateur.cli.server" in words}
     for number, (parent, words) in sorted(every.items()):
         if number == session:
             kind = "snakemake"

@@ -13,7 +13,7 @@ from faults import COMMAND, LONGEST_RUN, RESULTS, Result, complete, ended, remov
 from faults_processes import kinds
 from house import House
 from secateur import sources
-from secateur.server import OFF, VARIABLE
+from secateur.cli.server import OFF, VARIABLE
 
 COMMANDS = {"dataset": "data make", "images": "data prepare", "report": "report make"}
 """Subcommands that are not called as their rules are."""

@@ -1,7 +1,7 @@
 """A command's work in a child process, watched: code of others can end a process without a word and with exit code 0.
 
 A criterion that crashes in C, or leaves by the system's own exit, ends the child; its parent then says so in one line
-and ends with an exit code that is not 0. Jobs of the warm process are watched by it already (server.py).
+and ends with an exit code that is not 0. Jobs of the warm process are watched by it already (`server.py`).
 """
 
 import os

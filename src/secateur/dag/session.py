@@ -8,8 +8,8 @@ from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
-from secateur import clock, loaded, running, sharing, warm
-from secateur.dag import place
+from secateur import clock, loaded, running, sharing
+from secateur.dag import place, warm
 from secateur.dag.planned import PlannedRun
 from secateur.errors import SecateurError
 from secateur.files import read_json, write_json

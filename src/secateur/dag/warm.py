@@ -1,4 +1,4 @@
-"""The workflow's hold on its warm process (`server.py`): started, started anew when it dies, and ended."""
+"""The workflow's hold on its warm process (`cli/server.py`): started, started anew when it dies, and ended."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import IO
 
-from secateur.server import OFF, VARIABLE
+from secateur.cli.server import OFF, VARIABLE
 
-COMMAND = (sys.executable, "-m", "secateur.server")
+COMMAND = (sys.executable, "-m", "secateur.cli.server")
 WITHOUT = "each job imports for itself now, which takes it some seconds"
 SECONDS_TO_OPEN = 20.0
 SECONDS_TO_END = 10.0

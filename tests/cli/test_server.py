@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from secateur import server
-from secateur import warm as warm_process
+from secateur.cli import server
+from secateur.dag import warm as warm_process
 
 COMMAND = [str(Path(sys.executable).with_name("secateur"))]
 
@@ -30,8 +30,8 @@ def warm():
 @pytest.fixture
 def light(monkeypatch):
     """A server that loads little beforehand, and waits for no more than three seconds for a request."""
-    code = "import sys; from secateur import server; server.PRELOADED = ['secateur.cli']; server.SECONDS_TO_ASK = 3.0; "
-    code += "server.serve(server.Path(sys.argv[1]))"
+    code = "import sys; from secateur.cli import server; server.PRELOADED = ['secateur.cli.commands']; "
+    code += "server.SECONDS_TO_ASK = 3.0; server.serve(server.Path(sys.argv[1]))"
     monkeypatch.setattr(warm_process, "COMMAND", (sys.executable, "-c", code))
     process = warm_process.start()
     os.environ.pop(server.VARIABLE)
@@ -193,7 +193,7 @@ def test_no_place_for_a_socket_is_told_in_a_line(monkeypatch, capfd):
 def test_a_server_that_hangs_is_given_up_and_ended(light, monkeypatch):
     monkeypatch.setattr(warm_process, "SECONDS_TO_END", 1.0)
     os.kill(light.pid, signal.SIGSTOP)
-    code = "from secateur import server; server.SECONDS_TO_BEGIN = 1; server.main()"
+    code = "from secateur.cli import server; server.SECONDS_TO_BEGIN = 1; server.main()"
     command = [sys.executable, "-c", code, "data", "make", "nothing"]
     environment = os.environ | {server.VARIABLE: str(light.path)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
