@@ -23,6 +23,7 @@ import torch
 
 from secateur import config as configuration
 from secateur import layout
+from secateur.branches import measurements
 from secateur.branches.ranking import rank_as_configured
 from secateur.branches.retrain import _step
 from secateur.branches.rounds import start
@@ -48,7 +49,7 @@ def validated(study: Study, seed: int) -> Study:
     index = torch.from_numpy(held_out)
     shown = {"test_inputs": study.train_inputs.subset(held_out), "test_labels": study.train_labels[index]}
     found.__dict__.update(
-        shown | {"groups": study.groups, "_counter": study._counter, "folded": study.folded}
+        shown | {"groups": study.groups, "counter": study.counter, "folded": study.folded}
     )  # cached properties
     return found
 
@@ -59,7 +60,7 @@ def without(study: Study, criterion: str, seed: int, samples: Path) -> dict[floa
     case = ("retrain", seed, str(settings["samples_per_class"][0]), 1)
     scores = rank_as_configured(study, criterion, model, study.groups, samples, case)
     steps = sweep(model, study.groups, scores, settings["rates"], study.selecting)
-    return {step.rate: study.measure(step.model)["accuracy"] for step in steps}
+    return {step.rate: measurements.measure(study, step.model)["accuracy"] for step in steps}
 
 
 def retrained(study: Study, criterion: str, seed: int, samples: Path) -> dict[float, float]:

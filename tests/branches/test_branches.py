@@ -10,8 +10,8 @@ import torch
 from tests.branches.residual_study import opened
 from tests.tiers import rows
 
+from secateur.branches import measurements, rounds
 from secateur.branches import retrain as retrain_branch
-from secateur.branches import rounds
 from secateur.branches.fewshot import fewshot
 from secateur.branches.ranking import rank_as_configured, rank_redraws, rank_study
 from secateur.branches.retrain import retrain
@@ -61,7 +61,7 @@ def test_as_many_units_of_every_group_are_still_another_network(residual_study, 
     for count, scores in (("2", up), ("4", down)):
         model = study.model(0)
         pruned = remove(model, study.groups, select(study.groups, scores, 0.5, Selector("per-layer")))
-        assert rows.loc[count, "loss"] == pytest.approx(study.measure(pruned)["loss"], rel=1e-4)
+        assert rows.loc[count, "loss"] == pytest.approx(measurements.measure(study, pruned)["loss"], rel=1e-4)
     assert rows["loss"].nunique() == 2
 
 

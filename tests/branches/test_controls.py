@@ -10,11 +10,11 @@ import yaml
 from tests.branches.normed_study import opened, pruned_curve
 
 from secateur import config as configuration
-from secateur.branches import controls, rounds
+from secateur.branches import controls, measurements, rounds
 from secateur.branches.fewshot import fewshot
+from secateur.branches.measurements import LOOKED_AT
 from secateur.branches.ranking import rank_study
 from secateur.branches.retrain import retrain
-from secateur.branches.study import LOOKED_AT, Study
 from secateur.branches.unpruned import unpruned
 from secateur.errors import SecateurError
 from secateur.models.evaluation import evaluate
@@ -114,9 +114,11 @@ def test_the_unpruned_networks_are_measured_once_and_read_by_every_job(normed_st
         study = opened(normed_study, name, measured=where)
         rank_study(study, "weight", range(2), samples, tmp_path / "s.safetensors")
         seen = []
-        original = Study.measure
+        original = measurements.measure
         with monkeypatch.context() as patched:
-            patched.setattr(Study, "measure", lambda self, model, o=original, s=seen: s.append(model) or o(self, model))
+            patched.setattr(
+                measurements, "measure", lambda on, model, o=original, s=seen: s.append(model) or o(on, model)
+            )
             fewshot(study, "weight", range(2), tmp_path / "s.safetensors", tmp_path / "f", tmp_path / "p")
             retrain(study, "weight", range(2), samples, tmp_path / "state", tmp_path / "r")
         rates = len(study.config["fewshot"]["rates"]) + len(study.config["retrain"]["rates"])
@@ -131,9 +133,9 @@ def test_the_unpruned_networks_are_measured_once_and_read_by_every_job(normed_st
 def test_measurements_of_other_seeds_are_refused(normed_study, tmp_path):
     unpruned(opened(normed_study), [0], tmp_path / "measured.parquet")
     study = opened(normed_study, measured=tmp_path / "measured.parquet")
-    assert study.unpruned(0)["test_samples"] > 0
+    assert measurements.of_unpruned(study, 0)["test_samples"] > 0
     with pytest.raises(SecateurError, match=r"measured\.parquet: 0 rows for seed 1.*secateur unpruned"):
-        study.unpruned(1)
+        measurements.of_unpruned(study, 1)
 
 
 def test_the_unpruned_control_is_the_same_training_without_removal(normed_study, tmp_path):

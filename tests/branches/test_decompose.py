@@ -9,7 +9,7 @@ from tests.prepared import study_of
 
 from secateur import choosing
 from secateur import config as configuration
-from secateur.branches import decomposition
+from secateur.branches import measurements
 from secateur.branches.decomposition import decompose, drawn, first_of
 from secateur.branches.fewshot import fewshot
 from secateur.branches.ranking import rank_study
@@ -60,7 +60,7 @@ def test_each_choice_removes_as_many_units_as_it_says_and_is_measured_on_that_ne
     for (choice, shuffle), selection in wanted.items():
         like = own if choice == choosing.SHUFFLED else equal
         assert {name: len(units) for name, units in selection.items()} == {name: len(like[name]) for name in like}
-        found = study.measure(remove(model, study.groups, selection))
+        found = measurements.measure(study, remove(model, study.groups, selection))
         chosen = curves.query("seed == @seed and samples_per_class == '2' and rate == @rate")
         (row,) = chosen[(chosen["choice"] == choice) & (chosen["shuffle"] == shuffle)].to_dict("records")
         assert {key: row[key] for key in found} == found
@@ -171,9 +171,9 @@ def test_what_another_stage_has_measured_is_read_and_not_measured_again(made, tm
     fewshot(shared, "lrp", range(2), scores, tmp_path / "own.parquet", tmp_path / "profiles.parquet")
     decompose(shared, "lrp", range(2), scores, tmp_path / "first.parquet")
     again = open_study(study.config, "digits_vgg", folder / "digits_target", study.models, shared=tmp_path / "shared")
-    unpruned = {seed: again.unpruned(seed) for seed in range(2)}
-    monkeypatch.setattr(decomposition.Study, "unpruned", lambda self, seed: unpruned[seed])
-    monkeypatch.setattr(decomposition.Study, "measure", lambda *_: pytest.fail("measured again"))
+    unpruned = {seed: measurements.of_unpruned(again, seed) for seed in range(2)}
+    monkeypatch.setattr(measurements, "of_unpruned", lambda _, seed: unpruned[seed])
+    monkeypatch.setattr(measurements, "measure", lambda *_: pytest.fail("measured again"))
     decompose(again, "weight", range(2), scores, tmp_path / "second.parquet")
     first, second = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("first", "second"))
     pd.testing.assert_frame_equal(first.drop(columns="criterion"), second.drop(columns="criterion"))

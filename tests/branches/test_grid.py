@@ -7,6 +7,7 @@ import yaml
 from tests.prepared import study_of
 
 from secateur import config as configuration
+from secateur.branches import measurements
 from secateur.branches.grid import TYPES, grid
 from secateur.branches.ranking import rank_study
 from secateur.branches.study import open_study
@@ -53,7 +54,7 @@ def test_nothing_removed_is_the_unpruned_network(made):
     study, _, table = made
     for seed in range(2):
         row = cell(table, seed, 0, 0)
-        found = study.measure(study.model(seed))
+        found = measurements.measure(study, study.model(seed))
         assert {key: row[key] for key in found} == found
         assert row["filters_removed"] == row["neurons_removed"] == 0
         assert row["params_share"] == row["macs_share"] == 1

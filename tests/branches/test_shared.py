@@ -11,13 +11,13 @@ from tests.prepared import prepared
 from torch import nn
 
 from secateur import config as configuration
-from secateur.branches import rounds, shared
+from secateur.branches import measurements, rounds, shared
 from secateur.branches.fewshot import fewshot
 from secateur.branches.grid import grid
 from secateur.branches.ranking import rank_study
 from secateur.branches.retrain import retrain
 from secateur.branches.shared import Shared
-from secateur.branches.study import Study, open_study
+from secateur.branches.study import open_study
 from secateur.models import backbones, training, transfer
 
 CPU = torch.device("cpu")
@@ -69,7 +69,7 @@ def few(study, criterion, folder, output):
 
 
 def test_a_criterion_that_agrees_with_another_measures_nothing_and_its_tables_are_the_same(made, tmp_path, monkeypatch):
-    measured = counting(monkeypatch, Study, "measure")
+    measured = counting(monkeypatch, measurements, "measure")
     alone = few(study_of(made), "weight_too", made[1], tmp_path)
     each = len(measured)
     few(study_of(made, tmp_path / "memory"), "weight", made[1], tmp_path)
@@ -82,7 +82,7 @@ def test_a_criterion_that_agrees_with_another_measures_nothing_and_its_tables_ar
 
 
 def test_the_grid_is_shared_too(made, tmp_path, monkeypatch):
-    measured = counting(monkeypatch, Study, "measure")
+    measured = counting(monkeypatch, measurements, "measure")
     tables = []
     for criterion, memory in (("weight_too", None), ("weight", "memory"), ("weight_too", "memory")):
         opened = study_of(made, memory and tmp_path / memory)

@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from secateur import seeds as streams
+from secateur.branches import measurements
 from secateur.branches.curvefile import write_curve
 from secateur.branches.rounds import fingerprint_of
 from secateur.branches.shared import Shared, same
@@ -53,7 +54,8 @@ def decompose(study: Study, criterion: str, seeds: Sequence[int], rankings: Path
         model, groups = here.model(seed), here.groups
         sizes = {group.name: group.size for group in groups}
         total = sum(sizes.values())
-        unpruned = {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | here.unpruned(seed)
+        unpruned = {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0}
+        unpruned |= measurements.of_unpruned(here, seed)
         orders = drawn(study, seed)
         for samples_per_class in map(str, settings["samples_per_class"]):
             scores = scorefile.read(rankings, seed, samples_per_class, sizes)
@@ -105,4 +107,4 @@ def _selections(study: Study, scores: Mapping[str, Tensor], selector: Selector, 
 
 
 def _measured(study: Study, step: Step) -> dict[str, Any]:
-    return study.measure(step.model)
+    return measurements.measure(study, step.model)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from secateur import tablefile
+from secateur.branches import measurements
 from secateur.branches.curvefile import write_curve
 from secateur.branches.rounds import fingerprint_of
 from secateur.branches.shared import Shared, same
@@ -40,7 +41,7 @@ def fewshot(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, 
         groups = here.groups
         sizes = {group.name: group.size for group in groups}
         total = sum(sizes.values())
-        unpruned = here.unpruned(seed)
+        unpruned = measurements.of_unpruned(here, seed)
         for samples_per_class in map(str, settings["samples_per_class"]):
             key = {"seed": seed, "samples_per_class": samples_per_class}
             curve_rows.append(key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | unpruned)
@@ -62,4 +63,4 @@ def fewshot(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, 
 
 def _measured(study: Study, shared: Shared, seed: int, step: Step) -> dict[str, Any]:
     """What is left at one rate. Rankings that remove the same units leave the same network: it is measured once."""
-    return shared.row([seed, same(step.selection)], lambda: study.measure(step.model))
+    return shared.row([seed, same(step.selection)], lambda: measurements.measure(study, step.model))

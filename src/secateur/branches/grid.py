@@ -9,6 +9,7 @@ import pandas as pd
 from torch import Tensor
 
 from secateur import tablefile
+from secateur.branches import measurements
 from secateur.branches.rounds import fingerprint_of
 from secateur.branches.shared import Shared, same
 from secateur.branches.study import Study
@@ -97,12 +98,14 @@ def _measured(
     totals = {kind: sum(group.size for group in groups) for kind, groups in by_kind.items()}
     scores = scorefile.read(rankings, seed, samples, {group.name: group.size for group in study.groups})
     filters, neurons = (_selections(study, kind, by_kind[kind], scores, settings[f"{kind}_rates"]) for kind in KINDS)
-    unpruned = study.unpruned(seed)
+    unpruned = measurements.of_unpruned(study, seed)
 
     def measured(selection: Selection) -> dict[str, Any]:
         if not any(selection.values()):
             return unpruned
-        return shared.row([seed, same(selection)], lambda: study.measure(remove(model, study.groups, selection)))
+        return shared.row(
+            [seed, same(selection)], lambda: measurements.measure(study, remove(model, study.groups, selection))
+        )
 
     rows = []
     for filter_rate, filter_units in zip(settings["filter_rates"], filters, strict=True):

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from secateur.branches import measurements
 from secateur.branches.curvefile import write_curve
 from secateur.branches.rounds import fingerprint_of
 from secateur.branches.shared import Shared, same
@@ -50,7 +51,11 @@ def repair_study(
             images, _ = here.references(samples, seed, samples_per_class)
             whole = Whole(model, images)
             key = {"seed": seed, "samples_per_class": samples_per_class}
-            unpruned = key | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0} | here.unpruned(seed)
+            unpruned = (
+                key
+                | {"round": 0, "rate": 0.0, "units_total": total, "units_removed": 0}
+                | measurements.of_unpruned(here, seed)
+            )
             rows += [unpruned | {"remedy": remedy.name} for remedy in remedies]
             scores = scorefile.read(rankings, seed, samples_per_class, sizes)
             for step in sweep(model, groups, scores, rates, study.selecting):
@@ -68,4 +73,4 @@ def repair_study(
 
 
 def _measured(study: Study, remedy: registry.Remedy, whole: Whole, step: Step) -> dict[str, Any]:
-    return study.measure(registry.repaired(remedy, whole, step.model, study.groups, step.selection))
+    return measurements.measure(study, registry.repaired(remedy, whole, step.model, study.groups, step.selection))

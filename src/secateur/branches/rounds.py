@@ -13,6 +13,7 @@ from torch import nn
 
 from secateur import loaded, tablefile, tensorfile
 from secateur import seeds as streams
+from secateur.branches import measurements
 from secateur.branches.shared import Shared
 from secateur.branches.study import Study
 from secateur.errors import SecateurError
@@ -44,7 +45,7 @@ def start(study: Study, seed: int, samples_per_class: str) -> Round:
     groups = study.groups
     key = {"seed": seed, "samples_per_class": samples_per_class, "round": 0, "rate": 0.0}
     counted = {"units_total": sum(group.size for group in groups), "units_removed": 0}
-    return Round(0, model, groups, all_channels(model), [key | counted | study.unpruned(seed)])
+    return Round(0, model, groups, all_channels(model), [key | counted | measurements.of_unpruned(study, seed)])
 
 
 def further_trained(
@@ -64,7 +65,7 @@ def further_trained(
         shared: where a job of another criterion may have trained the same network; None where there is no other.
 
     Returns:
-        `Study.measure_trained` of the trained network.
+        `measurements.measure_trained` of the trained network.
     """
     train = partial(_trained, study, model, seed, number, batch_norm)
     return shared.trained(model, [seed, number, batch_norm], train) if shared else train()
@@ -72,16 +73,17 @@ def further_trained(
 
 def _trained(study: Study, model: nn.Module, seed: int, number: int, batch_norm: str) -> dict[str, Any]:
     recipe = study.config["retrain"]["finetune"]
+    images, labels = study.mixed(seed)
     if batch_norm == "reestimate" and recipe["freeze"]:
         # A frozen batch-norm normalises by its running statistics while the head trains. Else each batch's own are used
         # in training, and what the running ones were before has no effect: they are begun anew below.
-        reestimate(model, study.mixed(seed)[0], recipe["batch_size"])
+        reestimate(model, images, recipe["batch_size"])
     draw = draw_of(study.config, "head", seed)
     order = streams.derive(study.config["run_seed"], "finetune", study.name, draw, number)
     training.train(model, *study.trained_on(seed), recipe, order)
     if batch_norm == "reestimate":
-        reestimate(model, study.mixed(seed)[0], recipe["batch_size"])
-    return study.measure_trained(model, seed)
+        reestimate(model, images, recipe["batch_size"])
+    return measurements.measure_trained(study, model, images, labels)
 
 
 def write_shapes(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:

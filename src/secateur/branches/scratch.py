@@ -13,6 +13,7 @@ from torch import nn
 
 from secateur import seeds as streams
 from secateur import tablefile
+from secateur.branches import measurements
 from secateur.branches.curvefile import write_curve
 from secateur.branches.rounds import fingerprint_of
 from secateur.branches.study import Study
@@ -64,23 +65,24 @@ def scratch(
         here, key = study.of(seed), {"seed": seed, "samples_per_class": samples_per_class}
         if number == 1:
             counted = {"units_total": int(first["units_total"]), "units_removed": 0}
-            rows.append(key | {"round": 0, "rate": 0.0} | counted | here.unpruned(seed))
+            rows.append(key | {"round": 0, "rate": 0.0} | counted | measurements.of_unpruned(here, seed))
         network = _drawn(here, seed, dict(zip(shape["group"], shape["removed"], strict=True)))
         recipe = _recipe(here, seed, before, number)
         draw = draw_of(study.config, "head", seed)
         order = streams.derive(study.config["run_seed"], "scratch order", study.name, draw)
+        images, labels = here.mixed(seed)
         saved = Checkpoint(state / f"{seed}-{samples_per_class}-{number}.pt", fingerprint)
         training.train(network, *here.trained_on(seed), recipe, order, checkpoint=saved)
         if study.config["retrain"]["batch_norm"] == "reestimate":
-            reestimate(network, here.mixed(seed)[0], recipe["batch_size"])
-        found = here.measure_trained(network, seed)
-        if found["params"] != first["params"]:
+            reestimate(network, images, recipe["batch_size"])
+        measured = measurements.measure_trained(here, network, images, labels)
+        if measured["params"] != first["params"]:
             raise SecateurError(
-                f"{shapes}: seed {seed}, round {number}: a network of this shape has {found['params']} parameters, the "
-                f"pruned one has {first['params']}. The file is another study's; remove it and run again."
+                f"{shapes}: seed {seed}, round {number}: a network of this shape has {measured['params']} parameters, "
+                f"the pruned one has {first['params']}. The file is another study's; remove it and run again."
             )
         counted = {"units_total": int(first["units_total"]), "units_removed": int(shape["removed"].sum())}
-        rows.append(key | {"round": number, "rate": float(first["rate"])} | counted | found)
+        rows.append(key | {"round": number, "rate": float(first["rate"])} | counted | measured)
     write_curve(output, study, "retrain", criterion, rows, CONTROL)
     for path in state.glob("*"):
         path.unlink()

@@ -1,4 +1,4 @@
-"""What both branches need of a study: its images on the device, its model of a seed, and what a network measures."""
+"""A study as its stages load it: its images on the device, its model of a seed, its units and reference samples."""
 
 import hashlib
 import json
@@ -12,14 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from secateur import seeds as streams
-from secateur import tablefile
 from secateur.data import references, store
-from secateur.errors import SecateurError
 from secateur.models import inputs
 from secateur.models.backbones import fresh
-from secateur.models.evaluation import evaluate
 from secateur.models.inputs import Images
-from secateur.models.statistics import accuracy_in_both_modes
 from secateur.models.transfer import divided, example_input, load_task_model, parts
 from secateur.pruning import unitfile
 from secateur.pruning.counting import Counter
@@ -27,9 +23,6 @@ from secateur.pruning.selection import Selector
 from secateur.pruning.units import UnitGroup, find_unit_groups, in_scope
 from secateur.relevance import folding
 from secateur.varying import draw_of
-
-LOOKED_AT = 256
-"""Training images, at most, on which accuracy is measured in both modes: the same ones in every round of a seed."""
 
 
 @dataclass(frozen=True)
@@ -140,10 +133,10 @@ class Study:
         return network.to(self.example.device).eval()
 
     @cached_property
-    def _counter(self) -> Counter:
+    def counter(self) -> Counter:
         """Counts every network that is left of the study's, from one trace of it."""
         if self.given is not None:
-            return self.given._counter
+            return self.given.counter
         return Counter(self._whole, tuple(self.example.shape[1:]))
 
     @cached_property
@@ -152,48 +145,6 @@ class Study:
         if self.given is not None:
             return self.given.folded
         return folding.pairs(self._whole, self.example)
-
-    def measure(self, model: nn.Module) -> dict[str, Any]:
-        """Test scores and sizes of a network, pruned or not: the measured columns of the curves table."""
-        found = evaluate(model, self.test_inputs, self.test_labels, len(self.dataset.classes), pairs=self.folded)
-        counts = self._counter.count(model)
-        return {
-            "params": counts.params,
-            "macs": counts.macs,
-            "accuracy": found.accuracy,
-            "loss": found.loss,
-            "worst_class": self.dataset.classes[found.worst_class],
-            "worst_class_accuracy": found.worst_class_accuracy,
-            "test_samples": found.samples,
-        }
-
-    def measure_trained(self, model: nn.Module, seed: int) -> dict[str, Any]:
-        """`measure` of a network that was trained, and its accuracy on training images in eval and in train mode."""
-        images, labels = self.mixed(seed)
-        images, labels = images.subset(slice(LOOKED_AT)), labels[:LOOKED_AT]
-        size = self.config["retrain"]["finetune"]["batch_size"]
-        in_eval, in_train = accuracy_in_both_modes(model, images, labels, size)
-        return self.measure(model) | {
-            "training_accuracy_eval_mode": in_eval,
-            "training_accuracy_train_mode": in_train,
-            "training_samples": len(labels),
-        }
-
-    def unpruned(self, seed: int) -> dict[str, Any]:
-        """`measure_trained` of the unpruned task model of one seed.
-
-        Read from the file of the stage `unpruned` where the study was opened with one, else measured.
-        """
-        if self.measured is None:
-            return self.measure_trained(self.model(seed), seed)
-        table = tablefile.read(self.measured)
-        rows = table[table["seed"] == seed].drop(columns="seed").to_dict("records")
-        if len(rows) != 1:
-            raise SecateurError(
-                f"{self.measured}: {len(rows)} rows for seed {seed}, where one is needed. Give the file that "
-                "`secateur unpruned` writes for these seeds, or remove it and run again."
-            )
-        return {str(column): value for column, value in rows[0].items()}
 
 
 def scope_of(config: dict[str, Any], study: str) -> str:

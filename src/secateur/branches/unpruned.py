@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from secateur import tablefile
+from secateur.branches import measurements
 from secateur.branches.study import Study
 from secateur.progress import track
 
@@ -18,8 +19,8 @@ def unpruned(study: Study, seeds: Sequence[int], output: Path) -> None:
         seeds: the seeds of this job.
         output: written: one row a seed, the measured columns of the curves.
     """
-    found = [
-        {"seed": seed} | study.of(seed).measure_trained(study.model(seed), seed)
-        for seed in track(seeds, len(seeds), f"unpruned {study.name}")
-    ]
-    tablefile.write(output, pd.DataFrame(found))
+    rows = []
+    for seed in track(seeds, len(seeds), f"unpruned {study.name}"):
+        here = study.of(seed)
+        rows.append({"seed": seed} | measurements.measure_trained(here, here.model(seed), *here.mixed(seed)))
+    tablefile.write(output, pd.DataFrame(rows))
