@@ -178,7 +178,7 @@ def _stages(
         draws = config["agreement"]["draws"]
         yield "redraw", len(in_python), RANKING * draws * len(in_python) * len(drawn), draws * ranked * sum(drawn), 0
 
-    # Test images, and at most 256 training images in two modes (branches/study.py).
+    # Test images, and at most 256 training images in two modes (branches/measurements.py).
     measured = data.test + 2 * min(256, trained_on)
     yield "unpruned", all_parts, seeds, seeds * measured, 0
 

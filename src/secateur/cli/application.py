@@ -4,17 +4,22 @@ Typer reads a command's options from its function's signature: a command has one
 hands them on as one object where they are one thing.
 """
 
+import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from secateur import clock, usage
 from secateur.cli.supervision import watched
 from secateur.errors import SecateurError
+
+if TYPE_CHECKING:  # importing it takes seconds, which `secateur --help` should not
+    from secateur.branches.study import Study
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -48,6 +53,11 @@ ArchitecturesOption = Annotated[
     typer.Option("--architectures-path", help="Folder with architectures of your own (docs/backbones.md)."),
 ]
 SamplesOption = Annotated[Path, typer.Option(help="Reference samples (CSV), as `secateur transfer` writes them.")]
+RankingsOption = Annotated[Path, typer.Option(help="Score file, as `secateur rank` writes it.")]
+ScoresOutput = Annotated[Path, typer.Option("--output", help="Score file to write (safetensors).")]
+CurvesOutput = Annotated[Path, typer.Option("--output", help="Curves to write (parquet).")]
+TableOutput = Annotated[Path, typer.Option("--output", help="Table to write (parquet).")]
+TunedOption = Annotated[Path | None, typer.Option(help="Options of the criterion, as `secateur tune` writes them.")]
 
 
 def _version(asked: bool) -> None:
@@ -110,6 +120,24 @@ def held(resolved: dict[str, Any]) -> dict[str, Any]:
     # Deterministic algorithms write all that they read; filling fresh memory beforehand costs 5 to 20 % of a pass.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return resolved
+
+
+@contextlib.contextmanager
+def opened_study(
+    config: Path,
+    study: str,
+    data: Path,
+    models: Path,
+    units: Path | None = None,
+    measured: Path | None = None,
+    shared: Path | None = None,
+) -> Iterator["Study"]:
+    """The study that a subcommand is of, as its options name it; what is done with it counts as experiment."""
+    from secateur.branches.study import open_study
+
+    resolved = opened(config)
+    with usage.work():
+        yield open_study(resolved, known(resolved, "studies", study), data, models, units, measured, shared)
 
 
 def seed_range(text: str) -> range:

@@ -17,6 +17,7 @@ from secateur.cli import (  # noqa: F401 (each registers its subcommands)
     measuring,
     planning,
     publishing,
+    rankings,
     reporting,
     reviewing,
     starting,

@@ -2,57 +2,79 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from secateur.cli.application import SamplesOption
-from secateur.cli.experiments import of_study
+from secateur.cli.application import (
+    ConfigOption,
+    DataOption,
+    ModelsOption,
+    SamplesOption,
+    StudyOption,
+    TableOutput,
+    UnitsOption,
+    app,
+    opened_study,
+    said,
+)
 from secateur.errors import SecateurError
 
-if TYPE_CHECKING:  # importing it takes seconds, which `secateur --help` should not
-    from secateur.branches.study import Study
+RankingsArgument = Annotated[list[Path], typer.Argument(help="A score file of each criterion, in the config's order.")]
 
 
-@of_study
+@app.command()
 def cost(
-    study: "Study",
-    output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
-) -> Path:
+    config: ConfigOption,
+    study: StudyOption,
+    data: DataOption,
+    models: ModelsOption,
+    output: TableOutput,
+    units: UnitsOption = None,
+) -> None:
     """Time each criterion beside a forward and a gradient pass, on the task model of seed 0."""
     from secateur.branches.cost import cost
 
-    cost(study, 0, output)
-    return output
+    with opened_study(config, study, data, models, units) as loaded:
+        cost(loaded, 0, output)
+    said(f"wrote {output}")
 
 
-@of_study
+@app.command()
 def latency(
-    study: "Study",
-    rankings: Annotated[list[Path], typer.Argument(help="A score file of each criterion, in the config's order.")],
-    output: Annotated[Path, typer.Option(help="Table to write (parquet).")],
-) -> Path:
+    config: ConfigOption,
+    study: StudyOption,
+    data: DataOption,
+    models: ModelsOption,
+    rankings: RankingsArgument,
+    output: TableOutput,
+    units: UnitsOption = None,
+) -> None:
     """Time the networks that each criterion's ranking leaves, and measure their size on disk, for seed 0."""
     from secateur.branches.latency import latency
 
-    by_criterion = _by_criterion(study.config, rankings)
-    latency(study, 0, by_criterion, output)
-    return output
+    with opened_study(config, study, data, models, units) as loaded:
+        latency(loaded, 0, _by_criterion(loaded.config, rankings), output)
+    said(f"wrote {output}")
 
 
-@of_study
+@app.command()
 def gallery(
-    study: "Study",
+    config: ConfigOption,
+    study: StudyOption,
+    data: DataOption,
+    models: ModelsOption,
     samples: SamplesOption,
-    rankings: Annotated[list[Path], typer.Argument(help="A score file of each criterion, in the config's order.")],
+    rankings: RankingsArgument,
     output: Annotated[Path, typer.Option(help="Archive of pictures to write (npz).")],
-) -> Path:
+    units: UnitsOption = None,
+) -> None:
     """Relevance maps of reference images, and what each criterion's pruned network gets wrong, for seed 0."""
     from secateur.branches.gallery import gallery
 
-    by_criterion = _by_criterion(study.config, rankings)
-    gallery(study, 0, samples, by_criterion, output)
-    return output
+    with opened_study(config, study, data, models, units) as loaded:
+        gallery(loaded, 0, samples, _by_criterion(loaded.config, rankings), output)
+    said(f"wrote {output}")
 
 
 def _by_criterion(config: Mapping[str, Any], rankings: list[Path]) -> dict[str, Path]:
