@@ -61,6 +61,10 @@ PAGE = {
         "(`config/scene15_local.yaml`).",
         "cifar10_local": "A small chain, trained on photographs (`config/cifar10_local.yaml`).",
     },
+    "Transformers": {
+        "transformers": "Heads and neurons of a small ViT and a small Swin, pretrained and transferred on photographs; "
+        "a rate takes that share of each kind (`config/transformers.yaml`).",
+    },
     "Digits and photographs": {
         "causes": "Why one criterion keeps more than another: how many filters of each layer it takes, or which ones; "
         "and what of its lead outlives a repair without training (`config/causes.yaml`).",

@@ -100,6 +100,12 @@ def test_resolving_twice_changes_nothing():
         ("training.transfer.learning_rate", math.nan, ["training.transfer.learning_rate", "nan", "finite"]),
         ("training.transfer.learning_rate", math.inf, ["training.transfer.learning_rate", "inf", "finite"]),
         ("criteria", [{"name": "a", "criterion": "lrp", "options": {1: 2}}], ["criteria.0.options", "1", "quotes"]),
+        ("criteria", [{"name": "a", "criterion": "lrp_epsilon", "options": {"rule": 1}}], ["criteria.a", "'rule'"]),
+        (
+            "criteria",
+            [{"name": "a", "criterion": "lrp", "tune": {"options": {"rules.first": ["zplus"]}}}],
+            ["criteria.a", "unknown option 'rules'", "rule (default 'zplus')"],
+        ),
         ("studies", {3: {"dataset": "digits_target", "backbone": "vgg_small"}}, ["studies: the key 3", "quotes"]),
         ("studies", {}, ["studies", "at least one entry", "config/minimal.yaml"]),
         ("backbones.vgg_small.arguments", {"a": datetime.date(2026, 1, 1)}, ["vgg_small.arguments.a", "type date"]),

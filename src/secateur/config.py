@@ -16,7 +16,7 @@ from secateur.data.references import ALL, asked_for, largest
 from secateur.errors import SecateurError
 from secateur.models import build
 from secateur.models.build import check_architecture, weights_source
-from secateur.ranking.registry import describe, source_of
+from secateur.ranking.registry import check_options, describe, source_of
 from secateur.repair.registry import check as check_remedy
 
 REPOSITORY = shipped.ROOT
@@ -120,6 +120,11 @@ def _check(config: Config) -> None:
         source_of(item["criterion"], config["criteria_path"])
         if is_rule(config, item) and (item["options"] or "tune" in item):
             raise SecateurError(f"criteria.{item['name']}.options: a Snakemake rule has none; write them in the rule.")
+        if not is_rule(config, item):
+            tuned = (option.partition(".")[0] for option in item.get("tune", {}).get("options", ()))
+            check_options(
+                item["criterion"], [*item["options"], *tuned], config["criteria_path"], f"criteria.{item['name']}"
+            )
         if "tune" in item:
             _check_tuning(config, item)
         describe(item["criterion"], config["criteria_path"])

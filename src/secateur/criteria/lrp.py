@@ -1,5 +1,7 @@
 """LRP z⁺: the relevance of a filter's output for the true class; |R| per position where a network adds branches."""
 
+from typing import Any
+
 from torch import Tensor
 
 from secateur.ranking.network import Network
@@ -15,7 +17,7 @@ NEEDS = ("samples", "labels", "gradients")
 def score(
     network: Network,
     *,
-    rule: str = "zplus",
+    rule: Any = "zplus",
     start: str = "one-hot",
     additions: str = "value",
     aggregation: str = "auto",

@@ -138,6 +138,20 @@ def _text(source: Source) -> str:
         raise SecateurError(f"criterion '{source.name}': {source.path}: not UTF-8 text ({error}).") from None
 
 
+def check_options(name: str, chosen: Iterable[str], folders: Iterable[str | Path], key: str) -> None:
+    """Raise a SecateurError that names the config's `key` for an option that criterion `name` has not.
+
+    Its file is read and not run; where `score` is not written out in it, or wrapped, only ranking tells.
+    """
+    for statement in parsed(source_of(name, folders)).body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "score" and not statement.decorator_list:
+            given = zip(statement.args.kwonlyargs, statement.args.kw_defaults, strict=True)
+            known = {option.arg: ast.unparse(default) if default else "none" for option, default in given}
+            for option in chosen:
+                if option not in known:
+                    raise SecateurError(f"{key}: {_unknown(name, option, known)}")
+
+
 def in_process(entries: Iterable[dict[str, Any]], folders: Iterable[str | Path] = ()) -> list[dict[str, Any]]:
     """The config's entries whose criterion is a Python function; a Snakemake rule can only be run by the workflow."""
     return [entry for entry in entries if source_of(entry["criterion"], folders).kind != "rule"]
@@ -186,9 +200,14 @@ def with_options(criterion: Criterion, chosen: dict[str, Any]) -> dict[str, Any]
     """The options to call `criterion.score` with: `chosen`, checked against those that it has."""
     for key in chosen:
         if key not in criterion.options:
-            known = ", ".join(f"{name} (default {value!r})" for name, value in criterion.options.items()) or "none"
-            raise SecateurError(f"criterion '{criterion.name}': unknown option '{key}'; it has: {known}.")
+            known = {name: repr(value) for name, value in criterion.options.items()}
+            raise SecateurError(_unknown(criterion.name, key, known))
     return dict(chosen)
+
+
+def _unknown(criterion: str, option: str, known: dict[str, str]) -> str:
+    told = ", ".join(f"{name} (default {default})" for name, default in known.items()) or "none"
+    return f"criterion '{criterion}': unknown option '{option}'; it has: {told}."
 
 
 def _files(folder: Path, suffix: str) -> list[Path]:
