@@ -101,7 +101,7 @@ def test_pythons_own_finder_of_modules_finds_the_same(command, tmp_path):
     [
         ("branches/ranking.py", {"rank", "tune", "redraw", "retrain", "case", "gather"}),
         ("pruning/scores.py", {"rank", "tune", "redraw", "retrain", "case", "gather", "toy"}),
-        ("branches/memory.py", {"cost"}),
+        ("models/profiling.py", {"cost", "latency"}),
         ("branches/rounds.py", {"decompose", "fewshot", "grid", "repair", "retrain", "retrain-unpruned", "scratch"}),
         ("branches/unpruned.py", {"unpruned"}),
         ("analysis/sentences.py", {"statistics", "figures", "report make"}),

@@ -39,7 +39,7 @@ def test_a_criterion_that_takes_long_has_fewer_repeats(residual_study, tmp_path,
         work()
         return float(next(took))
 
-    monkeypatch.setattr("secateur.branches.cost.devices.seconds", seconds)
+    monkeypatch.setattr("secateur.branches.cost.profiling.seconds", seconds)
     monkeypatch.setattr("secateur.branches.cost.LONG", 20.0)
     cost(study, 0, tmp_path / "cost.parquet")
     table = pd.read_parquet(tmp_path / "cost.parquet")

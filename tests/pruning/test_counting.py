@@ -1,16 +1,14 @@
-"""Parameters, MACs, prediction, time and bytes."""
+"""Parameters, MACs and their prediction."""
 
 import pytest
 import torch
 from benchmarks.removal_proof import CASES, random_selection
-from safetensors.torch import save
 from tests.pruning import networks
 from tests.tiers import rows
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from secateur.errors import SecateurError
-from secateur.pruning.counting import Counter, Counts, count, disk_bytes, latency
+from secateur.pruning.counting import Counter, Counts, count
 from secateur.pruning.prediction import Predictor
 from secateur.pruning.removal import remove
 from secateur.pruning.units import find_unit_groups
@@ -58,24 +56,6 @@ def test_prediction_without_a_selection_is_the_count() -> None:
     predictor = Predictor(network, groups, (3, 8, 8))
     assert predictor.counts() == predictor.counts({}) == count(network, (3, 8, 8))
     assert predictor.counts({"squeeze": [0]}).params == count(network, (3, 8, 8)).params - 8 - 1 - 8
-
-
-def test_latency_names_its_device_and_keeps_the_mode() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(), nn.Flatten()).train()
-    found = latency(network, (3, 8, 8), batches=(1, 4), repeats=5, warm=1)
-    assert [item.batch for item in found] == [1, 4]
-    assert all(0 < item.lower <= item.median <= item.upper for item in found)
-    assert all("threads" in item.device for item in found)
-    assert network.training
-    assert [item.runs for item in found] == [5, 5]
-    assert latency(network, (3, 8, 8), batches=(1,), repeats=50, most_seconds=0)[0].runs == 3
-    with pytest.raises(SecateurError, match="at least one repeat"):
-        latency(network, (3, 8, 8), repeats=0)
-
-
-def test_disk_bytes_are_those_of_the_safetensors_file() -> None:
-    network = networks.chain()
-    assert disk_bytes(network) == len(save(network.state_dict()))
 
 
 def test_a_wrong_input_size_is_one_clear_error() -> None:

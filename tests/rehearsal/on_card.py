@@ -20,9 +20,8 @@ from torch import Tensor, nn
 
 import rehearsal_card
 import secateur
-from secateur.branches.memory import peak_bytes
 from secateur.models import build, devices, evaluation, inputs, memory_format, training
-from secateur.pruning.counting import latency
+from secateur.models.profiling import latency, peak_bytes
 from secateur.pruning.removal import remove
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry

@@ -12,7 +12,7 @@ from torch.utils import _pytree as tree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-from secateur.branches.memory import _Ledger
+from secateur.models.profiling import Allocations
 
 NAME = "card"
 FREE_BYTES = 1 << 30
@@ -171,7 +171,7 @@ def install(kinds: dict[str, Any]) -> None:
             return FREE_BYTES
 
         def peak_bytes(self, work: Any) -> int:
-            ledger = _Ledger()
+            ledger = Allocations()
             _within.append(ledger)
             try:
                 work()

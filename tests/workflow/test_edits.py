@@ -38,7 +38,7 @@ AFTER_RANKING = {"fewshot", "grid", "gallery", "latency", *PAGE}
     [
         ("branches/ranking.py", {"rank", "redraw", "retrain"}, AFTER_RANKING),
         ("pruning/scores.py", {"rank", "redraw", "retrain", "toy"}, AFTER_RANKING),
-        ("branches/memory.py", {"cost"}, PAGE),
+        ("models/profiling.py", {"cost", "latency"}, PAGE),
         ("analysis/sentences.py", {"statistics"}, {"figures", "report", "all"}),
         ("report/page.py", {"report"}, {"all"}),
     ],

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from secateur import tablefile
-from secateur.branches.memory import peak_bytes
 from secateur.branches.study import Study
-from secateur.models import devices, memory_format
+from secateur.models import devices, memory_format, profiling
 from secateur.progress import track
 from secateur.pruning.removal import remove
 from secateur.pruning.units import layers_of
@@ -71,11 +70,11 @@ def cost(study: Study, seed: int, output: Path) -> None:
 
     def seconds_of(work: Callable[[Network], Any]) -> float:
         view = network()
-        return devices.seconds(lambda: work(view), on)
+        return profiling.seconds(lambda: work(view), on)
 
     def peak_of(work: Callable[[Network], Any]) -> int:
         view = network()
-        return peak_bytes(lambda: work(view), on)
+        return profiling.peak_bytes(lambda: work(view), on)
 
     # A Snakemake rule is not timed: what it costs is mostly the start of another program.
     entries = registry.in_process(study.config["criteria"], study.config["criteria_path"])
@@ -83,7 +82,7 @@ def cost(study: Study, seed: int, output: Path) -> None:
     peaks = {name: peak_of(work) for name, work in criteria.items()}
     gradient_peak = peak_of(gradient)
     remedies = _remedies(study, model, images)
-    repair_peaks = {name: peak_bytes(work, on) for name, work in remedies.items()}
+    repair_peaks = {name: profiling.peak_bytes(work, on) for name, work in remedies.items()}
     about = {
         "study": study.name,
         "device": devices.of(on).name(),
@@ -93,17 +92,17 @@ def cost(study: Study, seed: int, output: Path) -> None:
     }
     rows, spent = [], dict.fromkeys(criteria, 0.0)
     for repeat in track(range(settings["repeats"]), settings["repeats"], f"cost {study.name}"):
-        forward_seconds, gradient_seconds = devices.seconds(forward, on), seconds_of(gradient)
+        forward_seconds, gradient_seconds = profiling.seconds(forward, on), seconds_of(gradient)
         beside = about | {
             "repeat": repeat,
             "forward_seconds": forward_seconds,
             "gradient_seconds": gradient_seconds,
-            "view_seconds": devices.seconds(network, on),
+            "view_seconds": profiling.seconds(network, on),
         }
         short = {name: seconds_of(work) for name, work in criteria.items() if spent[name] < LONG}
         spent |= {name: spent[name] + seconds for name, seconds in short.items()}
         timed = [(name, NONE, seconds, peaks[name]) for name, seconds in short.items()]
-        timed += [("", name, devices.seconds(work, on), repair_peaks[name]) for name, work in remedies.items()]
+        timed += [("", name, profiling.seconds(work, on), repair_peaks[name]) for name, work in remedies.items()]
         rows += [
             beside
             | {

@@ -8,9 +8,9 @@ import pandas as pd
 
 from secateur import tablefile
 from secateur.branches.study import Study
+from secateur.models import profiling
 from secateur.progress import track
-from secateur.pruning.counting import Latency, count, disk_bytes
-from secateur.pruning.counting import latency as time_passes
+from secateur.pruning.counting import count
 from secateur.pruning.removal import sweep
 from secateur.ranking import scorefile
 
@@ -29,18 +29,18 @@ def latency(study: Study, seed: int, rankings: Mapping[str, Path], output: Path)
     """
     settings = study.config["latency"]
     samples_per_class = str(study.config["fewshot"]["samples_per_class"][-1])
-    input_size = tuple(study.example.shape[1:])
+    input_size, batches = tuple(study.example.shape[1:]), tuple(settings["batches"])
     sizes = {group.name: group.size for group in study.groups}
     rows: list[dict[str, Any]] = []
     for criterion, path in track(rankings.items(), len(rankings), f"latency {study.name}"):
         scores = scorefile.read(path, seed, samples_per_class, sizes)
         model = study.model(seed)
         steps = sweep(model, study.groups, scores, settings["rates"], study.selecting)
-        whole: list[Latency] = []
+        whole: list[profiling.Latency] = []
         for rate, network in [(0.0, model), *((step.rate, step.model) for step in steps)]:
-            taken = time_passes(network, input_size, batches=tuple(settings["batches"]), repeats=settings["repeats"])
+            taken = profiling.latency(network, input_size, batches=batches, repeats=settings["repeats"])
             whole = whole or taken
-            counts, stored = count(network, input_size), disk_bytes(network)
+            counts, stored = count(network, input_size), profiling.disk_bytes(network)
             rows += [
                 {
                     "study": study.name,

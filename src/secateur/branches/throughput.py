@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from secateur import seeds as streams
 from secateur.branches.study import scope_of
-from secateur.models import build, devices, memory_format, training
+from secateur.models import build, devices, memory_format, profiling, training
 from secateur.pruning.counting import count
 from secateur.pruning.prediction import Predictor
 from secateur.pruning.removal import remove
@@ -50,8 +50,7 @@ def measure(config: dict[str, Any], backbone: str, device: str | None = None) ->
     """Images a second through a backbone: evaluated, and in training steps, at the config's batch sizes; and the
     seconds that pruning it takes.
 
-    All on random images, after one pass that does not count. On a CPU seconds are the processor's divided by the
-    threads in use, unmoved by what else runs; elsewhere they are the clock's.
+    All on random images, timed as `profiling.mean_seconds` does.
 
     Args:
         config: the resolved config.
@@ -73,8 +72,11 @@ def measure(config: dict[str, Any], backbone: str, device: str | None = None) ->
         with torch.inference_mode():
             functional.softmax(network(images), 1).cpu()
 
-    forward_rate = len(images) / _seconds(forward, on)
-    training_rate = len(few) / _seconds(lambda: training.train(network, few, labels, recipe, seed=0), on)
+    def train() -> None:
+        training.train(network, few, labels, recipe, seed=0)
+
+    forward_rate = len(images) / profiling.mean_seconds(forward, on, LEAST_SECONDS)
+    training_rate = len(few) / profiling.mean_seconds(train, on, LEAST_SECONDS)
     network.eval()
     return Speed(multiply_accumulates, forward_rate, TRAINING * training_rate, _of_a_network(network, size, on))
 
@@ -89,7 +91,7 @@ def _of_a_network(network: torch.nn.Module, size: tuple[int, int, int], on: torc
         with torch.inference_mode():
             remove(network, groups, half)(image).cpu()
 
-    return _seconds(pruned, on)
+    return profiling.mean_seconds(pruned, on, LEAST_SECONDS)
 
 
 def _network(config: dict[str, Any], backbone: str) -> tuple[torch.nn.Module, tuple[int, int, int]]:
@@ -98,15 +100,3 @@ def _network(config: dict[str, Any], backbone: str) -> tuple[torch.nn.Module, tu
     network = build.create(entry, CLASSES, channels, streams.derive(0, "throughput"))
     memory_format.lay_out(network, memory_format.chosen(network, entry["memory_format"]))
     return network, (channels, entry["size"], entry["size"])
-
-
-def _seconds(work: Callable[[], Any], on: torch.device) -> float:
-    like = devices.of(on)
-    work()
-    like.synchronize()
-    began, runs = like.work_seconds(), 0
-    while runs == 0 or like.work_seconds() - began < LEAST_SECONDS:
-        work()
-        runs += 1
-        like.synchronize()
-    return (like.work_seconds() - began) / runs

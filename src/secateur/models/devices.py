@@ -171,16 +171,6 @@ def chosen(name: str) -> torch.device:
     return torch.device(name)
 
 
-def seconds(work: Callable[[], Any], on: torch.device) -> float:
-    """Wall time of one call, with the device's queue drained before and after."""
-    like = of(on)
-    like.synchronize()
-    began = time.perf_counter()
-    work()
-    like.synchronize()
-    return time.perf_counter() - began
-
-
 def mixed_precision(on: torch.device, wanted: bool) -> AbstractContextManager[Any]:
     """Inside, forward passes are in bfloat16 where that is `wanted` and the device has it; weights stay in float32."""
     return torch.autocast(on.type, torch.bfloat16) if wanted and of(on).bfloat16() else nullcontext()

@@ -12,7 +12,7 @@ from secateur import seeds as streams
 from secateur.data import references
 from secateur.data.imagefolder import Files
 from secateur.files import filling
-from secateur.models import devices, hub, memory_format
+from secateur.models import devices, hub, memory_format, profiling
 from secateur.models.build import weights_source
 from secateur.models.evaluation import Evaluation, evaluate, logits
 from secateur.models.weights import check_finite, counted, fit, read_checkpoint
@@ -25,7 +25,7 @@ from secateur.own.summary import Summary, Worth, write
 from secateur.own.writing import About, Recipe
 from secateur.portability import portable
 from secateur.progress import track
-from secateur.pruning.counting import count, disk_bytes, latency
+from secateur.pruning.counting import count
 from secateur.pruning.saved import build_unpruned
 from secateur.pruning.units import find_unit_groups
 from secateur.ranking import registry
@@ -168,4 +168,4 @@ def _evaluate(
 
 
 def _state(model: nn.Module, test: Evaluation, input_size: tuple[int, ...]) -> Worth:
-    return Worth(test, count(model, input_size), disk_bytes(model), latency(model, input_size))
+    return Worth(test, count(model, input_size), profiling.disk_bytes(model), profiling.latency(model, input_size))

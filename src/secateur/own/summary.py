@@ -6,8 +6,9 @@ from typing import Any
 
 from secateur.files import write_json, write_text
 from secateur.models.evaluation import Evaluation
+from secateur.models.profiling import Latency
 from secateur.pruning import worded
-from secateur.pruning.counting import Counts, Latency
+from secateur.pruning.counting import Counts
 from secateur.repair import NONE
 
 

@@ -1,18 +1,13 @@
-"""What a network costs: parameters, multiply-accumulates, time and bytes, counted on the network as it is."""
+"""What a network costs, counted on the network as it is: parameters and multiply-accumulates."""
 
-import statistics
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from secateur.errors import SecateurError
-from secateur.models import devices, memory_format
 from secateur.pruning.attention import once_a_head, own_macs
 from secateur.pruning.operations import is_layer, layer_size
 from secateur.pruning.tracing import ghost
@@ -23,17 +18,6 @@ class Counts(NamedTuple):
 
     params: int
     macs: int
-
-
-class Latency(NamedTuple):
-    """Seconds of one forward pass: median and quartiles of repeated warm runs, on a named device."""
-
-    batch: int
-    median: float
-    lower: float
-    upper: float
-    runs: int
-    device: str
 
 
 def count(model: nn.Module, input_size: tuple[int, ...]) -> Counts:
@@ -111,55 +95,3 @@ class Counter:
         for name, own in self.attention.items():
             macs += own * layer_size(model.get_submodule(name), "in") // self._inputs[name]
         return Counts(sum(parameter.numel() for parameter in model.parameters()), macs)
-
-
-def latency(
-    model: nn.Module,
-    input_size: tuple[int, ...],
-    *,
-    batches: tuple[int, ...] = (1, 64),
-    repeats: int = 20,
-    warm: int = 3,
-    most_seconds: float = 20.0,
-) -> list[Latency]:
-    """Time of a forward pass in eval mode, without gradients: `repeats` runs at each batch size, after `warm` others.
-
-    After `most_seconds` at one batch size no further run is begun, but three are made in any case. Runs where the model
-    lies, on random inputs of its precision and memory format. The model is timed as it is: its batch-norms are not
-    folded into its convolutions. It is left in the mode in which it was.
-    """
-    if repeats < 1 or warm < 0:
-        raise SecateurError(f"repeats {repeats}, warm {warm}: needed is at least one repeat and no negative number.")
-    parameter = next(iter(model.parameters()))
-    training = model.training
-    model.eval()
-    result = []
-    try:
-        with torch.inference_mode():
-            for batch in batches:
-                sample = torch.rand(batch, *input_size, device=parameter.device, dtype=parameter.dtype)
-                sample = memory_format.laid_out(sample, memory_format.of(model))
-                seconds: list[float] = []
-                for run in range(-warm, repeats):
-                    if len(seconds) >= 3 and sum(seconds) > most_seconds:
-                        break
-                    taken = devices.seconds(lambda: model(sample), sample.device)  # noqa: B023 (called at once)
-                    if run >= 0:
-                        seconds.append(taken)
-                quartiles = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else seconds * 3
-                device = devices.of(parameter.device).name()
-                median = statistics.median(seconds)
-                result.append(Latency(batch, median, quartiles[0], quartiles[2], len(seconds), device))
-    finally:
-        model.train(training)
-    return result
-
-
-def disk_bytes(model: nn.Module) -> int:
-    """Bytes of the network's weights and buffers as a safetensors file, measured by writing one."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "weights.safetensors"
-        save_file(
-            {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}, path
-        )
-        return path.stat().st_size
