@@ -17,8 +17,8 @@ from torch import nn
 from secateur.errors import SecateurError
 from secateur.pruning import head_channels, removal
 from secateur.pruning.counting import count
-from secateur.pruning.head_channels import CHANNELS_MIXED, NORMED, PACKED, ROTARY
-from secateur.pruning.heads import find_heads
+from secateur.pruning.head_channels import CHANNELS_MIXED, NORMED, ROTARY
+from secateur.pruning.heads import PACKED, find_heads
 from secateur.pruning.masking import largest_difference, masked
 from secateur.pruning.proof import prove
 from secateur.pruning.removal import remove, shrink
@@ -221,8 +221,9 @@ def test_what_cannot_lose_a_channel_is_refused_by_name():
     assert reasons["blocks.0.attn.qkv"] == CHANNELS_MIXED and "cls_attn_blocks.0.attn.q" not in reasons
     with pytest.raises(SecateurError, match=f"blocks.0.attn.qkv: {NORMED}"):
         find_unit_groups(vision_transformer(qk_norm=True), PICTURES, SCOPE)
-    _, reasons = find_heads(Packed().double().eval(), (5, 8), channels=True)
-    assert reasons == {"attention.out_proj": PACKED}
+    for channels in (True, False):
+        _, reasons = find_heads(Packed().double().eval(), (5, 8), channels=channels)
+        assert reasons == {"attention.out_proj": PACKED}
     with pytest.raises(SecateurError, match="ResNet has no unit that can be removed in scope 'head_channels'"):
         find_unit_groups(timm.create_model("resnet18", num_classes=3), torch.zeros(1, 3, 32, 32), SCOPE)
 

@@ -15,6 +15,7 @@ from secateur import seeds as streams
 from secateur.data import references
 from secateur.errors import InputError
 from secateur.library.samples import ImageSource, Inputs, channels, gather, source
+from secateur.models.unpacked import unpacked
 from secateur.ranking import registry
 from secateur.relevance.undisturbed import undisturbed
 
@@ -111,9 +112,9 @@ def seed_of(random_state: RandomState) -> int:
 
 
 def check_model(model: Any) -> nn.Module:
-    """Raise InputError for what is no network."""
+    """The network, with layers of its own where its attention is packed; InputError for what is no network."""
     if isinstance(model, nn.Module):
-        return model
+        return unpacked(model)
     raise InputError(
         f"model: a {type(model).__name__}; needed is a torch.nn.Module, e.g. timm.create_model('resnet18', "
         "pretrained=True)."

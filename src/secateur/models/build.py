@@ -184,8 +184,11 @@ def create(backbone: dict[str, Any], classes: int, channels: int, seed: int) -> 
 def _built(architecture: str, classes: int, channels: int, given: dict[str, Any]) -> Any:
     import timm
 
+    from secateur.models.unpacked import unpacked
+
     if not architecture.startswith(TORCHVISION):
-        return own.with_head(timm.create_model(architecture, num_classes=classes, in_chans=channels, **given), classes)
+        made = timm.create_model(architecture, num_classes=classes, in_chans=channels, **given)
+        return own.with_head(unpacked(made), classes)
     import torchvision
 
     if channels != 3:
@@ -194,7 +197,8 @@ def _built(architecture: str, classes: int, channels: int, given: dict[str, Any]
             "repeats the grey of grey images."
         )
     name = architecture.removeprefix(TORCHVISION)
-    return own.with_head(torchvision.models.get_model(name, weights=None, num_classes=classes, **given), classes)
+    made = torchvision.models.get_model(name, weights=None, num_classes=classes, **given)
+    return own.with_head(unpacked(made), classes)
 
 
 def arguments(backbone: dict[str, Any]) -> dict[str, Any]:

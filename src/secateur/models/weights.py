@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from secateur import tensorfile
 from secateur.errors import SecateurError
+from secateur.models.unpacked import unpacked_names
 
 
 def save(path: str | Path, states: dict[int, dict[str, Tensor]]) -> None:
@@ -43,6 +44,7 @@ def fit(network: nn.Module, state: dict[str, Tensor], what: str, hint: str = "")
         SecateurError: "`what` do not fit the network" with a list of what is missing, surplus or of another shape (the
             first six, and how many more there are), and `hint` behind it.
     """
+    state = unpacked_names(network, state)
     problems = misfits(network, state)
     if problems:
         shown = "; ".join(problems[:6]) + (f"; and {len(problems) - 6} more" if len(problems) > 6 else "")
@@ -53,7 +55,7 @@ def fit(network: nn.Module, state: dict[str, Tensor], what: str, hint: str = "")
 def misfits(network: nn.Module, state: dict[str, Tensor]) -> list[str]:
     """What keeps `state` from being loaded into `network` strictly: missing and surplus tensors with their shapes, and
     wrong shapes."""
-    own = network.state_dict()
+    own, state = network.state_dict(), unpacked_names(network, state)
     return (
         [f"missing {name} {tuple(own[name].shape)}" for name in own if name not in state]
         + [f"surplus {name} {tuple(state[name].shape)}" for name in state if name not in own]

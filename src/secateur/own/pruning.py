@@ -15,6 +15,7 @@ from secateur.files import filling
 from secateur.models import devices, hub, memory_format, profiling
 from secateur.models.build import weights_source
 from secateur.models.evaluation import Evaluation, evaluate, logits
+from secateur.models.unpacked import unpacked
 from secateur.models.weights import check_finite, counted, fit, read_checkpoint
 from secateur.own import writing
 from secateur.own.cutting import cut, reachable, repaired, scored, untouched
@@ -46,7 +47,7 @@ def prune_own_network(request: Request) -> Summary:
     scoring = _scoring(request)
     train, test = splits(Path(request.data), request.seed)
     settings = {**request.arguments, "num_classes": len(train.classes)}
-    model = build_unpruned(request.architecture, settings)
+    model = unpacked(build_unpruned(request.architecture, settings))
     load_weights(model, request.architecture, settings, request.weights)
     memory_format.lay_out(model, memory_format.chosen(model))
     model = model.to(on).eval()

@@ -20,9 +20,10 @@ def load(folder: str | Path = Path(__file__).resolve().parent) -> torch.nn.Modul
     about = json.loads((Path(folder) / "network.json").read_text(encoding="utf-8"))
     with torch.random.fork_rng():
         model = build(about["architecture"], about["arguments"], Path(folder) / "architecture.py")
+    if about.get("unpacked"):  # attention that has layers of its own in place of packed weights
+        model = imported("pruned_attention", Path(folder) / "attention.py").unpacked(model)
     for name, tensor in load_file(Path(folder) / "weights.safetensors").items():
-        owner, _, leaf = name.rpartition(".")
-        module = model.get_submodule(owner)
+        module, leaf = model.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2]
         new = tensor.clone()  # tensors in a file may start at odd addresses
         gradient = getattr(getattr(module, leaf), "requires_grad", True)  # None: a bias that the network has gained
         setattr(module, leaf, torch.nn.Parameter(new, gradient) if leaf in module._parameters else new)
@@ -43,9 +44,8 @@ def build(architecture: str, arguments: dict[str, Any], own: Path) -> torch.nn.M
     """The unpruned network; `own` is the file of an architecture that timm does not have."""
     given: dict[str, Any] = {key: tuple(x) if isinstance(x, list) else x for key, x in arguments.items()}
     if architecture.startswith("torchvision/"):
-        return importlib.import_module("torchvision.models").get_model(
-            architecture.removeprefix("torchvision/"), weights=None, **given
-        )
+        models = importlib.import_module("torchvision.models")
+        return models.get_model(architecture.removeprefix("torchvision/"), weights=None, **given)
     module = imported("pruned_architecture", own) if own.exists() and not timm.is_model(architecture) else None
     if module and not timm.is_model(architecture):
         return getattr(module, architecture)(**given)  # a plain function

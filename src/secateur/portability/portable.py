@@ -13,7 +13,7 @@ from torch import nn
 
 from secateur.errors import SecateurError
 from secateur.files import write_text
-from secateur.models import devices
+from secateur.models import devices, unpacked
 from secateur.models.build import file_of
 from secateur.portability import loader
 from secateur.portability.exporting import FORMS
@@ -22,8 +22,9 @@ from secateur.pruning.duplication import duplicate
 from secateur.pruning.removal import Kept
 from secateur.pruning.saved import DESCRIPTION, WEIGHTS, build_unpruned, load, plain, save
 
-LOADER, OWN_ARCHITECTURE, OWN_WIDTHS, TIMM_STRING = "load.py", "architecture.py", "widths.py", "timm.txt"
-ALL = (WEIGHTS, DESCRIPTION, LOADER, OWN_ARCHITECTURE, OWN_WIDTHS, TIMM_STRING, *FORMS.values())
+LOADER, OWN_ARCHITECTURE, OWN_WIDTHS, OWN_ATTENTION = "load.py", "architecture.py", "widths.py", "attention.py"
+TIMM_STRING = "timm.txt"
+ALL = (WEIGHTS, DESCRIPTION, LOADER, OWN_ARCHITECTURE, OWN_WIDTHS, OWN_ATTENTION, TIMM_STRING, *FORMS.values())
 """Every file that holds a network or a part of one."""
 IMAGES = 2
 """Random images on which what was written must give what the network gives, to the bit."""
@@ -46,7 +47,8 @@ def write(
 
     Returns:
         The names of the files: weights.safetensors, network.json, load.py; architecture.py where the architecture is
-        one of ours, widths.py where a module's code must be told the width of its heads, timm.txt where timm's
+        one of ours, widths.py where a module's code must be told the width of its heads, attention.py where
+        attention was packed, timm.txt where timm's
         `adapt_model_from_string` makes the same network of it.
 
     Raises SecateurError as `save` does, and where what was written gives other outputs than `model`: then it has
@@ -55,6 +57,7 @@ def write(
     folder = Path(folder)
     with devices.fork_rng():
         unpruned = build_unpruned(architecture, arguments)
+    unpruned = unpacked.unpacked(unpruned) if unpacked.replaced(model) else unpruned
     written = [WEIGHTS, DESCRIPTION, LOADER]
     save(
         model, folder,
@@ -68,6 +71,9 @@ def write(
     if widths.recorded(model):
         shutil.copyfile(widths.__file__, folder / OWN_WIDTHS)
         written.append(OWN_WIDTHS)
+    if unpacked.replaced(model):
+        shutil.copyfile(unpacked.__file__, folder / OWN_ATTENTION)
+        written.append(OWN_ATTENTION)
     images = torch.randn(IMAGES, *input_size, generator=torch.Generator().manual_seed(0))
     expected = _outputs(_settled(model), images)
     for name, again in (("Secateur", lambda: load(folder).model), (LOADER, lambda: loading(folder)())):

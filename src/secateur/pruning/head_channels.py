@@ -23,15 +23,12 @@ from secateur.pruning.operations import BATCH_NORMS, CHANNEL_NORMS, is_layer
 from secateur.pruning.trial import Given, Trial
 
 CHANNELS_MIXED = "attention whose code mixes the channels of its heads or counts on their number"
-PACKED = "attention that packs the weights of queries, keys and values into one parameter and checks its width"
 ROTARY = "attention that turns queries and keys by position, in pairs of channels and by tables from outside"
 NORMED = "attention that normalises over the channels of its heads, so that removing one changes the others"
 
 
 def reason(module: nn.Module, given: Given) -> str:
     """Why the channels of a module's heads stay, in words."""
-    if isinstance(module, nn.MultiheadAttention):
-        return PACKED
     passed = dict(zip(inspect.signature(module.forward).parameters, given[0], strict=False)) | given[1]
     if any("rope" in name and value is not None for name, value in passed.items()):
         return ROTARY

@@ -21,6 +21,7 @@ from secateur.pruning.cutting import Slice, cut, others, owner_of, site_size
 from secateur.pruning.layouts import Places, guesses
 from secateur.pruning.trial import Given, Trial, calls, form
 
+PACKED = "packed attention, whose code checks that its heads are as wide as its input"
 CARRIES_NOT = "attention whose code mixes its heads or counts on their number"
 
 
@@ -65,6 +66,8 @@ def find_heads(
         making = [prefix + layer for layer, _ in sources(module, about.projection)]
         if slices is None:
             why = head_channels.reason(module, given) if by_channel else CARRIES_NOT
+            if isinstance(module, nn.MultiheadAttention):
+                why, making = PACKED, [prefix + about.projection]
             why = why if times == 1 else f"{name} is used {times} times in one pass"
             at = making or ([prefix + about.projection] if by_channel else [])
             reasons |= dict.fromkeys(at if about.kind == "head" else (), why)
@@ -130,7 +133,8 @@ def put_in_order(layers: Iterable[str], order: list[str]) -> None:
     for name in layers:
         if name not in order:
             inside = f"{name.rpartition('.')[0]}."
-            order.insert(next(at for at, other in enumerate(order) if other.startswith(inside)), name)
+            place = (at for at, other in enumerate(order) if other.startswith(inside))
+            order.insert(next(place, len(order)), name)
 
 
 def overlapping(heads: Heads, taken: Sequence[Slice]) -> bool:

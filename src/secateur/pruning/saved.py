@@ -19,6 +19,7 @@ from secateur.errors import SecateurError
 from secateur.files import md5, read_json, replacing, write_json
 from secateur.models import devices
 from secateur.models.build import register
+from secateur.models.unpacked import replaced, unpacked
 from secateur.pruning import attention, widths
 from secateur.pruning.cutting import head_inputs, resize, restate_head
 from secateur.pruning.operations import BATCH_NORMS, is_layer, layer_size
@@ -73,7 +74,8 @@ def save(
     description["heads"] = attention.counts(model)
     if freed := widths.recorded(model):  # for load.py; here it follows from the shapes
         description["widths"] = freed
-    write_json(folder / DESCRIPTION, description | {"weights_md5": md5(folder / WEIGHTS)})
+    told = {"unpacked": replaced(model), "weights_md5": md5(folder / WEIGHTS)}  # the first for load.py
+    write_json(folder / DESCRIPTION, description | told)
 
 
 def load(folder: str | Path, *, build: Builder | None = None) -> Saved:
@@ -97,6 +99,8 @@ def load(folder: str | Path, *, build: Builder | None = None) -> Saved:
         raise SecateurError(f"{folder / WEIGHTS}: not a readable safetensors file ({error}). Save it again.") from None
     with devices.fork_rng():
         model = (build or build_unpruned)(architecture, arguments)
+    separate = unpacked(model)
+    model = separate if all(name in tensors for name in separate.state_dict()) else model
     where = str(folder)
     _gain(model, tensors)
     _check_names(model, tensors, architecture, where)
