@@ -9,7 +9,7 @@ from scipy import stats
 from secateur import tensorfile
 from secateur.analysis.agreement import agreement
 from secateur.analysis.choices import compare_choices, variants
-from secateur.analysis.oracle import agreement_with_oracle, oracle_names
+from secateur.analysis.oracle_agreement import agreement_with_oracle, oracle_names
 from secateur.report.criteria_tables import choices_table, oracle_table, tuning_table
 
 ENTRIES = [

@@ -13,10 +13,10 @@ from tests.tiers import rows
 from secateur.branches import measurements, rounds
 from secateur.branches import retrain as retrain_branch
 from secateur.branches.fewshot import fewshot
+from secateur.branches.inventory import units
 from secateur.branches.ranking import rank_as_configured, rank_redraws, rank_study
 from secateur.branches.retrain import retrain
 from secateur.branches.study import open_study
-from secateur.branches.units import units
 from secateur.errors import SecateurError
 from secateur.models import inputs
 from secateur.pruning.masking import masked

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import synthetic
 from secateur.errors import SecateurError
-from secateur.report import gallery, style
+from secateur.report import gallery_figures, style
 from secateur.report.drawing import read_arrays
 
 
@@ -37,15 +37,15 @@ def test_relevance_is_orange_for_and_blue_against_over_the_faded_image():
     image = np.zeros((1, 4, 4, 1), np.uint8)
     maps = np.zeros((1, 2, 2), np.float32)
     maps[0, 0] = 1, -1
-    drawn = gallery.overlaid(image, maps)
+    drawn = gallery_figures.overlaid(image, maps)
     assert drawn.shape == (1, 2, 2, 3)
-    assert tuple(drawn[0, 0, 0]) == gallery.FOR and tuple(drawn[0, 0, 1]) == gallery.AGAINST
+    assert tuple(drawn[0, 0, 0]) == gallery_figures.FOR and tuple(drawn[0, 0, 1]) == gallery_figures.AGAINST
     assert tuple(drawn[0, 1, 1]) == (255, 255, 255)
 
 
 @pytest.mark.parametrize(("name", "most", "expected"), [("street", 12, "street"), ("a long name", 6, "a lon…")])
 def test_names_are_cut_to_their_place(name, most, expected):
-    assert gallery.short(name, most) == expected
+    assert gallery_figures.short(name, most) == expected
 
 
 @given(place=st.integers(0), cut=st.booleans())
@@ -67,4 +67,4 @@ def test_a_damaged_archive_is_an_error_or_read_as_it_was_written(tmp_path_factor
 def test_an_archive_of_something_else_is_an_error(tmp_path):
     np.savez(tmp_path / "study.npz", nothing=np.zeros(1))
     with pytest.raises(SecateurError, match=r"study\.npz: not an archive of pictures"):
-        list(gallery.drawings(tmp_path, style.read("report/style.yaml", ["lrp"])))
+        list(gallery_figures.drawings(tmp_path, style.read("report/style.yaml", ["lrp"])))

@@ -5,14 +5,14 @@ import pytest
 import synthetic
 from chain import build
 from secateur.analysis import statistics, tables
-from secateur.report import figures, grid, style
+from secateur.report import figures, grid_figures, style
 
 
 def test_every_panel_shows_the_means_over_seeds_with_nothing_removed_at_the_bottom_left():
     table = synthetic.grid({"lrp": 0.06, "mine": 0.0})
     look = style.read("report/style.yaml", {"lrp", "mine"})
     with style.theme(look, "secateur"):
-        figure = grid.heat_map(table, look, title="10 reference images per class")
+        figure = grid_figures.heat_map(table, look, title="10 reference images per class")
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["lrp", "mine"]
     for axes in figure.axes:
         own = table[table["criterion"] == axes.get_title(loc="left")]
@@ -26,7 +26,7 @@ def test_there_is_one_figure_a_study_and_its_caption_says_n():
     table = synthetic.grid()
     look = style.read("report/style.yaml", set(table["criterion"]))
     with style.theme(look, "secateur"):
-        (drawn,) = grid.drawings(table, look)
+        (drawn,) = grid_figures.drawings(table, look)
     assert (drawn.section, drawn.study, drawn.samples) == ("grid", "scene15-vgg16", "")
     for words in (
         "n = 3 seeds",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from secateur.analysis import toy
+from secateur.analysis import toy_reproduction
 from secateur.report import published
 
 PUBLISHED = Path("report/published/toy_published.csv")
@@ -14,7 +14,7 @@ PUBLISHED = Path("report/published/toy_published.csv")
 
 def measured(noise: float, networks: int = 5) -> pd.DataFrame:
     """Networks that keep what was published, each shifted by its own share of `noise`."""
-    cells = toy.read_published(PUBLISHED).query("evaluated_on == 'train'")
+    cells = toy_reproduction.read_published(PUBLISHED).query("evaluated_on == 'train'")
     rows = cells.assign(
         variant="authors", references="generated", steps="published", rate=1 / 3, removed=1000, accuracy_unpruned=1.0
     )
@@ -30,7 +30,9 @@ def measured(noise: float, networks: int = 5) -> pd.DataFrame:
 
 
 def said(folder: Path, noise: float, networks: int = 5) -> tuple[str, pd.Series]:
-    cells = toy.count_cells(toy.compare(toy.read_published(PUBLISHED), measured(noise, networks)))
+    cells = toy_reproduction.count_cells(
+        toy_reproduction.compare(toy_reproduction.read_published(PUBLISHED), measured(noise, networks))
+    )
     cells.to_csv(folder / "toy_cells.csv", index=False)
     (sentence,) = published.toy_sentences(folder)
     return sentence, cells.set_index("dataset").loc["all"]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from secateur import tablefile
-from secateur.analysis import toy
+from secateur.analysis import toy_reproduction
 from secateur.analysis.reproduction import wrong_cells
 from secateur.errors import SecateurError
 
@@ -50,10 +50,10 @@ ORDERED = {"lrp": 0.95, "weight": 0.93, "taylor": 0.85, "gradient": 0.80}
 
 
 def test_the_published_file_has_96_training_cells_and_is_in_shares() -> None:
-    published = toy.read_published(PUBLISHED / "toy_published.csv")
+    published = toy_reproduction.read_published(PUBLISHED / "toy_published.csv")
     train = published[published["evaluated_on"] == "train"]
     assert len(train) == 3 * 4 * 8 == 96
-    assert not train.duplicated(toy.CELL).any()
+    assert not train.duplicated(toy_reproduction.CELL).any()
     assert published["published_mean"].between(0.2, 1).all()
     cell = train.query("dataset == 'spirals' and criterion == 'lrp' and samples_per_class == 5")
     assert cell["published_mean"].item() == pytest.approx(0.91852)
@@ -61,9 +61,9 @@ def test_the_published_file_has_96_training_cells_and_is_in_shares() -> None:
 
 
 def ours_as_published(shift: float, networks: int = 3) -> pd.DataFrame:
-    published = toy.read_published(PUBLISHED / "toy_published.csv")
+    published = toy_reproduction.read_published(PUBLISHED / "toy_published.csv")
     train = published[published["evaluated_on"] == "train"]
-    keep = ["accuracy", *toy.CELL]
+    keep = ["accuracy", *toy_reproduction.CELL]
     rows = train.assign(accuracy=(train["published_mean"] + shift).clip(0, 1))[keep]
     fixed = {"variant": "authors", "references": "generated", "steps": "fitted", "rate": 1 / 3, "removed": 1000}
     return pd.concat(
@@ -77,27 +77,27 @@ def ours_as_published(shift: float, networks: int = 3) -> pd.DataFrame:
 
 
 def test_equal_figures_are_reproduced_and_distant_ones_are_not() -> None:
-    published = toy.read_published(PUBLISHED / "toy_published.csv")
-    same = toy.compare(published, ours_as_published(0.0))
+    published = toy_reproduction.read_published(PUBLISHED / "toy_published.csv")
+    same = toy_reproduction.compare(published, ours_as_published(0.0))
     train = same[same["evaluated_on"] == "train"]
     assert (train["verdict"] == "reproduced").all() and (train["half_width"] > 0).all()
     assert set(same.loc[same["evaluated_on"] == "unseen", "verdict"]) == {"not measured"}
-    far = toy.compare(published, ours_as_published(-0.3))
+    far = toy_reproduction.compare(published, ours_as_published(-0.3))
     assert (far.loc[far["evaluated_on"] == "train", "verdict"] == "not reproduced").all()
 
 
 def test_two_networks_say_nothing_about_another() -> None:
-    published = toy.read_published(PUBLISHED / "toy_published.csv")
-    found = toy.compare(published, ours_as_published(0.0, networks=2)).query("evaluated_on == 'train'")
+    published = toy_reproduction.read_published(PUBLISHED / "toy_published.csv")
+    found = toy_reproduction.compare(published, ours_as_published(0.0, networks=2)).query("evaluated_on == 'train'")
     assert set(found["verdict"]) == {"too few networks"} and found["half_width"].isna().all()
-    counts = toy.count_cells(found).set_index("dataset").loc["all"]
+    counts = toy_reproduction.count_cells(found).set_index("dataset").loc["all"]
     assert counts[["cells", "tested", "reproduced", "wrong_pairs"]].tolist() == [96, 0, 0, 0]
 
 
 def test_our_spread_is_that_over_networks_and_draws() -> None:
     table = measured({"lrp": 0.9}, networks=2)
     table["accuracy"] += 0.02 * table["model_seed"] + 0.01 * (table["repetition"] == 0)
-    found = toy.summarise(table)
+    found = toy_reproduction.summarise(table)
     values = [0.91, 0.9, 0.9, 0.93, 0.92, 0.92]
     np.testing.assert_allclose(found["ours_std"], np.std(values, ddof=1))
     np.testing.assert_allclose(found["network_std"], np.std([0, 0.02], ddof=1))
@@ -107,19 +107,21 @@ def test_our_spread_is_that_over_networks_and_draws() -> None:
 
 
 def test_draws_that_vary_do_not_hide_that_every_network_differs() -> None:
-    published = toy.read_published(PUBLISHED / "toy_published.csv")
+    published = toy_reproduction.read_published(PUBLISHED / "toy_published.csv")
     query = "dataset == 'moons' and criterion == 'gradient' and samples_per_class == 5 and evaluated_on == 'train'"
     for shift, expected in ((0.0, "reproduced"), (0.08, "not reproduced")):
         table = measured({"gradient": 0.86171 + shift})
         table["accuracy"] += 0.02 * (table["repetition"] - 1) + 0.005 * (table["model_seed"] - 2)
-        row = toy.compare(published, table).query(query).iloc[0]
+        row = toy_reproduction.compare(published, table).query(query).iloc[0]
         assert row["network_std"] == pytest.approx(np.std(0.005 * np.arange(5), ddof=1))
         assert row["verdict"] == expected
 
 
 def test_cells_are_counted_by_variant_and_set() -> None:
-    comparison = toy.compare(toy.read_published(PUBLISHED / "toy_published.csv"), ours_as_published(0.0))
-    counts = toy.count_cells(comparison).set_index("dataset")
+    comparison = toy_reproduction.compare(
+        toy_reproduction.read_published(PUBLISHED / "toy_published.csv"), ours_as_published(0.0)
+    )
+    counts = toy_reproduction.count_cells(comparison).set_index("dataset")
     assert counts.loc["all", ["cells", "tested", "reproduced"]].tolist() == [96, 96, 96]
     assert counts.loc["moons", "cells"] == 32 and counts.loc["all", "wrong_pairs"] == 96 * 3
     wrong = wrong_cells(comparison.query("evaluated_on == 'train'"))
@@ -130,44 +132,46 @@ def test_cells_are_counted_by_variant_and_set() -> None:
 
 def test_runs_that_knew_no_kinds_of_steps_are_read_as_fitted(tmp_path: Path) -> None:
     tablefile.write(tmp_path / "toy.parquet", measured(ORDERED).drop(columns="steps"))
-    assert set(toy.read_measured(tmp_path / "toy.parquet")["steps"]) == {"fitted"}
+    assert set(toy_reproduction.read_measured(tmp_path / "toy.parquet")["steps"]) == {"fitted"}
 
 
 def test_every_note_is_explained() -> None:
-    known = toy.read_differences(PUBLISHED / "toy_differences.yaml")
+    known = toy_reproduction.read_differences(PUBLISHED / "toy_differences.yaml")
     tables = [
         measured(ORDERED, variant=variant, references=references)
         for variant in ("authors", "text")
         for references in ("generated", "training")
     ]
-    comparison = toy.compare(toy.read_published(PUBLISHED / "toy_published.csv"), pd.concat(tables))
+    comparison = toy_reproduction.compare(
+        toy_reproduction.read_published(PUBLISHED / "toy_published.csv"), pd.concat(tables)
+    )
     named = {name for note in comparison["note"] for name in note.split("; ") if name}
     assert named <= set(known)
     assert {"third ReLU", "degenerate single samples", "test is reference"} <= set(known)
 
 
 def test_a_clear_ordering_holds_and_its_reverse_is_contradicted() -> None:
-    holds = toy.ordering(measured(ORDERED, noise=0.01))
+    holds = toy_reproduction.ordering(measured(ORDERED, noise=0.01))
     assert set(holds["ordering"]) == {"holds"}
     assert set(holds["samples_per_class"]) == {"all", *map(str, COUNTS)}
     assert (holds["p"] <= 0.05).all()
     reverse = dict(zip(ORDERED, reversed(ORDERED.values()), strict=True))
-    assert set(toy.ordering(measured(reverse, noise=0.01))["ordering"]) == {"contradicted"}
+    assert set(toy_reproduction.ordering(measured(reverse, noise=0.01))["ordering"]) == {"contradicted"}
 
 
 def test_at_least_as_good_allows_half_a_point_and_better_does_not() -> None:
     nearly = ORDERED | {"lrp": 0.928}
-    found = toy.ordering(measured(nearly)).query("samples_per_class == 'all' and better == 'lrp'")
+    found = toy_reproduction.ordering(measured(nearly)).query("samples_per_class == 'all' and better == 'lrp'")
     assert set(found["pair"]) == {"holds"}
     ties = ORDERED | {"taylor": 0.80}
-    found = toy.ordering(measured(ties)).query("samples_per_class == 'all' and better == 'taylor'")
+    found = toy_reproduction.ordering(measured(ties)).query("samples_per_class == 'all' and better == 'taylor'")
     assert set(found["pair"]) == {"undecided"}
 
 
 def test_too_few_networks_leave_the_ordering_undecided() -> None:
-    assert toy.networks_needed() == 5
-    assert set(toy.ordering(measured(ORDERED, networks=4))["ordering"]) == {"undecided"}
-    assert toy.ordering(measured({"lrp": 0.9})).empty
+    assert toy_reproduction.networks_needed() == 5
+    assert set(toy_reproduction.ordering(measured(ORDERED, networks=4))["ordering"]) == {"undecided"}
+    assert toy_reproduction.ordering(measured({"lrp": 0.9})).empty
 
 
 def test_equal_criteria_are_seldom_called_ordered() -> None:
@@ -177,14 +181,14 @@ def test_equal_criteria_are_seldom_called_ordered() -> None:
     # Every simulated study is a "dataset" of its own, so that all are tested in one call.
     studies = pd.concat([table.assign(dataset=f"study {number}") for number in range(60)], ignore_index=True)
     studies["accuracy"] += 0.05 * np.random.default_rng(7).standard_normal(len(studies))
-    found = toy.ordering(studies).query("samples_per_class == 'all'")
+    found = toy_reproduction.ordering(studies).query("samples_per_class == 'all'")
     assert found["dataset"].nunique() == 60
     assert found.loc[found["ordering"] == "holds", "dataset"].nunique() <= 3
 
 
 @pytest.mark.slow
 def test_the_stage_writes_its_tables(finished: Path, tmp_path: Path) -> None:
-    toy.run(finished, tmp_path, PUBLISHED / "toy_published.csv")
+    toy_reproduction.run(finished, tmp_path, PUBLISHED / "toy_published.csv")
     comparison = pd.read_csv(tmp_path / "toy_published.csv")
     # The small study removes 40 neurons, not 1,000: nothing of it may pass for a published cell.
     assert comparison.empty or set(comparison["verdict"]) == {"not measured"}
@@ -196,8 +200,8 @@ def test_the_stage_writes_its_tables(finished: Path, tmp_path: Path) -> None:
 
 def test_unreadable_files_are_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(SecateurError, match="not the published figures"):
-        toy.read_published(tmp_path / "none.csv")
+        toy_reproduction.read_published(tmp_path / "none.csv")
     with pytest.raises(SecateurError, match="not a (readable )?table"):
-        toy.read_measured(tmp_path / "none.parquet")
+        toy_reproduction.read_measured(tmp_path / "none.parquet")
     with pytest.raises(SecateurError, match="not a list of differences"):
-        toy.read_differences(tmp_path / "none.yaml")
+        toy_reproduction.read_differences(tmp_path / "none.yaml")

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secateur.branches.toy import mlp, scoring, study
+from secateur.branches.toy import mlp, scoring, toy_study
 from secateur.errors import SecateurError
 from secateur.pruning.selection import select
 from secateur.pruning.units import find_unit_groups
@@ -34,12 +34,12 @@ def test_ties_go_in_the_order_of_layers_and_no_layer_is_emptied() -> None:
 
 
 @pytest.fixture(scope="module")
-def work(moons: Path, small: dict[str, Any]) -> study.ToyStudy:
-    return study.read(moons, small, ["weight", "gradient", "taylor", "lrp", "random"], 1)
+def work(moons: Path, small: dict[str, Any]) -> toy_study.ToyStudy:
+    return toy_study.read(moons, small, ["weight", "gradient", "taylor", "lrp", "random"], 1)
 
 
 @pytest.mark.parametrize("references", ["generated", "training"])
-def test_scores_from_shared_passes_are_those_of_each_draw_on_its_own(work: study.ToyStudy, references: str) -> None:
+def test_scores_from_shared_passes_are_those_of_each_draw_on_its_own(work: toy_study.ToyStudy, references: str) -> None:
     model = work.train("fitted", "authors", 0)
     found = scoring.score_draws(work, model, references, ("authors", 0))
     groups = find_unit_groups(model, torch.zeros(1, 2))
@@ -66,7 +66,7 @@ def test_scores_from_shared_passes_are_those_of_each_draw_on_its_own(work: study
     assert checked == len(found) == 5 * sum(work.draw_counts(references).values())
 
 
-def test_small_training_draws_are_parts_of_large_ones_and_balanced(work: study.ToyStudy) -> None:
+def test_small_training_draws_are_parts_of_large_ones_and_balanced(work: toy_study.ToyStudy) -> None:
     pool = next(work.pools("training", {1: 3, 4: 3}))
     sets = {(samples, repetition): set(members.tolist()) for samples, repetition, members in pool.members}
     for repetition in range(3):
@@ -75,7 +75,7 @@ def test_small_training_draws_are_parts_of_large_ones_and_balanced(work: study.T
         assert torch.bincount(pool.labels[sorted(members)]).tolist() == [samples, samples]
 
 
-def test_generated_draws_do_not_depend_on_which_others_are_asked_for(work: study.ToyStudy) -> None:
+def test_generated_draws_do_not_depend_on_which_others_are_asked_for(work: toy_study.ToyStudy) -> None:
     few = next(work.pools("generated", {4: 1}))
     *_, last = work.pools("generated", {1: 2, 4: 3})
     members = last.members[0][2]
@@ -84,7 +84,7 @@ def test_generated_draws_do_not_depend_on_which_others_are_asked_for(work: study
 
 def test_a_criterion_that_fails_is_named(moons: Path, small: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text('"""Fails."""\n\n\ndef score(network):\n    raise ValueError("no good")\n')
-    work = study.read(moons, small | {"criteria_path": [str(tmp_path)]}, ["broken"], 1)
+    work = toy_study.read(moons, small | {"criteria_path": [str(tmp_path)]}, ["broken"], 1)
     with pytest.raises(SecateurError, match=r"criterion 'broken'.*ValueError: no good"):
         scoring.score_draws(work, mlp.build(2, "text", 40).eval(), "generated", ())
 
@@ -94,7 +94,7 @@ def test_a_users_own_criterion_file_runs(moons: Path, small: dict[str, Any], tmp
         '"""Bias: its size."""\n\nNEEDS = ()\n\n\ndef score(network):\n'
         "    return {layer: network.bias(layer).abs() for layer in network.layers}\n"
     )
-    work = study.read(moons, small | {"criteria_path": [str(tmp_path)]}, ["bias"], 1)
+    work = toy_study.read(moons, small | {"criteria_path": [str(tmp_path)]}, ["bias"], 1)
     model = mlp.build(2, "text", 40).eval()
     found = scoring.score_draws(work, model, "generated", ())
     bias = torch.cat([model.get_submodule(layer).bias.detach() for layer in mlp.HIDDEN_LAYERS]).double()

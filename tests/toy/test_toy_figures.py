@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from secateur.analysis import toy
+from secateur.analysis import toy_reproduction
 from secateur.report import style, toy_figures
 
 PUBLISHED = Path("report/published/toy_published.csv")
@@ -13,12 +13,12 @@ PUBLISHED = Path("report/published/toy_published.csv")
 
 @pytest.fixture(scope="module")
 def tables(finished: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    measured = toy.read_measured(finished / "toy.parquet")
+    measured = toy_reproduction.read_measured(finished / "toy.parquet")
     # The small network stands in for the large one: its main table takes the place of the 1,000 removed neurons.
-    measured["removed"] = measured["removed"].replace(40, toy.PUBLISHED_REMOVED)
-    stability = toy.average_stability(pd.read_parquet(finished / "toy_stability.parquet"))
-    stability["k"] = stability["k"].replace(40, toy.PUBLISHED_REMOVED)
-    return measured, toy.compare(toy.read_published(PUBLISHED), measured), stability
+    measured["removed"] = measured["removed"].replace(40, toy_reproduction.PUBLISHED_REMOVED)
+    stability = toy_reproduction.average_stability(pd.read_parquet(finished / "toy_stability.parquet"))
+    stability["k"] = stability["k"].replace(40, toy_reproduction.PUBLISHED_REMOVED)
+    return measured, toy_reproduction.compare(toy_reproduction.read_published(PUBLISHED), measured), stability
 
 
 def svgs(tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], folder: Path) -> dict[str, str]:
@@ -60,6 +60,8 @@ def test_what_was_not_measured_has_no_figure(
     tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame], tmp_path: Path
 ) -> None:
     measured, comparison, _ = tables
-    only = measured[(measured["references"] == "generated") & (measured["removed"] == toy.PUBLISHED_REMOVED)]
+    only = measured[
+        (measured["references"] == "generated") & (measured["removed"] == toy_reproduction.PUBLISHED_REMOVED)
+    ]
     found = svgs((only, comparison.iloc[:0], pd.DataFrame()), tmp_path)
     assert found == {}

@@ -61,7 +61,7 @@ def wrong_cells(comparison: pd.DataFrame) -> pd.DataFrame:
     """The negative control: our cells beside the published cells of every other criterion.
 
     Args:
-        comparison: rows of `toy.compare` that were tested.
+        comparison: rows of `toy_reproduction.compare` that were tested.
 
     Returns:
         A row a pair with the columns of `comparison` but the published ones of `other`, `passes` (it would count as

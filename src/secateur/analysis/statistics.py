@@ -9,19 +9,19 @@ import pandas as pd
 
 from secateur import parallel
 from secateur.analysis import claims as claim_files
-from secateur.analysis import datasets, decomposition, remedies, sentences, tables, toy, trace
+from secateur.analysis import datasets, decomposition, remedies, sentences, tables, toy_reproduction, trace
 from secateur.analysis.agreement import agreement
 from secateur.analysis.choices import compare_choices, variants
 from secateur.analysis.comparisons import GROUP, friedman_ranks, pairwise_tests, variances
 from secateur.analysis.diagnostics import diagnose
 from secateur.analysis.forms import of_run
 from secateur.analysis.measures import MEASURES, UNPRUNED, limited, measure_both
-from secateur.analysis.oracle import agreement_with_oracle, oracle_names
+from secateur.analysis.oracle_agreement import agreement_with_oracle, oracle_names
 from secateur.analysis.paired import bootstrapped, exact_interval
 from secateur.analysis.parts import parts
-from secateur.analysis.planning import plan
 from secateur.analysis.recommended import recommend
 from secateur.analysis.regret import joint_oracles, regret
+from secateur.analysis.sample_size import plan
 from secateur.analysis.ties import ties
 from secateur.analysis.verdicts import verdicts
 from secateur.files import replacing, write_json
@@ -52,7 +52,8 @@ def run(
         config: the run's config: `run_seed` (default 0) starts the bootstrap's streams; `criteria` says which entries
             are variants of a criterion (choices.csv) and which are the oracles (oracle.csv, regret.csv).
         claims_path: the claims to judge.
-        published: published figures of the 2-D study, compared with toy.parquet where there is one (see `toy.run`).
+        published: published figures of the 2-D study, compared with toy.parquet where there is one (see
+            `toy_reproduction.run`).
         rankings: the run's score files; where given, agreement.csv and agreement_layers.csv say how much rankings
             agree, and ties.csv how many units of each have one and the same score.
         redraws: score files of the first network on other draws of reference samples.
@@ -126,7 +127,7 @@ def _remedies(written: pd.DataFrame, alpha: float, seed: int) -> Tables:
 
 
 def _toy(tables_dir: str | Path, output_dir: str | Path, published: str | Path) -> Tables:
-    toy.run(tables_dir, output_dir, published)
+    toy_reproduction.run(tables_dir, output_dir, published)
     return {}
 
 

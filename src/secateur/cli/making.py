@@ -71,7 +71,7 @@ def units(
     table: Annotated[Path, typer.Option(help="Table of the layers to write (parquet).")],
 ) -> None:
     """Find what of the study's network can be removed, and say why the rest cannot."""
-    from secateur.branches.units import units
+    from secateur.branches.inventory import units
 
     resolved = opened(config)
     with usage.work():

@@ -51,7 +51,7 @@ def plan(
     if effect is None:
         raise SecateurError("--effect is missing: the true difference that must be found, e.g. 0.02 (or give --cost).")
     from secateur.analysis import claims as claim_files
-    from secateur.analysis import effort, planning
+    from secateur.analysis import effort, sample_size
     from secateur.analysis.forms import of_run
     from secateur.analysis.power import MOST_SEEDS
     from secateur.config import read
@@ -59,10 +59,10 @@ def plan(
     resolved, folder = read(config), pilot(run, config)
     held = of_run(claim_files.read(claims), resolved["criteria"])
     measures = _measures(folder, resolved, config)
-    planned = planning.plan(measures, held, effect, power)
-    verdicts = planned[planned["rival"] == planning.ALL].reset_index(drop=True)
+    planned = sample_size.plan(measures, held, effect, power)
+    verdicts = planned[planned["rival"] == sample_size.ALL].reset_index(drop=True)
     sure = verdicts[verdicts["seeds_needed"].notna()]
-    pairs = planning.pairs(measures, MAIN, held.alpha, effect, power)
+    pairs = sample_size.pairs(measures, MAIN, held.alpha, effect, power)
     seeds = measures.groupby("study")["seed"].nunique()
 
     print(f"Pilot: {folder}, seeds: {', '.join(f'{name} {count}' for name, count in seeds.items())}.")
@@ -73,7 +73,7 @@ def plan(
         print(f"Not in the pilot, so not planned: {', '.join(absent)}.")
     _show("What varies, as standard deviations of the mean accuracy over rates", _varying(measures))
     verdicts["found"] = "–"
-    for row, share in zip(sure.index, planning.checked(sure, measures, held, effect, CHECKS), strict=True):
+    for row, share in zip(sure.index, sample_size.checked(sure, measures, held, effect, CHECKS), strict=True):
         low, high = share.interval
         verdicts.loc[row, "found"] = f"{share.value:.2f} ({low:.2f}–{high:.2f})"
     columns = ["claim", "criterion", "study", "branch", "spread", "seeds_needed", "seeds_needed_upper", "found"]
@@ -84,9 +84,9 @@ def plan(
     )
     print(
         "\nspread: standard deviation of the paired differences. seeds_needed_upper: should the true spread be the\n"
-        f"upper {planning.UPPER:.0%} bound of the pilot's. found: share of {CHECKS} simulated runs with so many seeds "
-        "and the\npilot's spread in which the verdict was given. fewest_seeds: with fewer no corrected test can reach "
-        f"its\nlevel, whatever the data. >{MOST_SEEDS}: more are not looked for. Claims without rivals are not planned."
+        f"upper {sample_size.UPPER:.0%} bound of the pilot's. found: share of {CHECKS} simulated runs with so many "
+        "seeds and the\npilot's spread in which the verdict was given. fewest_seeds: with fewer no corrected test can "
+        f"reach its\nlevel, whatever the data. >{MOST_SEEDS}: more are not looked for. Claims without rivals are not planned."
     )
     most = max((int(number) for number in sure["seeds_needed"]), default=0)
     found = f"{most} find {'all' if len(sure) == len(verdicts) else f'{len(sure)} of the'} {len(verdicts)} claims above"
@@ -119,17 +119,17 @@ def pilot(run: str, config: Path) -> Path:
 
 def _measures(folder: Path, config: dict[str, Any], path: Path) -> pd.DataFrame:
     """The pilot's measures of the config's studies and criteria."""
-    from secateur.analysis import planning, tables
+    from secateur.analysis import sample_size, tables
     from secateur.analysis.measures import measure_all
 
     measures = measure_all(tables.read(folder / "tables", "curves"))
     names = [item["name"] for item in config["criteria"]]
     measures = measures[measures["study"].isin(list(config["studies"])) & measures["criterion"].isin(names)]
     seeds = measures.groupby("study")["seed"].nunique()
-    if seeds.empty or seeds.max() < planning.FEWEST:
+    if seeds.empty or seeds.max() < sample_size.FEWEST:
         raise SecateurError(
             f"{folder}: no pilot for {path}: it has {int(seeds.max()) if len(seeds) else 'no'} seed(s) of the studies "
-            f"{', '.join(config['studies']) or '(none)'}; at least {planning.FEWEST} are needed. Run those, or name "
+            f"{', '.join(config['studies']) or '(none)'}; at least {sample_size.FEWEST} are needed. Run those, or name "
             "another run with --run."
         )
     return measures

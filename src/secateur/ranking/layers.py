@@ -11,7 +11,7 @@ from secateur.errors import SecateurError
 from secateur.models import memory_format
 from secateur.models.inputs import Images
 from secateur.pruning.units import UnitGroup
-from secateur.ranking import passes
+from secateur.ranking import sensitivity
 from secateur.ranking.consumers import Consumers
 from secateur.ranking.memory import Memory
 from secateur.relevance.folding import folded
@@ -133,7 +133,7 @@ class Layers:
         if len(self._plan.of_layer(layer)) > 1:
             raise SecateurError(f"Layer {layer!r} is called several times in one pass: its positions form no map.")
         if not self._shapes:
-            self._shapes = passes.map_shapes(self._model, self._plan, self.layers, self._batch(0, 1)[0])
+            self._shapes = sensitivity.map_shapes(self._model, self._plan, self.layers, self._batch(0, 1)[0])
         return self._shapes[layer]
 
     def zeros(self) -> dict[str, Tensor]:
@@ -212,7 +212,7 @@ class Layers:
 
     def _with_weights(self, found: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
         """Tensors in the weights' shapes as out channels × everything else, each after the weight itself."""
-        weights = passes.parameters_of(self._model, self.layers)
+        weights = sensitivity.parameters_of(self._model, self.layers)
         rows = {layer: self._call(layer).operator.rows for layer in self.layers}
         return {layer: (rows[layer](weights[layer].detach()), rows[layer](found[layer])) for layer in self.layers}
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from secateur.errors import SecateurError
 from secateur.pruning.units import UnitGroup
-from secateur.ranking import passes
+from secateur.ranking import sensitivity
 from secateur.ranking.consumers import NO_GROUPS, Consumers, Handle, consumers_of, read_rows, scores_of, weights_of
 from secateur.ranking.joint import greedy_order
 from secateur.ranking.layers import Layers
@@ -147,7 +147,7 @@ class Network(Layers):
         size = self._batch_size if samples is None else samples
         for start in range(0, self.samples, size):
             inputs, labels = self._labelled(start, size)
-            found = passes.weight_gradients(self._model, self.layers, inputs, labels, of, temperature)
+            found = sensitivity.weight_gradients(self._model, self.layers, inputs, labels, of, temperature)
             yield self._with_weights(found)
 
     def hessian_gradient(self, temperature: float = 1.0) -> dict[str, tuple[Tensor, Tensor]]:
@@ -161,11 +161,11 @@ class Network(Layers):
         starts = range(0, self.samples, self._batch_size)
         for start in starts:
             inputs, labels = self._labelled(start)
-            found = passes.weight_gradients(self._model, self.layers, inputs, labels, "loss", temperature)
+            found = sensitivity.weight_gradients(self._model, self.layers, inputs, labels, "loss", temperature)
             gradient = {layer: gradient.get(layer, 0) + part / self.samples for layer, part in found.items()}
         for start in starts:
             inputs, labels = self._labelled(start)
-            found = passes.hessian_product(self._model, gradient, inputs, labels, temperature)
+            found = sensitivity.hessian_product(self._model, gradient, inputs, labels, temperature)
             product = {layer: product.get(layer, 0) + part / self.samples for layer, part in found.items()}
         return self._with_weights(product)
 
@@ -176,7 +176,7 @@ class Network(Layers):
         batch-norm's factors |γ|/σ: the sum over all paths of the product of their weights.
         """
         shape = self._inputs.shape[1:]
-        flow = self._once("synaptic_flow", lambda: passes.synaptic_flow(self._model, self.layers, shape))
+        flow = self._once("synaptic_flow", lambda: sensitivity.synaptic_flow(self._model, self.layers, shape))
         return {layer: self._call(layer).operator.rows(part) for layer, part in flow.items()}
 
     def differences(self, reference: str = "zero") -> Iterator[dict[str, tuple[Tensor, Tensor]]]:
@@ -214,7 +214,7 @@ class Network(Layers):
         if not self.groups:
             raise SecateurError("Removing units one by one needs the network's units: give `groups` to Network.")
         batches = [self._labelled(start) for start in range(0, self.samples, self._batch_size)]
-        changes = passes.removal_losses(self._model, self.groups, batches)
+        changes = sensitivity.removal_losses(self._model, self.groups, batches)
         return self.scores_of({group.name: change for group, change in zip(self.groups, changes, strict=True)})
 
     def joint_order(self, of: str = "loss", step: float = 0.0) -> dict[str, Tensor]:
@@ -276,12 +276,12 @@ class Network(Layers):
         queries, keys and values.
         """
         if any(group.kind == "head_channel" for group in self.groups):
-            yield from (passes.gates_of_makers(self.groups, found) for found in self.gradients())
+            yield from (sensitivity.gates_of_makers(self.groups, found) for found in self.gradients())
             return
         every = self.consumers().every
         for start in range(0, self.samples, self._batch_size):
             inputs, labels = self._labelled(start)
-            yield passes.gate_gradients(self._model, self.groups, every, inputs, labels)
+            yield sensitivity.gate_gradients(self._model, self.groups, every, inputs, labels)
 
     def scores_of(self, of_units: dict[str, Tensor]) -> dict[str, Tensor]:
         """Group -> one number a unit, as layer -> one number a channel: the answer of a criterion that scores units.

@@ -10,8 +10,7 @@ import pandas as pd
 
 from secateur import parallel
 from secateur.analysis import claims as claim_files
-from secateur.analysis import tables
-from secateur.analysis import toy as toy_study
+from secateur.analysis import tables, toy_reproduction
 from secateur.analysis.comparisons import ROPE
 from secateur.analysis.measures import wide
 from secateur.analysis.overall import SHARED
@@ -20,13 +19,13 @@ from secateur.report import (
     curve_figures,
     decomposition,
     explorer,
-    gallery,
-    grid,
+    gallery_figures,
+    grid_figures,
     matrices,
     pareto,
     plots,
     style,
-    toy,
+    toy_accuracy,
     toy_figures,
     workflow,
 )
@@ -93,14 +92,14 @@ def run(
     parts: list[Callable[[], Iterable[Drawing]]] = [
         lambda: curve_figures.drawings(every, chances, claims.paper, look),
         lambda: pareto.drawings(curves, further["latency"], Path(statistics_dir), chances, look),
-        lambda: gallery.drawings(others.gallery, look),
+        lambda: gallery_figures.drawings(others.gallery, look),
         lambda: _comparisons(Path(statistics_dir), claims, look),
         lambda: _decomposition(Path(statistics_dir), look),
         lambda: _profiles(further["profiles"], look),
-        lambda: grid.drawings(further["grid"], look),
+        lambda: grid_figures.drawings(further["grid"], look),
         lambda: _agreement(Path(statistics_dir), look),
         lambda: _cost(further["cost"], claims, look),
-        lambda: toy.drawings(further["toy"], Path(statistics_dir), others.toy, look),
+        lambda: toy_accuracy.drawings(further["toy"], Path(statistics_dir), others.toy, look),
         lambda: _further_toy(Path(tables_dir), Path(statistics_dir), look),
         lambda: workflow.drawings(others.workflow, look),
     ]
@@ -262,6 +261,6 @@ def _further_toy(folder: Path, statistics: Path, look: style.Style) -> Iterator[
         if (statistics / f"{name}.csv").exists()
     }
     yield from toy_figures.drawings(
-        toy_study.read_measured(folder / "toy.parquet"), found["toy_published"],
+        toy_reproduction.read_measured(folder / "toy.parquet"), found["toy_published"],
         found.get("toy_stability", pd.DataFrame()), look,
     )  # fmt: skip

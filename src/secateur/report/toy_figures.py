@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from secateur.analysis.toy import PUBLISHED_REMOVED
+from secateur.analysis.toy_reproduction import PUBLISHED_REMOVED
 from secateur.report.drawing import Drawing
 from secateur.report.style import Style
-from secateur.report.toy import REFERENCES, STEPS, VARIANTS, panel
+from secateur.report.toy_accuracy import REFERENCES, STEPS, VARIANTS, panel
 
 DATASETS = ("moons", "circles", "spirals")
 CHECKS = {
@@ -27,9 +27,9 @@ def drawings(
     """Every figure that the data allow, those of one variant together.
 
     Args:
-        measured: from `analysis.toy.read_measured`.
-        comparison: from `analysis.toy.compare`.
-        stability: from `analysis.toy.average_stability`; may be empty.
+        measured: from `analysis.toy_reproduction.read_measured`.
+        comparison: from `analysis.toy_reproduction.compare`.
+        stability: from `analysis.toy_reproduction.average_stability`; may be empty.
         look: colours of the criteria.
     """
     for steps, variant in ((steps, variant) for steps in STEPS for variant in VARIANTS):

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from secateur.branches.toy.evaluate import HiddenLayers, layers_of, logits, prepare
 from secateur.branches.toy.scoring import Scores, removals
-from secateur.branches.toy.study import ToyStudy
+from secateur.branches.toy.toy_study import ToyStudy
 
 BATCH = 4000
 MARGIN = 0.15

@@ -11,7 +11,7 @@ from torch import nn
 from secateur.branches.toy import stability
 from secateur.branches.toy.evaluate import accuracies, layers_of, prepare
 from secateur.branches.toy.scoring import Scores, removals
-from secateur.branches.toy.study import EvaluationSet, ToyStudy
+from secateur.branches.toy.toy_study import EvaluationSet, ToyStudy
 
 Row = dict[str, Any]
 KEYS = ["criterion", "samples_per_class", "repetition", "removed", "evaluated_on", "noise_sigma"]

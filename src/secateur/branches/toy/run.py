@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from secateur import tablefile
-from secateur.branches.toy import boundaries, study
+from secateur.branches.toy import boundaries, toy_study
 from secateur.branches.toy.measure import Row, agreement, measure
 from secateur.branches.toy.scoring import score_draws
 from secateur.files import replacing
@@ -53,7 +53,7 @@ def run_toy(
     Raises:
         SecateurError: unreadable dataset, a wrong setting or criterion, or training that misses its target.
     """
-    work = study.read(dataset_dir, settings, criteria, run_seed)
+    work = toy_study.read(dataset_dir, settings, criteria, run_seed)
     tables: list[pd.DataFrame] = []
     rows: list[Row] = []
     pictures: dict[str, np.ndarray] = {}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from secateur.branches.toy.mlp import HIDDEN_LAYERS
 from secateur.branches.toy.stability import removal_order
-from secateur.branches.toy.study import ToyStudy
+from secateur.branches.toy.toy_study import ToyStudy
 from secateur.errors import SecateurError
 from secateur.pruning.scores import unit_scores
 from secateur.pruning.units import find_unit_groups

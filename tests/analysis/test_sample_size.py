@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import synthetic
-from secateur.analysis import claims, planning
+from secateur.analysis import claims, sample_size
 from secateur.analysis.measures import measure_all
 from secateur.errors import SecateurError
 
@@ -18,7 +18,7 @@ def pilot() -> pd.DataFrame:
 
 
 def test_a_plan_has_the_pilots_spread_in_every_row(pilot):
-    found = planning.plan(pilot, CLAIMS, effect=0.02)
+    found = sample_size.plan(pilot, CLAIMS, effect=0.02)
     row = found.query("claim == 'C1' and criterion == 'lrp' and rival == 'weight'").iloc[0]
     blocks = pilot[(pilot["measure"] == "mean_accuracy_over_rate") & (pilot["branch"] == "fewshot")]
     means = blocks.pivot_table(index="seed", columns="criterion", values="value")
@@ -26,27 +26,27 @@ def test_a_plan_has_the_pilots_spread_in_every_row(pilot):
     # The upper 80 % bound of the deviation of 8 values: chi-square with 7 degrees of freedom is 3.822 at 20 %.
     assert row["spread_upper"] == pytest.approx(row["spread"] * np.sqrt(7 / 3.822), rel=1e-3)
     assert row["seeds"] == 8 and 6 <= row["seeds_needed"] <= row["seeds_needed_upper"]
-    assert list(found.columns) == planning.COLUMNS and not found["detectable"].isna().any()
+    assert list(found.columns) == sample_size.COLUMNS and not found["detectable"].isna().any()
 
 
 def test_all_rivals_together_need_at_least_as_many_seeds_as_the_hardest_one(pilot):
-    found = planning.plan(pilot, CLAIMS, effect=0.01).set_index(["claim", "criterion", "rival"]).loc["C1", "lrp"]
-    together = found.loc[planning.ALL]
+    found = sample_size.plan(pilot, CLAIMS, effect=0.01).set_index(["claim", "criterion", "rival"]).loc["C1", "lrp"]
+    together = found.loc[sample_size.ALL]
     assert together["seeds_needed"] >= found["seeds_needed"].max()
     assert together["detectable"] >= 0.99 * found["detectable"].max()
 
 
 def test_the_verdict_itself_reaches_the_planned_power(pilot):
-    found = planning.plan(pilot, CLAIMS, effect=0.01)
-    rows = found.query("claim == 'C1' and criterion == 'lrp' and rival == @planning.ALL")
-    (share,) = planning.checked(rows, pilot, CLAIMS, 0.01, 200)
+    found = sample_size.plan(pilot, CLAIMS, effect=0.01)
+    rows = found.query("claim == 'C1' and criterion == 'lrp' and rival == @sample_size.ALL")
+    (share,) = sample_size.checked(rows, pilot, CLAIMS, 0.01, 200)
     assert share.total == 200 and 0.7 < share.value < 0.92
-    (few,) = planning.checked(rows.assign(seeds_needed=5), pilot, CLAIMS, 0.01, 50)
+    (few,) = sample_size.checked(rows.assign(seeds_needed=5), pilot, CLAIMS, 0.01, 50)
     assert few.count == 0
 
 
 def test_pairs_are_planned_after_holm(pilot):
-    found = planning.pairs(pilot, "mean_accuracy_over_rate", 0.05, effect=0.02)
+    found = sample_size.pairs(pilot, "mean_accuracy_over_rate", 0.05, effect=0.02)
     assert set(found["pairs"]) == {15} and set(found["fewest_seeds"]) == {10}
     assert (found["seeds_needed"] >= 10).all()
     table = pilot[(pilot["measure"] == "mean_accuracy_over_rate") & (pilot["branch"] == "retrain")]
@@ -56,7 +56,7 @@ def test_pairs_are_planned_after_holm(pilot):
 
 
 def test_two_seeds_are_no_pilot():
-    assert planning.plan(measure_all(synthetic.curves(seeds=2)), CLAIMS, effect=0.02).empty
+    assert sample_size.plan(measure_all(synthetic.curves(seeds=2)), CLAIMS, effect=0.02).empty
 
 
 @pytest.mark.slow
