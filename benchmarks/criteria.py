@@ -31,6 +31,8 @@ from secateur.ranking.network import Network
 
 NETWORKS = ("resnet18", "resnet50", "vgg16", "resnet18 with GELU")  # the last one has signed inputs everywhere
 UNIT = "gradient"
+SIGNED = (3, 2)
+"""Of z⁺, forward and back, where the inputs have both signs: with either sign the weights' two parts change places."""
 
 
 def plain_gradient(model: nn.Module, layers: list[str], inputs: Tensor, labels: Tensor) -> None:
@@ -91,10 +93,11 @@ def groups_of(model: nn.Module, inputs: Tensor) -> list[object]:
     return found
 
 
-def convolutions(model: nn.Module, inputs: Tensor) -> Callable[[int, int], None]:
+def convolutions(model: nn.Module, inputs: Tensor) -> Callable[..., None]:
     """A function that does each layer's forward product `forward` times and its product towards the input `back` times.
 
-    The first layer, which hands nothing down, is passed once. `model` has no batch-norm (folded).
+    Of layers whose input has both signs as often as `signed` says (forward, back), if given. The first layer, which
+    hands nothing down, is passed once. `model` has no batch-norm (folded).
     """
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     seen: list[tuple[nn.Module, Tensor, Tensor]] = []
@@ -103,11 +106,14 @@ def convolutions(model: nn.Module, inputs: Tensor) -> Callable[[int, int], None]
     for hook in hooks:
         hook.remove()
 
-    def work(forward: int, back: int) -> None:
+    both = [bool(given.amin() < 0) for _, given, _ in seen]
+
+    def work(forward: int, back: int, signed: tuple[int, int] | None = None) -> None:
         for position, (layer, given, output) in enumerate(seen):
-            for _ in range(forward if position else 1):
+            here = signed if signed and both[position] else (forward, back)
+            for _ in range(here[0] if position else 1):
                 layer(given)
-            for _ in range(back if position else 0):
+            for _ in range(here[1] if position else 0):
                 if isinstance(layer, nn.Linear):
                     output @ layer.weight
                 else:
@@ -137,7 +143,6 @@ def passes(name: str, samples: int, size: int, device: str, dtype: torch.dtype) 
     network = Network(model, layers, inputs, labels, batch_size=samples)
     groups = groups_of(model, inputs)
     bare = convolutions(folded, inputs)
-    signed = 2 if activation else 1  # z⁺ of signed inputs needs the products with both signs
     captums = {}
     if architecture.startswith("vgg"):  # captum knows neither additions that are no module nor batch-norm
         apart = copy.deepcopy(folded)  # captum leaves its rules in the network
@@ -150,8 +155,8 @@ def passes(name: str, samples: int, size: int, device: str, dtype: torch.dtype) 
         "ε": lambda: list(network.relevance("epsilon")),
         "α2β1": lambda: list(network.relevance("alpha2beta1")),
         "convolutions of gradient and ε": lambda: bare(1, 1),
-        "convolutions of z⁺": lambda: bare(1 + signed, signed),
-        "convolutions of α2β1": lambda: bare(1 + signed, 2 * signed),
+        "convolutions of z⁺": lambda: bare(2, 1, SIGNED),
+        "convolutions of α2β1": lambda: bare(2, 2, (3, 4)),
         "zennit EpsilonPlus": lambda: by_zennit(folded, EpsilonPlus, inputs, labels, layers),
         "zennit EpsilonAlpha2Beta1": lambda: by_zennit(folded, EpsilonAlpha2Beta1, inputs, labels, layers),
         "torch-pruning Taylor": lambda: by_torch_pruning(model, inputs, labels, groups),

@@ -152,8 +152,10 @@ def formats(_: torch.device) -> str:
         "passes as it needs\n(" + ", ".join(f"{kind} {count}" for kind, count in networks.PRODUCTS.items()) + "). "
         "× plain: how many times as long PyTorch alone takes, which keeps freed memory\nhere too; a training step is "
         "PyTorch's in the chosen format, which is all it gains. ÷ its convolutions: by "
-        "nothing\nbut the convolutions and matrix products of the pass, in the chosen format.\n\n"
-        + networks.table(networks.ROUNDS)
+        "nothing\nbut the convolutions and matrix products of the pass, in the chosen format. ÷ PyTorch's way: by "
+        "PyTorch's own gradient\npass of the network with its batch-norms folded, and the products that z⁺ needs "
+        "beyond it. That pass has the ReLUs and\ntheir masks, pooling and additions which every pass has: the bound "
+        "that separate operations can reach.\n\n" + networks.table(networks.ROUNDS)
     )
 
 

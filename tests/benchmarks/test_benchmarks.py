@@ -49,3 +49,6 @@ def test_the_bound_passes_every_layer_as_often_as_it_says():
         layer.register_forward_hook(lambda layer, *_: calls.append(type(layer).__name__))
     work(3, 1)
     assert calls == ["Conv2d", "Linear", "Linear", "Linear"]
+    calls.clear()
+    work(1, 1, (2, 1))  # the linear layer reads numbers of both signs
+    assert calls == ["Conv2d", "Linear", "Linear"]

@@ -10,6 +10,7 @@ from secateur.models import memory_format
 from secateur.models.evaluation import evaluate, logits
 from secateur.pruning.removal import remove
 from secateur.pruning.units import find_unit_groups
+from secateur.ranking.network import Network
 from secateur.relevance import folding
 
 NETWORKS = {
@@ -133,3 +134,28 @@ def test_what_is_no_pair_is_not_folded(how, expected):
 def test_a_network_with_batch_statistics_in_evaluation_has_no_pairs():
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False), nn.Flatten()).eval()
     assert folding.pairs(network, torch.zeros(2, 3, 4, 4)) == {}
+
+
+def test_folded_weights_are_kept_until_what_they_are_made_of_changes(monkeypatch):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)).eval()
+    conv, norm = model[0], model[1]
+    images, labels = torch.rand(4, 3, 4, 4), torch.tensor([0, 1, 2, 0])
+    view = Network(model, ["0"], images, labels, batch_size=2)
+    made = []
+    monkeypatch.setattr(folding, "folded", lambda *given, fold=folding.folded: made.append(given[1]) or fold(*given))
+
+    def relevance(of: Network) -> torch.Tensor:
+        return torch.cat([batch["0"] for batch in of.relevance("epsilon")])
+
+    relevance(view)
+    relevance(view)
+    assert sum(weight is conv.weight for weight in made) == 1  # for two passes over two batches
+    for change in (conv.weight, norm.weight, norm.running_var, norm.bias):
+        with torch.no_grad():
+            change.mul_(1.5)
+        torch.testing.assert_close(relevance(view), relevance(Network(model, ["0"], images, labels)), rtol=0, atol=0)
+    monkeypatch.setattr(folding, "LARGEST", 0)
+    made.clear()
+    relevance(Network(model, ["0"], images, labels, batch_size=2))
+    assert sum(weight is conv.weight for weight in made) == 2  # one each batch: the first layer hands nothing down

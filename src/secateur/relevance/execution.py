@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from secateur.errors import SecateurError
-from secateur.relevance.folding import folded, scale_and_shift
+from secateur.relevance.folding import kept, scale_and_shift
 from secateur.relevance.functions import Affine, Collect, WayBack
 from secateur.relevance.interception import Interception
 from secateur.relevance.rules import Rule
@@ -73,7 +73,7 @@ class Execution(Interception):
         if kind == "normalisation":
             parameters = partial(scale_and_shift, {key: value for key, value in arguments.items() if key != "input"})
         else:
-            parameters = partial(folded, call.operator, weight, arguments.get("bias"), call.norm)
+            parameters = partial(kept, self.plan.folds, place, call.operator, weight, arguments.get("bias"), call.norm)
         if inputs.dim() < 2 or (kind == "convolution" and inputs.dim() != len(call.shape)):
             raise self.refusal("computes a layer without a dimension for the samples")
         if self.anchor is None:

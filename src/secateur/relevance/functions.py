@@ -15,8 +15,6 @@ from secateur.relevance.operators import Operator
 from secateur.relevance.rules import AffineMap, Rule, input_relevance, propagate
 
 Collect = Callable[[Tensor], None]
-KEPT = 2**18
-"""Numbers of a folded weight up to which it is kept for the way back."""
 RELU = "ReluBackward0"
 """Autograd's name of a tensor's maker that leaves nothing negative in it; an in-place change gives it another maker."""
 
@@ -24,8 +22,8 @@ RELU = "ReluBackward0"
 class WayBack(NamedTuple):
     """An affine map, how relevance passes it on the way back, and who is told of it there.
 
-    `parameters()` gives weight and bias; large ones are made anew on the way back, so that folded weights do not pile
-    up in memory. Without a `rule` the way back is the plain gradient's.
+    `parameters()` gives weight and bias, on the way there and again on the way back. Without a `rule` the way back is
+    the plain gradient's.
     `collect(signal)`, if any, gets the relevance (or, without a rule, the gradient) at the outputs;
     `collect_input(relevance)` that of the network's input from a rule that gives no multiplier;
     `absorb(relevance)` what the bias keeps, in all; `collect_read(relevance)` what the inputs get.
@@ -52,7 +50,7 @@ class Affine(torch.autograd.Function):
         del anchor
         weight, bias = way.parameters()
         outputs = way.operator.apply(inputs, weight, bias)
-        ctx.way = way if weight.numel() > KEPT else way._replace(parameters=lambda: (weight, bias))
+        ctx.way = way
         ctx.signed = False if inputs.grad_fn is not None and inputs.grad_fn.name() == RELU else None
         ctx.save_for_backward(inputs, outputs)
         return outputs

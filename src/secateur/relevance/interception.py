@@ -64,6 +64,8 @@ class Interception(TorchFunctionMode, ABC):
 
     def current(self, value: Any) -> Any:
         """`value` with every tensor that was changed in place replaced by what it was changed to."""
+        if not self.replaced:
+            return value
         if isinstance(value, Tensor):
             while id(value) in self.replaced:
                 value = self.replaced[id(value)][1]

@@ -36,11 +36,15 @@ class Call:
 
 @dataclass
 class Plan:
-    """What a pass has to know beforehand: affine calls and attention in order; whether signals are added."""
+    """What a pass has to know beforehand: affine calls and attention in order; whether signals are added.
+
+    `folds`: what passes keep of it, the folded parameters of calls by their places (see `folding.kept`).
+    """
 
     calls: list[Call]
     has_additions: bool
     modules: dict[int, str]
+    folds: dict[int, Any] = field(default_factory=dict)
 
     def of_layer(self, layer: str) -> list[int]:
         """Places of the calls of one layer's convolution or linear map."""
