@@ -86,7 +86,8 @@ def plan(
         "\nspread: standard deviation of the paired differences. seeds_needed_upper: should the true spread be the\n"
         f"upper {sample_size.UPPER:.0%} bound of the pilot's. found: share of {CHECKS} simulated runs with so many "
         "seeds and the\npilot's spread in which the verdict was given. fewest_seeds: with fewer no corrected test can "
-        f"reach its\nlevel, whatever the data. >{MOST_SEEDS}: more are not looked for. Claims without rivals are not planned."
+        f"reach its\nlevel, whatever the data. >{MOST_SEEDS}: more are not looked for. Claims without rivals are not "
+        "planned."
     )
     most = max((int(number) for number in sure["seeds_needed"]), default=0)
     found = f"{most} find {'all' if len(sure) == len(verdicts) else f'{len(sure)} of the'} {len(verdicts)} claims above"
