@@ -74,6 +74,11 @@ def test_resolving_twice_changes_nothing():
             {"filter_rates": [0], "neuron_rates": [0]},
             ["fewshot.grid", "'samples_per_class' is missing"],
         ),
+        (
+            "fewshot.grid",
+            {"head_rates": [0, 0.5], "samples_per_class": 20},
+            ["fewshot.grid: it has head_rates", "filter_rates, head_rates and neuron_rates"],
+        ),
         ("fewshot.grid.rates", [0.5], ["fewshot.grid", "unknown key 'rates'", "filter_rates"]),
         ("fewshot.samples_per_class", [-1], ["fewshot.samples_per_class.0", "-1", "smallest allowed is 1"]),
         ("fewshot.samples_per_class", [500], ["fewshot.samples_per_class", "500", "1 to 87", "digits_target"]),

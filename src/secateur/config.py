@@ -227,7 +227,13 @@ def _check_rising(rates: list[float], key: str) -> None:
 
 
 def _check_grid(grid: dict[str, Any], ranked: list[int | str]) -> None:
-    for name in ("filter_rates", "neuron_rates"):
+    given = [name for name in ("filter_rates", "head_rates", "neuron_rates") if name in grid]
+    if len(given) < 2:
+        raise SecateurError(
+            f"fewshot.grid: it has {given[0] if given else 'no rates'}, and a grid has two dimensions. Give two or "
+            "three of filter_rates, head_rates and neuron_rates."
+        )
+    for name in given:
         _check_rising(grid[name], f"fewshot.grid.{name}")
     _check_ranked(grid["samples_per_class"], "fewshot.grid.samples_per_class", ranked)
 

@@ -11,6 +11,7 @@ workflow itself reads this, for the running times that it asks a cluster for.
 """
 
 import ast
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,8 +209,10 @@ def _stages(
 
     if "grid" in config["fewshot"]:
         grid = config["fewshot"]["grid"]
-        pairs = [(one, two) for one in grid["filter_rates"] for two in grid["neuron_rates"] if (one, two) != (0, 0)]
-        # Filters hold nearly all multiply-accumulates; neurons next to none.
+        given = [grid[name] for name in ("filter_rates", "head_rates", "neuron_rates") if name in grid]
+        both = [list(itertools.product(one, two)) for one, two in itertools.combinations(given, 2)]
+        pairs = [pair for pair in max(both, key=len) if pair != (0, 0)]  # of three kinds at most so many
+        # Of a convolutional network filters hold nearly all multiply-accumulates; neurons next to none.
         each = own * len(entries)
         visited = data.test * sum(left(one) for one, _ in pairs)
         yield "grid", len(entries) * own_parts, each * len(pairs), each * visited, 0

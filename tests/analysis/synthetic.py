@@ -97,6 +97,7 @@ def grid(criteria: dict[str, float] = CRITERIA, study: str = "scene15-vgg16", se
                 rows.append({
                     "run": "synthetic", "study": study, "dataset": "scene15", "backbone": "vgg16",
                     "criterion": criterion, "seed": seed, "samples_per_class": "10", "filter_rate": filters,
+                    "head_rate": 0.0, "heads_removed": 0, "heads_total": 0,
                     "neuron_rate": neurons, "filters_removed": round(4224 * filters), "filters_total": 4224,
                     "neurons_removed": round(8192 * neurons), "neurons_total": 8192, "params": int(1e8 * (1 - lost)),
                     "params_share": 1 - lost, "macs": int(1e9 * (1 - lost)), "macs_share": 1 - lost,

@@ -103,3 +103,51 @@ def test_a_rate_out_of_reach_names_the_key(made, tmp_path):
     with pytest.raises(SecateurError, match=r"fewshot\.grid\.neuron_rates, study 'digits_vgg': rate 0\.999"):
         grid(other, "lrp", range(1), folder / "scores.safetensors", tmp_path / "grid.parquet")
     assert not (tmp_path / "grid.parquet").exists()
+
+
+@pytest.fixture(scope="module")
+def transformer(tmp_path_factory):
+    """A small ViT with rates for all three kinds of units, its table, and the folder with its score file."""
+    folder = tmp_path_factory.mktemp("heads")
+    given = yaml.safe_load((configuration.REPOSITORY / "tests/workflow/tiny.yaml").read_text(encoding="utf-8"))
+    given["training"] = {"pretrain": {"epochs": 1}, "transfer": {"epochs": 1}}
+    given["backbones"]["vgg_small"] = {
+        "architecture": "vit_tiny_patch16_224",
+        "arguments": {"img_size": 16, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 3},
+        "size": 16,
+        "weights": {"pretrain": "digits_source"},
+    }
+    given["fewshot"]["grid"]["head_rates"] = [0, 0.5]
+    study, samples = study_of(configuration.resolve(given), 1, folder)
+    rank_study(study, "lrp", range(1), samples, folder / "scores.safetensors")
+    grid(study, "lrp", range(1), folder / "scores.safetensors", folder / "grid.parquet")
+    return study, folder, pd.read_parquet(folder / "grid.parquet")
+
+
+def test_a_transformer_has_a_grid_of_heads_and_neurons(transformer):
+    study, folder, table = transformer
+    assert list(table.columns) == list(TYPES) and len(table) == 2 * 2
+    assert set(table["heads_total"]) == {6} and set(table["neurons_total"]) == {96} and not table["filters_total"].any()
+    assert table[["filter_rate", "filters_removed"]].eq(0).all(axis=None)
+    model = study.model(0)
+    scores = scorefile.read(folder / "scores.safetensors", 0, "2", {group.name: group.size for group in study.groups})
+    selection = {}
+    for kind, rate in (("head", 0.5), ("neuron", 0.5)):
+        selection |= select([group for group in study.groups if group.kind == kind], scores, rate)
+    with torch.no_grad(), masked(model, study.groups, selection):
+        logits = model(study.test_inputs[:])
+    (row,) = table[(table["head_rate"] == 0.5) & (table["neuron_rate"] == 0.5)].to_dict("records")
+    assert row["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(logits, study.test_labels)), rel=1e-4)
+    assert (row["heads_removed"], row["neurons_removed"]) == (3, 48)
+    (whole,) = table[(table["head_rate"] == 0) & (table["neuron_rate"] == 0)].to_dict("records")
+    assert whole["loss"] != pytest.approx(row["loss"]) and whole["params_share"] == 1 > row["params_share"]
+
+
+def test_a_rate_that_would_leave_a_block_without_a_head_names_the_key_and_the_block(transformer, tmp_path):
+    study, folder, _ = transformer
+    rates = study.config["fewshot"]["grid"] | {"head_rates": [0.9]}
+    changed = study.config | {"fewshot": study.config["fewshot"] | {"grid": rates}}
+    other = open_study(changed, "digits_vgg", folder / "digits_target", folder / "models.safetensors")
+    words = r"fewshot\.grid\.head_rates, study 'digits_vgg': rate 0\.9 .*only 4 may go .*blocks\.[01]\.attn\.qkv binds"
+    with pytest.raises(SecateurError, match=words):
+        grid(other, "lrp", range(1), folder / "scores.safetensors", tmp_path / "grid.parquet")

@@ -256,3 +256,23 @@ def test_repaired_curves_are_drawn_beside_those_as_cut(tmp_path):
         assert shown["repaired"] == pytest.approx((shown["curve"] + 1) / 2)
     titles = {drawing.title for drawing in drawn if drawing.section == "repaired"}
     assert all(title.endswith(" · bias") for title in titles)
+
+
+def test_layers_stand_in_the_order_of_the_network_one_kind_after_the_other():
+    names = [f"blocks.{block}.{part}" for block in (0, 2, 10) for part in ("attn.qkv", "mlp.fc1")]
+    rows = [
+        {"study": "vit", "criterion": "lrp", "seed": 0, "samples_per_class": "10", "rate": 0.5, "group": name,
+         "units": 4, "removed": number % 4}
+        for number, name in enumerate(sorted(names))
+    ]  # fmt: skip
+    kinds = {name: "heads" if "attn" in name else "neurons" for name in names}
+    look = style.read("report/style.yaml", {"lrp"})
+    with style.theme(look, "secateur"):
+        (axes,) = matrices.profile(pd.DataFrame(rows), look, title="", kinds=kinds).axes
+        (plain,) = matrices.profile(pd.DataFrame(rows), look, title="").axes
+    shown = [label.get_text() for label in axes.get_xticklabels()]
+    assert shown == [name for name in names if "attn" in name] + [name for name in names if "mlp" in name]
+    removed = {row["group"]: f"{25 * row['removed']}" for row in rows}
+    texts = [text.get_text() for text in axes.texts]
+    assert texts[:6] == [removed[name] for name in shown] and texts[6:] == ["heads", "neurons"]
+    assert [text.get_text() for text in plain.texts] == [removed[name] for name in sorted(names)]

@@ -38,6 +38,22 @@ def test_there_is_one_figure_a_study_and_its_caption_says_n():
         assert words in f"{drawn.title} {drawn.note}"
 
 
+def test_a_transformer_s_grid_is_of_heads_and_neurons_and_an_earlier_table_reads(tmp_path):
+    table = synthetic.grid()
+    heads = table.assign(
+        head_rate=table["filter_rate"], heads_removed=table["filters_removed"], heads_total=96,
+        filter_rate=0.0, filters_removed=0, filters_total=0,
+    )  # fmt: skip
+    look = style.read("report/style.yaml", set(table["criterion"]))
+    with style.theme(look, "secateur"):
+        (drawn,) = grid_figures.drawings(heads, look)
+    assert "96 heads and 8,192 neurons" in drawn.note and "when heads (further to the right)" in drawn.caption
+    assert (drawn.figure.get_supxlabel(), drawn.figure.get_supylabel()) == ("heads removed, %", "neurons removed, %")
+    synthetic.write(tmp_path, grid=table.drop(columns=["head_rate", "heads_removed", "heads_total"]))
+    read = tables.read(tmp_path / "tables", "grid")
+    assert grid_figures.dimensions(read) == ("filters", "neurons") and read["head_rate"].eq(0).all()
+
+
 def test_the_page_has_the_section_where_there_is_a_table(run):
     html = (run / "report.html").read_text()
     assert '<section id="grid">' in html and 'href="#grid"' in html and 'id="grid_scene15-vgg16_10"' in html

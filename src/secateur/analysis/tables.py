@@ -26,9 +26,10 @@ COLUMNS = {
     ],
     "profiles": ["study", "criterion", "seed", "samples_per_class", "rate", "group", "units", "removed"],
     "grid": [
-        "run", "study", "dataset", "backbone", "criterion", "seed", "samples_per_class", "filter_rate", "neuron_rate",
-        "filters_removed", "filters_total", "neurons_removed", "neurons_total", "params", "params_share", "macs",
-        "macs_share", "accuracy", "loss", "worst_class", "worst_class_accuracy", "test_samples",
+        "run", "study", "dataset", "backbone", "criterion", "seed", "samples_per_class",
+        "filter_rate", "head_rate", "neuron_rate", "filters_removed", "filters_total", "heads_removed", "heads_total",
+        "neurons_removed", "neurons_total", "params", "params_share", "macs", "macs_share", "accuracy", "loss",
+        "worst_class", "worst_class_accuracy", "test_samples",
     ],
     "units": ["study", "layer", "group", "kind", "units", "residual", "left_out"],
     "tuning": [
@@ -54,6 +55,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "training_accuracy_train_mode": np.nan,
         "training_samples": np.nan,
     },
+    "grid": {"head_rate": 0.0, "heads_removed": 0, "heads_total": 0},
     "toy": {"steps": "fitted"},
     "toy_stability": {"steps": "fitted"},
     "cost": {"remedy": NONE, "view_seconds": np.nan},
@@ -113,11 +115,12 @@ def read(
             table = table[table[column] == wanted]
     if "varied" in table and not varied:
         table = table[table["varied"] == ""]
-    return table.sort_values([column for column in COLUMNS[name] if column in _KEYS]).reset_index(drop=True)
+    keys = [column for column in COLUMNS[name] if column in _KEYS and (name, column) != ("units", "group")]
+    return table.sort_values(keys, kind="stable").reset_index(drop=True)  # units stay in the order of execution
 
 
-_KEYS = {*CURVE, "remedy", "choice", "shuffle", "rate", "filter_rate", "neuron_rate", "round", "group", "repeat",
-         "dataset", "variant", "references", "steps", "model_seed", "repetition", "evaluated_on",
+_KEYS = {*CURVE, "remedy", "choice", "shuffle", "rate", "filter_rate", "head_rate", "neuron_rate", "round", "group",
+         "repeat", "dataset", "variant", "references", "steps", "model_seed", "repetition", "evaluated_on",
          "noise_sigma"}  # fmt: skip
 
 

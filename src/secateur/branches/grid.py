@@ -1,5 +1,9 @@
-"""The few-shot branch in two dimensions: filters and fully connected neurons are removed at rates of their own."""
+"""The few-shot branch in two dimensions: two kinds of units are removed at rates of their own.
 
+Filters and fully connected neurons of a convolutional network, heads and neurons of a transformer.
+"""
+
+import itertools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,9 +33,12 @@ TYPES = {
     "seed": "int64",
     "samples_per_class": "str",
     "filter_rate": "float64",
+    "head_rate": "float64",
     "neuron_rate": "float64",
     "filters_removed": "int64",
     "filters_total": "int64",
+    "heads_removed": "int64",
+    "heads_total": "int64",
     "neurons_removed": "int64",
     "neurons_total": "int64",
     "params": "int64",
@@ -45,38 +52,43 @@ TYPES = {
     "test_samples": "int64",
 }
 """Columns of the grid table, in order, with their types: an empty table has them too."""
-KINDS = ("filter", "neuron")
+KINDS = ("filter", "head", "neuron")
 
 
 def grid(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, output: Path) -> None:
-    """Evaluate the study's models with filters and neurons removed, at every pair of rates of `fewshot.grid`.
+    """Evaluate the study's models with two kinds of units removed, at every pair of rates of `fewshot.grid`.
 
-    Each kind is ranked globally among itself, lowest scores first. A network without neurons (or without filters) has
-    no second dimension: a line on standard error says so, and the table is empty.
+    The kinds are the first two of filters, heads and neurons that have rates in the config and units in the network;
+    each is ranked globally among itself, lowest scores first, and a third one stays. A network with one of them alone
+    has no second dimension: a line on standard error says so, and the table is empty.
 
     Args:
         study: what to prune.
         criterion: name in the config.
         seeds: the seeds of this job.
         rankings: the score file.
-        output: written: one row a seed, filter rate and neuron rate (see docs/architecture.md).
+        output: written: one row per seed and pair of rates (see docs/architecture.md).
 
     Raises:
         SecateurError: the config has no `fewshot.grid`, a rate is out of reach, or the score file does not fit.
     """
     settings = study.config["fewshot"].get("grid")
     if settings is None:
-        raise SecateurError("fewshot.grid: the key is missing; it gives the filter_rates and neuron_rates to measure.")
-    by_kind = {kind: [group for group in study.groups if group.kind == kind] for kind in KINDS}
-    absent = [kind for kind in KINDS if not by_kind[kind]]
+        raise SecateurError("fewshot.grid: the key is missing; it gives the rates to measure.")
+    asked = [kind for kind in KINDS if f"{kind}_rates" in settings]
+    by_kind = {kind: [group for group in study.groups if group.kind == kind] for kind in asked}
+    absent = [f"{kind}s" for kind in asked if not by_kind[kind]]
+    chosen = {kind: by_kind[kind] for kind in asked if by_kind[kind]}
+    chosen = dict(itertools.islice(chosen.items(), 2))
     rows: list[dict[str, Any]] = []
-    if absent:
-        print(f"grid {study.name}: skipped, as the network has no {absent[0]}s to remove.", file=sys.stderr, flush=True)
+    if len(chosen) < 2:
+        reason = f"the network has no {' and no '.join(absent)} to remove"
+        print(f"grid {study.name}: skipped, as {reason}.", file=sys.stderr, flush=True)
     else:
         shared = Shared(study.shared, f"grid-{criterion}", fingerprint_of(study), study.example.device)
         for seed in track(seeds, len(seeds), f"grid {study.name} {criterion}"):
             shared.hear()
-            rows += _measured(study.of(seed), by_kind, seed, rankings, shared)
+            rows += _measured(study.of(seed), chosen, seed, rankings, shared)
             shared.tell()
     about = study.config["studies"][study.name]
     table = pd.DataFrame(rows, columns=list(TYPES)).assign(
@@ -90,14 +102,25 @@ def grid(study: Study, criterion: str, seeds: Sequence[int], rankings: Path, out
 
 
 def _measured(
-    study: Study, by_kind: Mapping[str, list[UnitGroup]], seed: int, rankings: Path, shared: Shared
+    study: Study, chosen: Mapping[str, list[UnitGroup]], seed: int, rankings: Path, shared: Shared
 ) -> list[dict[str, Any]]:
-    """Rows of one seed: what was removed and what is left, by filter rate, then neuron rate."""
+    """Rows of one seed: what was removed and what is left, by the rate of the first kind, then of the second."""
     settings = study.config["fewshot"]["grid"]
     model, samples = study.model(seed), str(settings["samples_per_class"])
-    totals = {kind: sum(group.size for group in groups) for kind, groups in by_kind.items()}
     scores = scorefile.read(rankings, seed, samples, {group.name: group.size for group in study.groups})
-    filters, neurons = (_selections(study, kind, by_kind[kind], scores, settings[f"{kind}_rates"]) for kind in KINDS)
+    going = [
+        [
+            (kind, rate, units)
+            for rate, units in zip(
+                settings[f"{kind}_rates"],
+                _selections(study, kind, groups, scores, settings[f"{kind}_rates"]),
+                strict=True,
+            )
+        ]
+        for kind, groups in chosen.items()
+    ]
+    nothing = {f"{kind}_rate": 0.0 for kind in KINDS} | {f"{kind}s_removed": 0 for kind in KINDS}
+    totals = {f"{kind}s_total": sum(group.size for group in chosen.get(kind, ())) for kind in KINDS}
     unpruned = measurements.of_unpruned(study, seed)
 
     def measured(selection: Selection) -> dict[str, Any]:
@@ -108,24 +131,12 @@ def _measured(
         )
 
     rows = []
-    for filter_rate, filter_units in zip(settings["filter_rates"], filters, strict=True):
-        for neuron_rate, neuron_units in zip(settings["neuron_rates"], neurons, strict=True):
-            found = measured(filter_units | neuron_units)
-            rows.append(
-                {
-                    "seed": seed,
-                    "samples_per_class": samples,
-                    "filter_rate": filter_rate,
-                    "neuron_rate": neuron_rate,
-                    "filters_removed": sum(map(len, filter_units.values())),
-                    "filters_total": totals["filter"],
-                    "neurons_removed": sum(map(len, neuron_units.values())),
-                    "neurons_total": totals["neuron"],
-                    "params_share": found["params"] / unpruned["params"],
-                    "macs_share": found["macs"] / unpruned["macs"],
-                }
-                | found
-            )
+    for pair in itertools.product(*going):
+        found = measured({name: units for _, _, selection in pair for name, units in selection.items()})
+        removed = {f"{kind}s_removed": sum(map(len, selection.values())) for kind, _, selection in pair}
+        shares = {f"{name}_share": found[name] / unpruned[name] for name in ("params", "macs")}
+        rates = {f"{kind}_rate": rate for kind, rate, _ in pair}
+        rows.append({"seed": seed, "samples_per_class": samples} | nothing | totals | rates | removed | shares | found)
     return rows
 
 

@@ -85,7 +85,7 @@ def estimate(
         print(f"Not counted, as their passes are not known beforehand: ranking by {', '.join(unknown)}.")
     print(
         "Not counted: fetching and preparing data, pretraining, tuning, the 2-D study, tables and page, start-up\n"
-        "(3 to 8 s a job). Counted, but left out by a network without neurons of its own: grid."
+        "(3 to 8 s a job). Counted, but left out by a network with one kind of units alone: grid."
     )
     compared = held_against(works, most, speeds, config, folder)
     if compared is not None:

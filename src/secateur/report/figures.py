@@ -15,6 +15,7 @@ from secateur.analysis.comparisons import ROPE
 from secateur.analysis.measures import wide
 from secateur.analysis.overall import SHARED
 from secateur.files import replacing, write_json, write_text
+from secateur.pruning import worded
 from secateur.report import (
     curve_figures,
     decomposition,
@@ -81,6 +82,7 @@ def run(
     claims = claim_files.read(claims_path)
     curves, every = tables.read(tables_dir, "curves"), tables.read(tables_dir, "curves", remedy=None)
     further = {name: tables.optional(tables_dir, name) for name in ("profiles", "grid", "cost", "latency", "toy")}
+    units = tables.optional(tables_dir, "units")
     names = {str(name) for table in (curves, *further.values()) for name in table["criterion"]}
     look = style.read(Path(assets) / "style.yaml", names)
     output = Path(output_dir)
@@ -95,7 +97,7 @@ def run(
         lambda: gallery_figures.drawings(others.gallery, look),
         lambda: _comparisons(Path(statistics_dir), claims, look),
         lambda: _decomposition(Path(statistics_dir), look),
-        lambda: _profiles(further["profiles"], look),
+        lambda: _profiles(further["profiles"], units, look),
         lambda: grid_figures.drawings(further["grid"], look),
         lambda: _agreement(Path(statistics_dir), look),
         lambda: _cost(further["cost"], claims, look),
@@ -195,17 +197,20 @@ def _decomposition(statistics: Path, look: style.Style) -> Iterator[Drawing]:
         yield from decomposition.drawings(read_statistics(statistics, "decomposition"), look)
 
 
-def _profiles(profiles: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
+def _profiles(profiles: pd.DataFrame, units: pd.DataFrame, look: style.Style) -> Iterator[Drawing]:
     for study, group in profiles.groupby("study"):
         samples = tables.in_order(group["samples_per_class"])[-1]
         rate = min(set(group["rate"]), key=lambda value: (abs(value - PROFILE_RATE), value))
         chosen = group[(group["samples_per_class"] == samples) & (group["rate"] == rate)]
+        own = units[(units["study"] == study) & units["group"].isin(set(chosen["group"]))].drop_duplicates("group")
+        kinds = {row["group"]: f"{worded(row['kind'])}s" for row in tables.records(own)}
+        what = "units" if len(set(kinds.values())) > 1 else "filters"
         yield Drawing(
             "profile", (str(study),), setting(str(study), "fewshot", samples),
-            f"Which layers each criterion empties: per cent of a layer's filters removed when {100 * rate:.0f} % of "
-            "all filters are gone; orange layers lost more than the network as a whole, blue ones less. Layers from "
-            "the image (left) to the answer (right).",
-            matrices.profile(chosen, look, title=""), str(study), "", "",
+            f"Which layers each criterion empties: per cent of a layer's {what} removed when {100 * rate:.0f} % of "
+            f"all {what} are gone; orange layers lost more than the network as a whole, blue ones less. Layers from "
+            f"the image (left) to the answer (right){', one kind of units after the other' * (what == 'units')}.",
+            matrices.profile(chosen, look, title="", kinds=kinds), str(study), "", "",
             f"Mean over {counted(chosen['seed'].nunique(), 'seed')}.",
         )  # fmt: skip
 

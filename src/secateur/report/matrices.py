@@ -1,6 +1,7 @@
 """Matrices as coloured cells: every pair of criteria, layers by criteria, agreement of rankings."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from secateur.report.style import Style
 ON_LIGHT, ON_DARK = "#000000", "#FFFFFF"
 """Colours of numbers inside a coloured cell; not the page's ink, which changes with light and dark. One of the two
 has a contrast of at least 4.58 to any colour, the square root of 21; less than black would not do."""
+
+NO_KINDS: Mapping[str, str] = MappingProxyType({})
 
 
 def pairs(tests: pd.DataFrame, apart: Collection[frozenset[str]], style: Style, *, title: str) -> Any:
@@ -44,19 +47,24 @@ def pairs(tests: pd.DataFrame, apart: Collection[frozenset[str]], style: Style, 
     return _finished(figure, axes, title)
 
 
-def profile(profiles: pd.DataFrame, style: Style, *, title: str) -> Any:
-    """Heat map: per cent of each group (columns, in the order of the network) that each criterion (rows) removed.
+def profile(profiles: pd.DataFrame, style: Style, *, title: str, kinds: Mapping[str, str] = NO_KINDS) -> Any:
+    """Heat map: per cent of each group (columns) that each criterion (rows) removed.
 
     Orange: more than the whole network lost; blue: less.
 
     Args:
         profiles: rows of one study, sample count and rate.
+        kinds: group → what its units are, in the order of the network, which columns have within each kind; the kinds
+            are named above them where there are several. Without it columns have the order of the rows.
     """
     import matplotlib.pyplot as plt
     import seaborn as sns
 
     data = profiles.assign(share=100 * profiles["removed"] / profiles["units"])
+    named = list(dict.fromkeys(kinds.values()))
     groups = list(dict.fromkeys(data["group"]))
+    if set(groups) <= set(kinds):
+        groups = sorted(groups, key=lambda group: (named.index(kinds[group]), list(kinds).index(group)))
     table = data.pivot_table(index="criterion", columns="group", values="share", aggfunc="mean")
     table = table.loc[[name for name in style.colours if name in table.index], groups]
     wide = max(4.0, min(11.0, 0.5 * len(groups) + 1.8))
@@ -66,7 +74,13 @@ def profile(profiles: pd.DataFrame, style: Style, *, title: str) -> Any:
     sns.heatmap(table, vmin=middle - reach, vmax=middle + reach, cmap=_diverging(), annot=len(groups) <= 22,
                 fmt=".0f", linewidths=1,
                 linecolor="none", annot_kws={"fontsize": 9.5}, cbar=False, ax=axes)  # fmt: skip
-    return _finished(figure, axes, title)
+    _finished(figure, axes, title)
+    beginnings = [next(at for at, group in enumerate(groups) if kinds.get(group) == kind) for kind in named]
+    for kind, at in zip(named, beginnings, strict=True) if len(named) > 1 else ():
+        axes.text(at, -0.15, kind, fontsize=9.5, ha="left", va="bottom")
+        if at:
+            axes.axvline(at, color=ON_DARK, linewidth=5)
+    return figure
 
 
 def agreement(table: pd.DataFrame, samples: str, style: Style, *, title: str) -> Any:
