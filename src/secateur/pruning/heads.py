@@ -22,6 +22,7 @@ from secateur.pruning.layouts import Places, guesses
 from secateur.pruning.trial import Given, Trial, calls, form
 
 PACKED = "packed attention, whose code checks that its heads are as wide as its input"
+ALONE = "the only head of its attention, which keeps at least one"
 CARRIES_NOT = "attention whose code mixes its heads or counts on their number"
 
 
@@ -51,7 +52,7 @@ def find_heads(
     }  # fmt: skip
     called = calls(model, set(candidates), input_size) if candidates else {}
     found: list[Heads] = []
-    reasons: dict[str, str] = {}
+    reasons = {} if channels else _alone(model)
     known: dict[Any, tuple[Slice, ...] | None] = {}
     for name, given in called.items():
         module, times = candidates[name], given[2]
@@ -85,6 +86,17 @@ def find_heads(
             )
         )
     return found, reasons
+
+
+def _alone(model: nn.Module) -> dict[str, str]:
+    """The layers that make the one head of a module -> why it stays."""
+    named = {name: (module, stated(module)) for name, module in model.named_modules()}
+    return {
+        f"{name}.{layer}" if name else layer: ALONE
+        for name, (module, about) in named.items()
+        if about is not None and about.heads == 1
+        for layer, _ in sources(module, about.projection)
+    }
 
 
 def _about(module: nn.Module) -> Attention | None:
