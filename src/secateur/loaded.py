@@ -34,10 +34,10 @@ class _Finder:
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        found = PathFinder.find_spec(name, path, target) if name.startswith(f"{PACKAGE}.") else None
-        if found is not None and isinstance(found.loader, SourceFileLoader):
-            found.loader = Loader(name, found.loader.path)
-        return found
+        spec = PathFinder.find_spec(name, path, target) if name.startswith(f"{PACKAGE}.") else None
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = Loader(name, spec.loader.path)
+        return spec
 
 
 def watch() -> None:
@@ -50,9 +50,9 @@ def watch() -> None:
 
 def text(module: str, path: str | Path) -> bytes:
     """The source of a module, read now and noted as what this process goes by."""
-    found = Path(path).read_bytes()
-    _texts.setdefault(module, {})[found] = str(path)
-    return found
+    source = Path(path).read_bytes()
+    _texts.setdefault(module, {})[source] = str(path)
+    return source
 
 
 def expect(code: str) -> None:
@@ -95,11 +95,11 @@ def verify() -> None:
     """
     from secateur.errors import SecateurError
 
-    found = sorted(set(_others())) if _planned else []
-    if found:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    changed = sorted(set(_others())) if _planned else []
+    if changed:
+        more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
         raise SecateurError(
-            f"{found[0]}{more}: not what it was when the workflow started. What this job made is not used: run again."
+            f"{changed[0]}{more}: not what it was when the workflow started. What this job made is not used: run again."
         )
 
 
@@ -110,8 +110,8 @@ def _others() -> Iterator[str]:
 
     for name, expected in (_planned["sources"] | _planned["beside"]).items():
         module, _, definitions = name.partition(":")
-        for found, path in _used(module):
-            if hash_of(found, definitions.split(",") if definitions else ()) != expected:
+        for source, path in _used(module):
+            if hash_of(source, definitions.split(",") if definitions else ()) != expected:
                 yield os.path.relpath(path)
     for path, expected in _planned["files"].items():
         if _changed(path) != _planned["times"][path] or not Path(path).is_file() or md5(path) != expected:

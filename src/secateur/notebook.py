@@ -25,5 +25,5 @@ def folded(title: str, reasons: Mapping[str, str]) -> str:
     """Layers with a reason each, behind a line that opens them; nothing where there are none."""
     if not reasons:
         return ""
-    found = table(["layer", "why"], list(reasons.items()))
-    return f"<details><summary>{html.escape(title)} {len(reasons)} layers</summary>{found}</details>"
+    rows = table(["layer", "why"], list(reasons.items()))
+    return f"<details><summary>{html.escape(title)} {len(reasons)} layers</summary>{rows}</details>"

@@ -97,8 +97,8 @@ def hashes(config: dict[str, Any], results: Path) -> dict[str, dict[str, str]]:
         "samples": {block: [results / f"samples/{block}.csv"] for block in blocks},
         "rankings": ranked,
     }
-    found = {kind: {name: content_hash(*paths) for name, paths in named.items()} for kind, named in files.items()}
-    return {kind: {name: value for name, value in named.items() if value} for kind, named in found.items()}
+    by_kind = {kind: {name: content_hash(*paths) for name, paths in named.items()} for kind, named in files.items()}
+    return {kind: {name: value for name, value in named.items() if value} for kind, named in by_kind.items()}
 
 
 def data_files(config: dict[str, Any]) -> dict[str, Path]:
@@ -116,14 +116,14 @@ def content_hash(*paths: Path) -> str | None:
     checksum of every tensor. None where one is not there."""
     if not all(path.exists() for path in paths):
         return None
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
             size = path.stat().st_size
             if path.suffix == ".safetensors":  # a damaged length is no reason to ask for more than there is
                 size = min(size, int.from_bytes(file.read(8), "little"))
-            found.update(file.read(size))
-    return found.hexdigest()[:16]
+            digest.update(file.read(size))
+    return digest.hexdigest()[:16]
 
 
 def _prepared(config: dict[str, Any]) -> list[tuple[str, Path]]:
@@ -135,17 +135,17 @@ def _prepared(config: dict[str, Any]) -> list[tuple[str, Path]]:
 
 def _datasets(config: dict[str, Any]) -> list[str]:
     """What is known of every dataset whose images were prepared for the run, with those that were left out."""
-    found = {}
+    described = {}
     for name, folder in _prepared(config):
         path = folder / "dataset.json"
-        if name not in found and path.exists():
+        if name not in described and path.exists():
             about = read_json(path)
             sizes = {split: sum(counts) for split, counts in about["class_sizes"].items()}
             left_out = sum(about["unreadable"].values())
-            found[name] = f"{name}: {sizes['train']} training and {sizes['test']} test images"
-            found[name] += f", {left_out} unreadable ones left out" if left_out else ""
-            found[name] += f" ({about['citation']}; licence: {about['licence']})"
-    return list(found.values())
+            described[name] = f"{name}: {sizes['train']} training and {sizes['test']} test images"
+            described[name] += f", {left_out} unreadable ones left out" if left_out else ""
+            described[name] += f" ({about['citation']}; licence: {about['licence']})"
+    return list(described.values())
 
 
 def origin(about: dict[str, Any]) -> str:
@@ -161,8 +161,8 @@ def rule_times(plan: Path) -> dict[str, dict[str, float]]:
     """Rule → its jobs and their times, slowest first (see running.times); {} for a run without a plan."""
     if not plan.exists():
         return {}
-    found = {name: row for name, row in times(running.read(plan), Path()).items() if name != "all"}
-    return dict(sorted(found.items(), key=lambda item: -item[1]["wall_seconds"]))
+    by_rule = {name: row for name, row in times(running.read(plan), Path()).items() if name != "all"}
+    return dict(sorted(by_rule.items(), key=lambda item: -item[1]["wall_seconds"]))
 
 
 def commit() -> str:

@@ -60,8 +60,8 @@ IGNORED = "/results/\n/data/\n/logs/\n/.snakemake/\n"
 
 def sources() -> dict[str, Path]:
     """The runs that Secateur brings along: name → config."""
-    found = sorted((shipped.ROOT / "config").glob("*.yaml"))
-    return {path.stem: path for path in found if path.stem not in NO_RUNS and not path.stem.endswith("_local")}
+    configs = sorted((shipped.ROOT / "config").glob("*.yaml"))
+    return {path.stem: path for path in configs if path.stem not in NO_RUNS and not path.stem.endswith("_local")}
 
 
 def write(folder: Path, source: str = "demo") -> list[Path]:

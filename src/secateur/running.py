@@ -41,13 +41,13 @@ def plan(path: str | Path, dag: Any) -> None:
 
 def read(path: str | Path) -> dict[str, Any]:
     """What `plan` wrote to `path`; anything else is a SecateurError."""
-    found = read_json(path)
-    if not _is_plan(found):
+    written = read_json(path)
+    if not _is_plan(written):
         raise SecateurError(f"{path}: not the plan of a run. Remove it; the next run writes it.")
-    return found
+    return written
 
 
-def _is_plan(found: Any) -> bool:
+def _is_plan(written: Any) -> bool:
     def moment(value: Any) -> bool:
         return isinstance(value, int | float) and 0 <= value < LATEST
 
@@ -60,14 +60,14 @@ def _is_plan(found: Any) -> bool:
         )
 
     return (
-        isinstance(found, dict)
-        and found.get("state") in ("running", "done", "failed")
-        and isinstance(found.get("pid"), int)
-        and 0 < found["pid"] < MOST_PROCESSES
-        and moment(found.get("started"))
-        and (found.get("ended") is None or moment(found["ended"]))
-        and _is_list(found.get("edges"), lambda pair: _is_list(pair, lambda name: isinstance(name, str), 2))
-        and _is_list(found.get("jobs"), job)
+        isinstance(written, dict)
+        and written.get("state") in ("running", "done", "failed")
+        and isinstance(written.get("pid"), int)
+        and 0 < written["pid"] < MOST_PROCESSES
+        and moment(written.get("started"))
+        and (written.get("ended") is None or moment(written["ended"]))
+        and _is_list(written.get("edges"), lambda pair: _is_list(pair, lambda name: isinstance(name, str), 2))
+        and _is_list(written.get("jobs"), job)
     )
 
 
@@ -78,18 +78,18 @@ def _is_list(value: Any, is_right: Callable[[Any], bool], length: int | None = N
 def end(path: str | Path, state: str) -> None:
     """Note that the run that wrote `path` has ended; another one's file is left alone."""
     try:
-        found = read(path)
+        written = read(path)
     except SecateurError:
         return
-    if found["pid"] == os.getpid():
-        write_json(path, found | {"state": state, "ended": time.time()})
+    if written["pid"] == os.getpid():
+        write_json(path, written | {"state": state, "ended": time.time()})
 
 
-def state(found: dict[str, Any]) -> str:
+def state(written: dict[str, Any]) -> str:
     """ "running", "done", "failed", or "stopped" where a run was killed before it could say."""
-    if found["state"] == "running" and not _alive(found["pid"]):
+    if written["state"] == "running" and not _alive(written["pid"]):
         return "stopped"
-    return found["state"]
+    return written["state"]
 
 
 def _alive(pid: int) -> bool:
@@ -102,7 +102,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def times(found: dict[str, Any], folder: Path) -> dict[str, dict[str, float]]:
+def times(written: dict[str, Any], folder: Path) -> dict[str, dict[str, float]]:
     """Rule → `jobs`, and of those that wrote their times `wall_seconds` and `cpu_seconds`, summed, and the largest
     `peak_bytes` (0 where none of them said).
 
@@ -111,7 +111,7 @@ def times(found: dict[str, Any], folder: Path) -> dict[str, dict[str, float]]:
         folder: where the run's paths are relative to (the folder in which Snakemake ran).
     """
     rules: dict[str, dict[str, float]] = {}
-    for job in found["jobs"]:
+    for job in written["jobs"]:
         row = rules.setdefault(job["rule"], {"jobs": 0, "wall_seconds": 0.0, "cpu_seconds": 0.0, "peak_bytes": 0})
         row["jobs"] += 1
         if job["usage"] and (folder / job["usage"]).exists():

@@ -97,8 +97,8 @@ def _bounded(value: Any) -> int:
         return min(counts[id(value)], MOST_VALUES)
 
     try:
-        if (found := count(value)) < MOST_VALUES:
-            return found
+        if (number := count(value)) < MOST_VALUES:
+            return number
     except RecursionError:
         pass
     raise SecateurError(f"config: more than {MOST_VALUES:,} values, or values that contain themselves (YAML aliases).")
@@ -160,40 +160,40 @@ def _sentence(error: Any) -> str:
     while error.context:  # of an anyOf, the alternative that came furthest
         error = max(error.context, key=lambda inner: (len(inner.absolute_path), inner.validator != "type"))
     key = _key(list(error.absolute_path))
-    found, rule = error.instance, error.schema
+    given, rule = error.instance, error.schema
     match error.validator:
         case "additionalProperties":
             allowed = list(rule.get("properties", {}))
-            unknown = next(name for name in found if name not in allowed)
+            unknown = next(name for name in given if name not in allowed)
             near = difflib.get_close_matches(str(unknown), allowed, 1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
             return f"{key}: unknown key '{unknown}'; allowed are {', '.join(allowed)}.{hint}"
         case "required":
-            missing = next(name for name in rule["required"] if name not in found)
+            missing = next(name for name in rule["required"] if name not in given)
             example = "" if error.absolute_path else f" {SMALLEST}"
             return f"{key}: the key '{missing}' is missing; needed are {', '.join(rule['required'])}.{example}"
         case "minProperties":
             return f"{key}: at least one entry is needed. {SMALLEST}"
-        case "type" if rule["type"] == "integer" and isinstance(found, float):
-            near_by = f"; write {int(found)}" if found.is_integer() else ""
-            return f"{key}: {found!r} is not a whole number (type integer){near_by}."
+        case "type" if rule["type"] == "integer" and isinstance(given, float):
+            near_by = f"; write {int(given)}" if given.is_integer() else ""
+            return f"{key}: {given!r} is not a whole number (type integer){near_by}."
         case "type":
-            return f"{key}: {found!r} is not of type {rule['type']}."
+            return f"{key}: {given!r} is not of type {rule['type']}."
         case "enum":
-            return f"{key}: {found!r} is not allowed; allowed are {', '.join(map(str, rule['enum']))}."
+            return f"{key}: {given!r} is not allowed; allowed are {', '.join(map(str, rule['enum']))}."
         case "minimum":
-            return f"{key}: {found!r} is too small; the smallest allowed is {rule['minimum']}."
+            return f"{key}: {given!r} is too small; the smallest allowed is {rule['minimum']}."
         case "maximum":
-            return f"{key}: {found!r} is too large; the largest allowed is {rule['maximum']}."
+            return f"{key}: {given!r} is too large; the largest allowed is {rule['maximum']}."
         case "exclusiveMinimum" | "exclusiveMaximum":
             above = f"greater than {rule['exclusiveMinimum']}" if "exclusiveMinimum" in rule else ""
             below = f"less than {rule['exclusiveMaximum']}" if "exclusiveMaximum" in rule else ""
             return (
-                f"{key}: {found!r} is out of range; allowed are numbers {' and '.join(filter(None, [above, below]))}."
+                f"{key}: {given!r} is out of range; allowed are numbers {' and '.join(filter(None, [above, below]))}."
             )
         case "const":
-            return f"{key}: {found!r} is not allowed; allowed are a whole number of at least 1, or '{rule['const']}'."
+            return f"{key}: {given!r} is not allowed; allowed are a whole number of at least 1, or '{rule['const']}'."
         case "pattern":
             shown = rule["pattern"].removesuffix(r"(?!\n)")
-            return f"{key}: {found!r} is not a name; allowed are letters, digits, '_' and '-' ({shown})."
+            return f"{key}: {given!r} is not a name; allowed are letters, digits, '_' and '-' ({shown})."
     return f"{key}: {error.message}."

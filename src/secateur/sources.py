@@ -202,11 +202,11 @@ def _imports(path: Path, package: str, names: frozenset[str] | None, executed: b
     if names is None:
         return tuple(_imported(tree.body, package))
     needed, wanted = _needed(tree, names)
-    found = list(_imported(needed, package, wanted))
+    imports = list(_imported(needed, package, wanted))
     if executed:
         rest = [each for each in tree.body if not isinstance(each, DEFINITIONS)]
-        found += [each._replace(used=frozenset()) for each in _imported(rest, package)]
-    return tuple(found)
+        imports += [each._replace(used=frozenset()) for each in _imported(rest, package)]
+    return tuple(imports)
 
 
 def _imported(statements: Sequence[ast.stmt], package: str, wanted: frozenset[str] | None = None) -> Iterator[Import]:
@@ -236,11 +236,11 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
 
 def _run(node: ast.AST) -> Iterator[ast.AST]:
     """A node and all that is in it, without what only a type checker looks at."""
-    found = [node]
-    while found:
-        yield (node := found.pop())
+    waiting = [node]
+    while waiting:
+        yield (node := waiting.pop())
         hidden = node.body if isinstance(node, ast.If) and _for_types(node.test) else ()
-        found += [child for child in ast.iter_child_nodes(node) if child not in hidden]
+        waiting += [child for child in ast.iter_child_nodes(node) if child not in hidden]
 
 
 def _for_types(test: ast.expr) -> bool:
@@ -251,13 +251,13 @@ def _bound(statement: ast.stmt) -> set[str]:
     """The names that a statement at the top of a file defines."""
     if isinstance(statement, DEFINITIONS):
         return {statement.name}
-    found = set()
+    names = set()
     for node in _run(statement):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            found.add(node.id)
+            names.add(node.id)
         elif isinstance(node, IMPORTS):
-            found |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
-    return found
+            names |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+    return names
 
 
 def _needed(tree: ast.Module, names: frozenset[str]) -> tuple[list[ast.stmt], frozenset[str]]:
@@ -265,9 +265,9 @@ def _needed(tree: ast.Module, names: frozenset[str]) -> tuple[list[ast.stmt], fr
     bound = {index: _bound(statement) for index, statement in enumerate(tree.body)}
     needed: set[int] = set()
     wanted = set(names)
-    while found := {index for index, given in bound.items() if index not in needed and given & wanted}:
-        needed |= found
-        for index in found:
+    while more := {index for index, given in bound.items() if index not in needed and given & wanted}:
+        needed |= more
+        for index in more:
             wanted |= {node.id for node in _run(tree.body[index]) if isinstance(node, ast.Name)}
     return [tree.body[index] for index in sorted(needed)], frozenset(wanted)
 
@@ -276,13 +276,13 @@ def _segments(text: bytes, definitions: frozenset[str]) -> str:
     """The source of `definitions` and of what they use; of imports only the names that are used."""
     statements, wanted = _needed(ast.parse(text), definitions)
     lines = text.decode().splitlines()
-    found = []
+    kept = []
     for statement in statements:
         if isinstance(statement, IMPORTS):
             where = f"from {statement.module} " if isinstance(statement, ast.ImportFrom) else ""
             each = [alias for alias in statement.names if (alias.asname or alias.name.partition(".")[0]) in wanted]
-            found += [f"{where}import {ast.unparse(alias)}" for alias in each]
+            kept += [f"{where}import {ast.unparse(alias)}" for alias in each]
         else:
             first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", []))])
-            found += lines[first - 1 : statement.end_lineno]
-    return "\n".join(found)
+            kept += lines[first - 1 : statement.end_lineno]
+    return "\n".join(kept)

@@ -47,11 +47,11 @@ def draws_of(config: dict[str, Any], component: str) -> list[int]:
 
 def blocks(config: dict[str, Any]) -> dict[str, range]:
     """Blocks of the further networks that one job handles, by name, as `config.parts` has those of the seeds."""
-    found = {}
+    by_name = {}
     for component in config["vary"]:
         first = number(0, component)
         last, step = first + config["variance"]["draws"], config["seeds_per_job"]
         for start in range(first, last, step):
             block = range(start, min(start + step, last))
-            found[f"{block[0]}-{block[-1]}"] = block
-    return found
+            by_name[f"{block[0]}-{block[-1]}"] = block
+    return by_name

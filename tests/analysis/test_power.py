@@ -15,9 +15,9 @@ LEVEL = 0.025
 def test_what_is_found_is_what_scipys_exact_test_rejects(blocks, level):
     draws = np.random.default_rng(blocks).normal(0.5, 1, size=(300, blocks))
     p = stats.wilcoxon(draws, axis=1, alternative="greater", method="exact").pvalue
-    assert np.array_equal(power.found(draws, level, "wilcoxon"), p <= level)
+    assert np.array_equal(power.detected(draws, level, "wilcoxon"), p <= level)
     signs = [stats.binomtest(int((one > 0).sum()), blocks, alternative="greater").pvalue for one in draws]
-    assert np.array_equal(power.found(draws, level, "sign"), np.array(signs) <= level)
+    assert np.array_equal(power.detected(draws, level, "sign"), np.array(signs) <= level)
 
 
 def test_three_comparisons_that_must_all_be_found_have_less_power_than_one():

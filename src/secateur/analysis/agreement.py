@@ -53,9 +53,9 @@ def agreement(rankings: Sequence[Path], redraws: Sequence[Path] = ()) -> tuple[p
     whole: list[dict[str, Any]] = []
     layers: list[dict[str, Any]] = []
     for study in sorted({path.parts[-3] for path in rankings}):
-        found = read_scores([path for path in sorted(rankings) if path.parts[-3] == study], 2)
-        for seed in sorted(found):
-            _compare(found[seed], _planned(found[seed]), {"study": study, "seed": seed}, whole, layers)
+        by_seed = read_scores([path for path in sorted(rankings) if path.parts[-3] == study], 2)
+        for seed in sorted(by_seed):
+            _compare(by_seed[seed], _planned(by_seed[seed]), {"study": study, "seed": seed}, whole, layers)
     for study in sorted({path.parts[-2] for path in redraws}):
         drawn = read_scores([path for path in sorted(redraws) if path.parts[-2] == study], 1)
         together = {key: value for of_draw in drawn.values() for key, value in of_draw.items()}
@@ -72,31 +72,31 @@ Pair = tuple[str, tuple[str, str, int], tuple[str, str, int]]
 """Kind of comparison and the two rankings."""
 
 
-def _planned(found: Named) -> Iterator[Pair]:
+def _planned(named: Named) -> Iterator[Pair]:
     """Comparisons among the rankings of one seed: criteria at equal sample counts, and few with many samples."""
-    criteria = sorted({criterion for criterion, _, _ in found})
-    counts = in_order(samples for _, samples, _ in found)
-    draw = next(iter(found))[2]
+    criteria = sorted({criterion for criterion, _, _ in named})
+    counts = in_order(samples for _, samples, _ in named)
+    draw = next(iter(named))[2]
     for one, two in combinations(criteria, 2):
         for samples in counts:
-            if (one, samples, draw) in found and (two, samples, draw) in found:
+            if (one, samples, draw) in named and (two, samples, draw) in named:
                 yield "criteria", (one, samples, draw), (two, samples, draw)
     for criterion in criteria:
-        own = in_order(samples for name, samples, _ in found if name == criterion)
+        own = in_order(samples for name, samples, _ in named if name == criterion)
         if len(own) > 1:
             yield "samples", (criterion, own[0], draw), (criterion, own[-1], draw)
 
 
-def _redrawn(found: Named) -> Iterator[Pair]:
+def _redrawn(named: Named) -> Iterator[Pair]:
     """Comparisons of each criterion with itself on every two draws of as many samples."""
-    for one, two in combinations(sorted(found), 2):
+    for one, two in combinations(sorted(named), 2):
         if one[:2] == two[:2]:
             yield "draws", one, two
 
 
 def read_scores(paths: Sequence[Path], above: int) -> dict[int, Named]:
     """Seed (or draw) → its rankings, from score files; the criterion's name stands `above` places from a path's end."""
-    found: dict[int, Named] = {}
+    by_number: dict[int, Named] = {}
     for path in paths:
         criterion = path.parts[-2] if above == 2 else path.stem
         file = Path(*path.parts[-above - 2 :])
@@ -104,15 +104,15 @@ def read_scores(paths: Sequence[Path], above: int) -> dict[int, Named]:
             for name, values in tensorfile.read(path, "score file", framework="np")[0].items():
                 number, samples, group = name.split("/", 2)
                 key = criterion, samples, int(number)
-                scores, _ = found.setdefault(int(number), {}).setdefault(key, ({}, f"{file}:{number}/{samples}"))
+                scores, _ = by_number.setdefault(int(number), {}).setdefault(key, ({}, f"{file}:{number}/{samples}"))
                 scores[group] = values
         except ValueError as error:
             raise SecateurError(f"{path}: not a readable score file ({error}). Remove it and run again.") from None
-    return found
+    return by_number
 
 
 def _compare(
-    found: Named,
+    named: Named,
     pairs: Iterator[Pair],
     where: dict[str, Any],
     whole: list[dict[str, Any]],
@@ -122,11 +122,11 @@ def _compare(
     planned = list(pairs)
     if not planned:
         return
-    names = list(found)
+    names = list(named)
     place = {name: index for index, name in enumerate(names)}
-    shapes = {group: values.shape for group, values in found[names[0]][0].items()}
+    shapes = {group: values.shape for group, values in named[names[0]][0].items()}
     for name in names:
-        if {group: values.shape for group, values in found[name][0].items()} != shapes:
+        if {group: values.shape for group, values in named[name][0].items()} != shapes:
             raise SecateurError(
                 f"rankings of {where['study']}, seed {where['seed']}: {names[0][0]} and {name[0]} score different "
                 "units. Rank again."
@@ -135,12 +135,12 @@ def _compare(
     two = np.array([place[second] for _, _, second in planned])
     groups = sorted(shapes)
     by_group = {
-        group: _agreements(np.stack([found[name][0][group] for name in names]), one, two)
+        group: _agreements(np.stack([named[name][0][group] for name in names]), one, two)
         for group in groups
         if shapes[group][0] >= FEWEST
     }
     overall = _agreements(
-        np.stack([np.concatenate([found[name][0][group] for group in groups]) for name in names]), one, two
+        np.stack([np.concatenate([named[name][0][group] for group in groups]) for name in names]), one, two
     )
     with np.errstate(invalid="ignore"):
         in_layer = (
@@ -159,7 +159,7 @@ def _compare(
             row
             | {name: values[index] for name, values in overall.items()}
             | {"units": units, "spearman_in_layer": defined.mean() if defined.size else np.nan,
-               "source": f"{found[first][1]} {found[second][1]}"}
+               "source": f"{named[first][1]} {named[second][1]}"}
         )  # fmt: skip
         layers.extend(
             row | {"group": group, "units": shapes[group][0]} | {name: of[index] for name, of in values.items()}
@@ -177,14 +177,14 @@ def _agreements(scores: np.ndarray, one: np.ndarray, two: np.ndarray) -> dict[st
     half = scores.shape[1] // 2
     lower = np.zeros(scores.shape, dtype=bool)
     np.put_along_axis(lower, np.argsort(scores, axis=1, kind="stable")[:, :half], True, axis=1)
-    found = {
+    measured = {
         "spearman": _cosines(ranks - ranks.mean(axis=1, keepdims=True), one, two),
         "kendall": _kendall(ranks, one, two),
         "overlap_half": (lower[one] & lower[two]).sum(axis=1) / half if half else np.full(one.size, np.nan),
     }
     for name in ("spearman", "kendall"):
-        found[name][undefined] = np.nan
-    return found
+        measured[name][undefined] = np.nan
+    return measured
 
 
 def _cosines(values: np.ndarray, one: np.ndarray, two: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from secateur.analysis.paired import (
     sign_p,
     wilcoxon_p,
 )
-from secateur.analysis.power import found as finds
+from secateur.analysis.power import detected
 from secateur.analysis.ranks import rank
 from secateur.analysis.simulation import Draw, Grid
 from secateur.seeds import derive
@@ -147,7 +147,7 @@ def other_tests(seeds: int, test: str, draw: Draw, simulations: int, alpha: floa
     if test == "sign":
         return counted(np.asarray(sign_p(drawn, "greater")) <= alpha / 2)
     if test == "wilcoxon":
-        return counted(finds(drawn, alpha / 2, "wilcoxon"))
+        return counted(detected(drawn, alpha / 2, "wilcoxon"))
     return counted(stats.ttest_1samp(drawn, 0.0, axis=1, alternative="greater").pvalue <= alpha / 2)
 
 
@@ -208,7 +208,7 @@ def as_blocks(grid: Grid, seeds: int, draw: Draw, simulations: int, alpha: float
     are not."""
     generator = np.random.default_rng(derive(0, "over studies", *map(str, (grid, seeds, 0.0))))
     means = grid.differences(generator, grid.effects(generator, simulations), seeds, draw).mean(axis=-1)
-    return counted(finds(means, alpha / 2, "wilcoxon") | finds(-means, alpha / 2, "wilcoxon"))
+    return counted(detected(means, alpha / 2, "wilcoxon") | detected(-means, alpha / 2, "wilcoxon"))
 
 
 def false_pairs(
@@ -255,18 +255,18 @@ def covered(seeds: int, kind: str, draw: Draw, simulations: int, alpha: float = 
     centred = draw if kind == "sign" else simulation.about_mean(draw)
     drawn = centred(generator, simulations, seeds)[:, :, 0]
     if kind == "bca":
-        found = bootstrapped(list(drawn), 1 - alpha, derive(0, "bootstrap", seeds))
+        intervals = bootstrapped(list(drawn), 1 - alpha, derive(0, "bootstrap", seeds))
     else:
         interval_of = median_interval if kind == "sign" else exact_interval
-        found = [interval_of(values, 1 - alpha) for values in drawn]
-    low, high = np.array(found).T
+        intervals = [interval_of(values, 1 - alpha) for values in drawn]
+    low, high = np.array(intervals).T
     return counted((low <= 0) & (high >= 0))
 
 
 def _called_moved(generator: np.random.Generator, seeds: int, shift: float, alpha: float) -> bool:
     first, second = simulation.two_runs(generator, seeds, shift)
-    found = shifts.find(first, second, np.full(first.shape[1], 1 / 448), alpha)
-    return bool((found.p <= alpha).any())
+    moved = shifts.find(first, second, np.full(first.shape[1], 1 / 448), alpha)
+    return bool((moved.p <= alpha).any())
 
 
 def false_shifts(seeds: int, simulations: int, alpha: float = ALPHA) -> Proportion:

@@ -51,11 +51,11 @@ def compare_choices(measures: pd.DataFrame, criteria: list[dict[str, Any]], alph
                 continue  # nothing is ranked again or trained there: no choice, and no test to correct for
             if {variant, criterion} <= set(table.columns):
                 differences = (table[variant] - table[criterion]).dropna().to_numpy(dtype=float)
-                found = compare(
+                compared = compare(
                     differences, alpha=alpha, rope=ROPE, seed=derive(seed, "choice", *map(str, key), variant)
                 )
                 names = dict(zip(COLUMNS[:3], key, strict=True))
-                setting.append(names | {"criterion": criterion, "variant": variant, "choice": choice} | found)
+                setting.append(names | {"criterion": criterion, "variant": variant, "choice": choice} | compared)
         blocks = max((row["n_differ"] for row in setting), default=0)
         reachable = len(setting) * smallest_p(blocks) <= alpha
         for row, p in zip(setting, holm([row["wilcoxon_p"] for row in setting]), strict=True):
@@ -68,13 +68,13 @@ def compare_choices(measures: pd.DataFrame, criteria: list[dict[str, Any]], alph
 
 def choices_of(entry: Mapping[str, Any]) -> list[str]:
     """What an entry of the config's criteria says beside its name and criterion, in words."""
-    found = [f"{key}: {entry[key]}" for key in ("normalisation", "combine", "batch_norm") if key in entry]
-    found += [f"{key}: {_words(value)}" for key, value in entry.get("options", {}).items()]
+    choices = [f"{key}: {entry[key]}" for key in ("normalisation", "combine", "batch_norm") if key in entry]
+    choices += [f"{key}: {_words(value)}" for key, value in entry.get("options", {}).items()]
     if entry.get("ranking") == "once":
-        found.append("ranking: once")
+        choices.append("ranking: once")
     if "tune" in entry:
-        found.append("options: tuned on extra images")
-    return found
+        choices.append("options: tuned on extra images")
+    return choices
 
 
 def _words(value: Any) -> str:

@@ -94,16 +94,18 @@ def read(path: str | Path) -> Claims:
             outside its range; says which claim, what was found and what is allowed.
     """
     try:
-        found = yaml.safe_load(shipped.find(path).read_text(encoding="utf-8"))
+        written = yaml.safe_load(shipped.find(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise SecateurError(f"{path}: not a readable YAML file ({error}).") from None
-    if not isinstance(found, dict) or not isinstance(found.get("claims"), list):
+    if not isinstance(written, dict) or not isinstance(written.get("claims"), list):
         raise SecateurError(f"{path}: needs the keys source, alpha, criteria and a list 'claims'.")
-    alpha = _number(path, "alpha", found.get("alpha", 0.05))
+    alpha = _number(path, "alpha", written.get("alpha", 0.05))
     if not 0 < alpha < 0.5:
         raise SecateurError(f"{path}: alpha is {alpha!r}; allowed is a number in (0, 0.5).")
-    criteria = _names(path, "criteria", found.get("criteria"), "the criteria that claims are about, the paper's first")
-    stated = [_claim(path, number, entry) for number, entry in enumerate(found["claims"])]
+    criteria = _names(
+        path, "criteria", written.get("criteria"), "the criteria that claims are about, the paper's first"
+    )
+    stated = [_claim(path, number, entry) for number, entry in enumerate(written["claims"])]
     claims = tuple(claim for one in stated for claim in _both(one))
     names = [claim.id for claim in claims]
     if len(set(names)) < len(names):
@@ -111,7 +113,7 @@ def read(path: str | Path) -> Claims:
             f"{path}: claim ids {names} are not all different (a claim against rivals has a second id, "
             f"with “{STRONGEST}” at its end). Rename one."
         )
-    return Claims(claims, criteria, alpha, found.get("source") or {}, criteria[0])
+    return Claims(claims, criteria, alpha, written.get("source") or {}, criteria[0])
 
 
 def _both(claim: Claim) -> list[Claim]:

@@ -48,13 +48,13 @@ def pairwise_tests(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFr
             blocks = _blocks(key["scope"], pair)
             stream = derive(seed, "pair", *key.values(), criterion, other)
             if key["scope"] == "studies" and not studies.independent:
-                found = overall.compare(blocks, studies, alpha)
+                tested = overall.compare(blocks, studies, alpha)
             else:
-                found = compare(blocks.to_numpy(dtype=float), alpha=alpha, rope=ROPE, seed=stream)
+                tested = compare(blocks.to_numpy(dtype=float), alpha=alpha, rope=ROPE, seed=stream)
             behind = lines.loc[pair.index, [criterion, other]].to_numpy().ravel()
             names = {"criterion": criterion, "other": other, "source": trace.source(trace.MEASURES, behind)}
-            group.append(key | names | found)
-            samples.append(blocks.to_numpy(dtype=float) if found["note"] != overall.SHARED else np.empty(0))
+            group.append(key | names | tested)
+            samples.append(blocks.to_numpy(dtype=float) if tested["note"] != overall.SHARED else np.empty(0))
         most = max((row["n_differ"] for row in group), default=0)
         reachable = len(group) * smallest_p(most) <= alpha
         for test in ("wilcoxon", "permutation"):
@@ -86,16 +86,16 @@ def friedman_ranks(measures: pd.DataFrame, alpha: float, seed: int = 0) -> pd.Da
     studies = overall.Studies(overall.places(measures))
     for key, table, lines in _block_tables(measures):
         whole = table.dropna()
-        found = rank(_blocks(key["scope"], whole), alpha, derive(seed, "friedman", *key.values()))
+        ranking = rank(_blocks(key["scope"], whole), alpha, derive(seed, "friedman", *key.values()))
         if key["scope"] == "studies" and not studies.independent:
             none = float("nan")
-            found = replace(found, chi_square=none, f=none, p=none, critical_difference=none, note=overall.SHARED)
+            ranking = replace(ranking, chi_square=none, f=none, p=none, critical_difference=none, note=overall.SHARED)
         source = trace.source(trace.MEASURES, lines.loc[whole.index].to_numpy().ravel())
         rows += [
-            key | {"criterion": criterion, "average_rank": value, "blocks": found.blocks, "criteria": table.shape[1],
-                   "friedman_chi_square": found.chi_square, "iman_davenport_f": found.f, "p": found.p,
-                   "critical_difference": found.critical_difference, "note": found.note, "source": source}
-            for criterion, value in found.average.items()
+            key | {"criterion": criterion, "average_rank": value, "blocks": ranking.blocks, "criteria": table.shape[1],
+                   "friedman_chi_square": ranking.chi_square, "iman_davenport_f": ranking.f, "p": ranking.p,
+                   "critical_difference": ranking.critical_difference, "note": ranking.note, "source": source}
+            for criterion, value in ranking.average.items()
         ]  # fmt: skip
     columns = ["scope", *GROUP, "measure", "criterion", "average_rank", "blocks", "criteria", "friedman_chi_square",
                "iman_davenport_f", "p", "critical_difference", "note", "source"]  # fmt: skip
@@ -120,7 +120,7 @@ def variances(measures: pd.DataFrame) -> pd.DataFrame:
         used = whole.groupby(level="study").head(seeds)
         source = trace.source(trace.MEASURES, lines.loc[used.index].to_numpy().ravel())
         values = used.to_numpy(dtype=float).reshape(-1, seeds, table.shape[1])
-        rows += [key | found | {"source": source} for found in components(values)]
+        rows += [key | component | {"source": source} for component in components(values)]
     return pd.DataFrame(rows, columns=["scope", *GROUP, "measure", *COLUMNS, "source"])
 
 
@@ -135,11 +135,11 @@ def _block_tables(measures: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.D
         for branch in sorted(set(chosen["branch"])):
             of_branch = chosen[chosen["branch"] == branch]
             for samples in tables.in_order(of_branch["samples_per_class"]):
-                found = of_branch[of_branch["samples_per_class"] == samples]
+                of_samples = of_branch[of_branch["samples_per_class"] == samples]
                 key = {"branch": branch, "samples_per_class": samples, "measure": measure}
-                groups = [({"scope": "study", "study": study}, group) for study, group in found.groupby("study")]
+                groups = [({"scope": "study", "study": study}, group) for study, group in of_samples.groupby("study")]
                 if len(groups) > 1:
-                    groups.append(({"scope": "studies", "study": ""}, found))
+                    groups.append(({"scope": "studies", "study": ""}, of_samples))
                 for where, group in groups:
                     values, lines = (
                         group.pivot(index=["study", "seed"], columns="criterion", values=column)
@@ -148,6 +148,6 @@ def _block_tables(measures: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.D
                     yield where | key, sign * values, lines
 
 
-def _blocks(scope: str, found: Any) -> Any:
+def _blocks(scope: str, table: Any) -> Any:
     """Blocks from rows (study, seed): the rows themselves within a study, their means over seeds over studies."""
-    return found if scope == "study" else found.groupby(level="study").mean()
+    return table if scope == "study" else table.groupby(level="study").mean()

@@ -135,9 +135,9 @@ def decide(
         that contradict, where it is contradicted), or of a sequence the last that passed if it is supported, else the
         one that it stopped at. p is two-sided and corrected.
     """
-    found = {name: _tested(values, limits, alpha, test) if values.size else None
+    tested = {name: _tested(values, limits, alpha, test) if values.size else None
              for name, values in differences.items()}  # fmt: skip
-    return combine(found, alpha, needed)
+    return combine(tested, alpha, needed)
 
 
 def _tested(values: np.ndarray, limits: Bounds, alpha: float, test: str) -> Tested:
@@ -175,23 +175,23 @@ def directions(above: np.ndarray, below: np.ndarray, alpha: float, needed: int =
     return np.where(contradicted, -1, supported.astype(int))
 
 
-def combine(found: dict[str, Tested | None], alpha: float, needed: int = 0) -> Decision:
+def combine(tested: dict[str, Tested | None], alpha: float, needed: int = 0) -> Decision:
     """One decision from the test of each comparison (None: it has no data); see `decide`."""
-    empty = tuple(name for name, one in found.items() if one is None)
-    present = {name: one for name, one in found.items() if one is not None}
+    empty = tuple(name for name, one in tested.items() if one is None)
+    present = {name: one for name, one in tested.items() if one is not None}
     if not present:
         return Decision(UNDECIDED, "missing", ", ".join(empty), 0, np.nan, np.nan, np.nan, np.nan, np.nan, empty)
-    above = np.array([np.nan if one is None else one.above for one in found.values()])
-    below = np.array([np.nan if one is None else one.below for one in found.values()])
+    above = np.array([np.nan if one is None else one.above for one in tested.values()])
+    below = np.array([np.nan if one is None else one.below for one in tested.values()])
     verdict = VERDICTS[int(directions(above, below, alpha, needed))]
     passed: tuple[str, ...] = ()
     if needed:
-        names = list(found)
+        names = list(tested)
         passed = tuple(itertools.takewhile(lambda name: name in present and present[name].above <= alpha / 2, names))
         stopped = next((name for name in names[len(passed) :] if name in present), list(present)[-1])
         against = passed[-1] if verdict == SUPPORTED else stopped
-        p_above = (max(_p(one, "above") for one in list(found.values())[:needed]),)
-        p_below = (max((_p(one, "below") for one in list(found.values())[needed - 1 :]), default=1.0),)
+        p_above = (max(_p(one, "above") for one in list(tested.values())[:needed]),)
+        p_below = (max((_p(one, "below") for one in list(tested.values())[needed - 1 :]), default=1.0),)
         p = min(p_above + p_below)
     else:
         p_above, p_below = (tuple(getattr(one, side) for one in present.values()) for side in ("above", "below"))
@@ -203,7 +203,7 @@ def combine(found: dict[str, Tested | None], alpha: float, needed: int = 0) -> D
     reason = ""
     if verdict == UNDECIDED:
         enough = all(one.enough for one in present.values())
-        reason = "few" if not enough else "missing" if empty or needed > len(found) else "unclear"
+        reason = "few" if not enough else "missing" if empty or needed > len(tested) else "unclear"
     one = present[against]
     return Decision(
         verdict, reason, against, one.n, one.effect, one.low, one.high, one.rank_biserial,

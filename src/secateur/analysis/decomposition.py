@@ -52,9 +52,9 @@ def measured(tables_dir: str | Path) -> pd.DataFrame:
         rates = set(group.loc[group["choice"] != OWN, "rate"])
         group = group[group["rate"].isin(rates)]
         keys = [*SETTING, "seed", "choice", "shuffle"]
-        found = [(key, points(piece, "rate", "accuracy")) for key, piece in group.groupby(keys, sort=True)]
-        until = min(float(x[-1]) for _, (x, _) in found)
-        for key, (x, accuracy) in found:
+        pieces = [(key, points(piece, "rate", "accuracy")) for key, piece in group.groupby(keys, sort=True)]
+        until = min(float(x[-1]) for _, (x, _) in pieces)
+        for key, (x, accuracy) in pieces:
             about = dict(zip(keys, key, strict=True))
             rows.append(about | {"at": np.nan, "value": averaged(x, accuracy, until)})
             rows += [about | {"at": rate, "value": float(np.interp(rate, x, accuracy))} for rate in sorted(rates - {0})]
@@ -96,11 +96,11 @@ def decomposition(accuracies: pd.DataFrame, alpha: float, seed: int) -> pd.DataF
             for criterion, values in group.groupby("criterion", sort=True):
                 stream = derive(seed, "decomposition", study, samples, str(at), str(criterion), effect)
                 differences = effects_of(values)[effect].round(12)  # no sign of a difference that is rounding
-                found = compare(differences, alpha=alpha, rope=ROPE, seed=stream)
+                result = compare(differences, alpha=alpha, rope=ROPE, seed=stream)
                 tested.append({
                     "study": study, "samples_per_class": samples, "criterion": criterion, "effect": effect, "at": at,
-                    "n": found["n"], "mean": found["mean_difference"], "low": found["low"], "high": found["high"],
-                    "wilcoxon_p": found["wilcoxon_p"], "n_differ": found["n_differ"], "note": found["note"],
+                    "n": result["n"], "mean": result["mean_difference"], "low": result["low"], "high": result["high"],
+                    "wilcoxon_p": result["wilcoxon_p"], "n_differ": result["n_differ"], "note": result["note"],
                 } | {name: values[name].mean() for name in CHOICES})  # fmt: skip
             reachable = len(tested) * smallest_p(max(row["n_differ"] for row in tested)) <= alpha
             for row, p in zip(tested, holm([row["wilcoxon_p"] for row in tested]), strict=True):

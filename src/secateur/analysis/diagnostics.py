@@ -48,10 +48,10 @@ def diagnose(curves: pd.DataFrame, controls: pd.DataFrame, measures: pd.DataFram
         "unfitted": of a study, a rate with retraining with the criterion whose networks are right on most of their
         training images (`value`, the mean over seeds), and that share before pruning (`other`).
     """
-    found = [
+    symptoms = [
         *_stale(pd.concat([controls, curves])), *_rebounds(curves), *_losses(curves, measures), *_unfitted(curves)
     ]  # fmt: skip
-    table = pd.DataFrame(found, columns=COLUMNS).astype({"value": float, "other": float})
+    table = pd.DataFrame(symptoms, columns=COLUMNS).astype({"value": float, "other": float})
     return table.assign(difference=table["value"] - table["other"])
 
 

@@ -32,10 +32,10 @@ def measured(run: Path) -> pd.DataFrame:
             if stage in BY_SEED:
                 first, last = map(int, rest[-2:])
                 seeds, rest = last - first + 1, rest[:-2]
-            found = read_json(path)
+            spent = read_json(path)
             rows.append({
                 "stage": stage, "study": study, "criterion": rest[0] if rest else "", "seeds": seeds,
-                "seconds": found["work_wall_seconds"], "cpu_seconds": found["cpu_seconds"],
+                "seconds": spent["work_wall_seconds"], "cpu_seconds": spent["cpu_seconds"],
             })  # fmt: skip
     return pd.DataFrame(rows, columns=["stage", "study", "criterion", "seeds", "seconds", "cpu_seconds"])
 

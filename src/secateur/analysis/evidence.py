@@ -74,16 +74,16 @@ def _losses(claim: Claim, criterion: str, rows: pd.DataFrame) -> dict[str, np.nd
     """Rate, rising → accuracy minus the control's at that rate, or minus that before pruning where there is none."""
     is_control = rows["control"] == UNPRUNED
     own, control = rows[~is_control], rows[is_control]
-    found: dict[str, np.ndarray] = {}
+    losses: dict[str, np.ndarray] = {}
     if control.empty and claim.measure not in START:
         own = own.iloc[:0]
     for rate in sorted(set(own.loc[own["measure"] == claim.measure, "at"])):
         left = by_seed(own, claim.measure, rate)
         if control.empty:
-            found[f"{rate:g}"] = _minus(left, criterion, by_seed(own, START[claim.measure]), criterion)
+            losses[f"{rate:g}"] = _minus(left, criterion, by_seed(own, START[claim.measure]), criterion)
         else:
-            found[f"{rate:g}"] = _minus(left, criterion, by_seed(control, claim.measure, rate), "")
-    return found or {f"{claim.from_rate:g}": np.empty(0)}
+            losses[f"{rate:g}"] = _minus(left, criterion, by_seed(control, claim.measure, rate), "")
+    return losses or {f"{claim.from_rate:g}": np.empty(0)}
 
 
 def by_seed(measures: pd.DataFrame, measure: str, at: float | None = None) -> pd.DataFrame:

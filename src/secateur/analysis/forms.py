@@ -32,12 +32,12 @@ def of_run(claims: Claims, entries: Iterable[Mapping[str, Any]]) -> Claims:
         is_variant = name in known and known[name]["criterion"] != name
         return name if is_variant else published.get(name)
 
-    found = tuple(entry for entry in map(named, claims.criteria) if entry is not None)
+    present = tuple(entry for entry in map(named, claims.criteria) if entry is not None)
     paper = named(claims.paper) or claims.paper
     return replace(
         claims,
         claims=tuple(_claim(claim, every, paper) for claim in claims.claims),
-        criteria=found or claims.criteria,
+        criteria=present or claims.criteria,
         paper=paper,
         run=tuple(known),
     )

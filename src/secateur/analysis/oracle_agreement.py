@@ -29,10 +29,10 @@ def agreement_with_oracle(agreement: pd.DataFrame, oracles: Sequence[str]) -> pd
     pairs = agreement[agreement["kind"] == "criteria"]
     turned = pairs.rename(columns={"criterion": "other", "other": "criterion"})
     both = pd.concat([pairs, turned], ignore_index=True)
-    found = both[both["other"].isin(oracles)].rename(columns={"other": "oracle"})
-    if found.empty:
+    with_oracle = both[both["other"].isin(oracles)].rename(columns={"other": "oracle"})
+    if with_oracle.empty:
         return pd.DataFrame(columns=COLUMNS)
-    grouped = found.groupby(KEYS)
+    grouped = with_oracle.groupby(KEYS)
     table = grouped[MEASURES].mean()
     table["seeds"], table["units"] = grouped["seed"].nunique(), grouped["units"].first()
     table["spearman_smallest"], table["spearman_largest"] = grouped["spearman"].min(), grouped["spearman"].max()

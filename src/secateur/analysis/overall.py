@@ -173,13 +173,13 @@ def crossed_p(values: np.ndarray, codes: np.ndarray, alternative: Alternative) -
     """
     from scipy import stats
 
-    found = spread(values, codes)
+    about = spread(values, codes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.where(found.error > 0, found.mean / found.error, np.where(found.mean == 0, 0, np.sign(found.mean) * 1e9))
-    both = t, unskewed(t, found.skewness)
+        t = np.where(about.error > 0, about.mean / about.error, np.where(about.mean == 0, 0, np.sign(about.mean) * 1e9))
+    both = t, unskewed(t, about.skewness)
     if alternative == "greater":
-        return stats.t.sf(np.minimum(*both), found.freedom)
-    return stats.t.cdf(np.maximum(*both), found.freedom)
+        return stats.t.sf(np.minimum(*both), about.freedom)
+    return stats.t.cdf(np.maximum(*both), about.freedom)
 
 
 def unskewed(t: np.ndarray, skewness: np.ndarray) -> np.ndarray:
@@ -191,9 +191,9 @@ def crossed_interval(values: np.ndarray, codes: np.ndarray, confidence: float) -
     """Interval of the mean over studies that inverts `crossed_p`: shape (studies,) → (low, high)."""
     from scipy import stats
 
-    found = spread(values, codes)
-    cut = float(stats.t.ppf((1 + confidence) / 2, found.freedom))
-    skewness = float(found.skewness)
+    about = spread(values, codes)
+    cut = float(stats.t.ppf((1 + confidence) / 2, about.freedom))
+    skewness = float(about.skewness)
 
     def back(limit: float) -> float:  # the t whose transform is `limit`
         if abs(skewness) < 1e-6:
@@ -201,7 +201,7 @@ def crossed_interval(values: np.ndarray, codes: np.ndarray, confidence: float) -
         return 3 / skewness * (float(np.cbrt(1 + skewness * (limit - skewness / 6))) - 1)
 
     below, above = max(cut, back(cut)), max(cut, -back(-cut))
-    return float(found.mean - below * found.error), float(found.mean + above * found.error)
+    return float(about.mean - below * about.error), float(about.mean + above * about.error)
 
 
 def compare(values: pd.Series, studies: Studies, alpha: float) -> dict[str, Any]:
@@ -211,20 +211,24 @@ def compare(values: pd.Series, studies: Studies, alpha: float) -> dict[str, Any]
     Args:
         values: the mean difference of each study, indexed by study; studies: where they stand; alpha: as there.
     """
-    found = values.to_numpy(dtype=float)
+    gaps = values.to_numpy(dtype=float)
     there = Studies({str(study): studies.levels[str(study)] for study in values.index})
     low = high = np.nan
     if not there.alone:
-        low, high = crossed_interval(found, there.codes(there.levels), 1 - alpha)
+        low, high = crossed_interval(gaps, there.codes(there.levels), 1 - alpha)
     return {
-        "n": found.size, "n_differ": int(np.count_nonzero(found)), "mean_difference": float(found.mean()),
-        "low": low, "high": high, "rank_biserial": rank_biserial(found), "wilcoxon_p": np.nan, "permutation_p": np.nan,
+        "n": gaps.size, "n_differ": int(np.count_nonzero(gaps)), "mean_difference": float(gaps.mean()),
+        "low": low, "high": high, "rank_biserial": rank_biserial(gaps), "wilcoxon_p": np.nan, "permutation_p": np.nan,
         "p_worse": np.nan, "p_equal": np.nan, "p_better": np.nan, "note": SHARED,
     }  # fmt: skip
 
 
 def over(
-    claim: Claim, found: dict[str, dict[str, np.ndarray]], decided: dict[str, Decision], studies: Studies, alpha: float
+    claim: Claim,
+    by_study: dict[str, dict[str, np.ndarray]],
+    decided: dict[str, Decision],
+    studies: Studies,
+    alpha: float,
 ) -> Overall:
     """The decision over studies.
 
@@ -239,23 +243,23 @@ def over(
     """
     verdicts, reasons = ({getattr(one, key) for one in decided.values()} for key in ("verdict", "reason"))
     alike = verdicts.pop() if len(verdicts) == 1 and verdicts != {UNDECIDED} else ""
-    names = [name for name in next(iter(found.values()), {}) if all(name in one for one in found.values())]
+    names = [name for name in next(iter(by_study.values()), {}) if all(name in one for one in by_study.values())]
     if studies.alone:
         worst = min(decided.values(), key=lambda one: np.inf if np.isnan(one.effect) else one.effect)
         reason = worst.reason if len(reasons) == 1 and worst.reason in ("missing", "few") else "levels"
         return Overall(
             replace(worst, verdict=UNDECIDED, reason=reason), claim.test, studies.words, alike, studies.alone
         )
-    tested = {name: _tested(claim, name, found, studies, alpha) for name in names}
+    tested = {name: _tested(claim, name, by_study, studies, alpha) for name in names}
     return Overall(combine(tested, alpha, in_order(claim, tested)), TEST, studies.words, alike)
 
 
 def _tested(
-    claim: Claim, name: str, found: dict[str, dict[str, np.ndarray]], studies: Studies, alpha: float
+    claim: Claim, name: str, by_study: dict[str, dict[str, np.ndarray]], studies: Studies, alpha: float
 ) -> Tested | None:
     """The test of one comparison, on the studies that have data for it; None where none has."""
     centre, limits = TESTS[claim.test][2], bounds(claim)
-    there = {study: float(centre(one[name])) for study, one in found.items() if one[name].size}
+    there = {study: float(centre(one[name])) for study, one in by_study.items() if one[name].size}
     if not there:
         return None
     values, codes = np.array(list(there.values())), studies.codes(there)

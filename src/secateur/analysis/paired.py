@@ -209,7 +209,7 @@ def bootstrapped(samples: Sequence[np.ndarray], confidence: float, seed: int) ->
     """`interval` of every sample; samples of one size share their resamples, which is many times faster."""
     from scipy import stats
 
-    found = [(np.nan, np.nan) if values.size < 3 else (float(values[0]),) * 2 for values in samples]
+    intervals = [(np.nan, np.nan) if values.size < 3 else (float(values[0]),) * 2 for values in samples]
     varied = [index for index, values in enumerate(samples) if values.size >= 3 and np.ptp(values) >= 1e-12]
     for size in sorted({samples[index].size for index in varied}):
         alike = [index for index in varied if samples[index].size == size]
@@ -220,8 +220,8 @@ def bootstrapped(samples: Sequence[np.ndarray], confidence: float, seed: int) ->
                 confidence_level=confidence, method="BCa", rng=np.random.default_rng(seed),
             ).confidence_interval  # fmt: skip
             for index, low, high in zip(batch, made.low, made.high, strict=True):
-                found[index] = float(low), float(high)
-    return found
+                intervals[index] = float(low), float(high)
+    return intervals
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

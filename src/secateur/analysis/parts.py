@@ -28,11 +28,11 @@ def parts(curves: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
     if not drawn:
         return whole.iloc[:0]
     numbers = [number(seed, varied) for seed, varied in zip(curves["seed"], curves["varied"], strict=True)]
-    found = measure_all(curves.assign(seed=numbers))
+    measures = measure_all(curves.assign(seed=numbers))
     rows: list[dict[str, Any]] = []
     for key, group in whole[whole["scope"] == "study"].groupby(KEYS, sort=True):
         group_of = dict(zip(KEYS, map(str, key), strict=True))
-        chosen = found[(found[KEYS] == list(key)).all(axis=1)]
+        chosen = measures[(measures[KEYS] == list(key)).all(axis=1)]
         values, sources = (
             chosen.pivot(index="seed", columns="criterion", values=column).dropna() for column in ("value", "source")
         )

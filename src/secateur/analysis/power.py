@@ -36,7 +36,7 @@ def critical(blocks: int, level: float, test: Test) -> int | None:
     return int(rejected[0]) if rejected.size else None
 
 
-def found(differences: np.ndarray, level: float, test: Test) -> np.ndarray:
+def detected(differences: np.ndarray, level: float, test: Test) -> np.ndarray:
     """Whether the test finds that differences are positive; none is 0, and no two are of one size.
 
     Args:
@@ -76,7 +76,7 @@ def power(
         return 0.0
     root = _root(spread)
     noise = np.random.default_rng(seed).standard_normal((SIMULATIONS, blocks, len(root))) @ root
-    return float(np.all([found(effect + noise[:, :, one], level, test) for one in range(len(root))], axis=0).mean())
+    return float(np.all([detected(effect + noise[:, :, one], level, test) for one in range(len(root))], axis=0).mean())
 
 
 def _root(spread: float | np.ndarray) -> np.ndarray:

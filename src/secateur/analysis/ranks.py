@@ -92,5 +92,5 @@ def nemenyi(table: pd.DataFrame) -> pd.DataFrame:
     import scikit_posthocs
 
     complete = table.dropna()
-    found = scikit_posthocs.posthoc_nemenyi_friedman(-complete.to_numpy(dtype=float).round(12))
-    return pd.DataFrame(found.to_numpy(), index=complete.columns, columns=complete.columns)
+    p_values = scikit_posthocs.posthoc_nemenyi_friedman(-complete.to_numpy(dtype=float).round(12))
+    return pd.DataFrame(p_values.to_numpy(), index=complete.columns, columns=complete.columns)

@@ -80,10 +80,10 @@ def _settings(curves: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFra
     ):  # fmt: skip
         if len(chosen):
             most = tables.in_order(chosen["samples_per_class"])[-1]
-            found = chosen[chosen["samples_per_class"] == most]
-            first = found.iloc[0]
+            of_samples = chosen[chosen["samples_per_class"] == most]
+            first = of_samples.iloc[0]
             names = {name: first[name] for name in ("study", "dataset", "backbone", "remedy")}
-            yield names | {"treatment": treatment, "samples_per_class": most}, found
+            yield names | {"treatment": treatment, "samples_per_class": most}, of_samples
 
 
 def _best_remedy(curves: pd.DataFrame) -> pd.DataFrame:
@@ -107,8 +107,8 @@ def _table(curves: pd.DataFrame) -> pd.DataFrame:
     """Mean accuracy over the rates that all curves have reached: seeds × criteria, of the seeds that all have."""
     pieces = _pieces(curves)
     until = min(float(piece["rate_achieved"].max()) for piece in pieces.values())
-    found = pd.Series({key: averaged(*_points(piece, "accuracy"), until) for key, piece in pieces.items()})
-    return found.unstack(level=0).dropna()
+    averages = pd.Series({key: averaged(*_points(piece, "accuracy"), until) for key, piece in pieces.items()})
+    return averages.unstack(level=0).dropna()
 
 
 def _points(piece: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:

@@ -30,8 +30,8 @@ def measured(tables_dir: str | Path) -> pd.DataFrame:
     curves = tables.read(tables_dir, "curves", numbered=True, remedy=None)
     curves = curves[curves["branch"] == "fewshot"]
     names = sorted(set(curves["remedy"]) - {NONE})
-    found = [measure_all(curves[curves["remedy"] == name]).assign(remedy=name) for name in names]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    by_remedy = [measure_all(curves[curves["remedy"] == name]).assign(remedy=name) for name in names]
+    return pd.concat(by_remedy, ignore_index=True) if by_remedy else pd.DataFrame()
 
 
 def judged(measures: pd.DataFrame, claims: Claims) -> pd.DataFrame:
@@ -45,12 +45,12 @@ def judged(measures: pd.DataFrame, claims: Claims) -> pd.DataFrame:
         The rows of `verdicts.verdicts` for each remedy but `none`, with the column `remedy`; their sentences say it.
     """
     ours = replace(claims, claims=tuple(claim for claim in claims.claims if claim.branch == "fewshot"))
-    found = []
+    by_remedy = []
     for remedy, group in measures.groupby("remedy", sort=True):
         table = verdicts(group.drop(columns="remedy"), pd.DataFrame({"study": []}, dtype=object), ours)
         words = f"With every pruned network repaired by {remedy}: "
-        found.append(table.assign(remedy=remedy, sentence=words + table["sentence"]))
-    return pd.concat(found, ignore_index=True)
+        by_remedy.append(table.assign(remedy=remedy, sentence=words + table["sentence"]))
+    return pd.concat(by_remedy, ignore_index=True)
 
 
 def worth(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
@@ -79,10 +79,10 @@ def worth(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
                 if remedy != NONE and criterion in before:
                     gains = (table[criterion] - before[criterion]).dropna().to_numpy(dtype=float)
                     names = (study, samples, str(remedy), str(criterion))
-                    found = compare(gains, alpha=alpha, rope=ROPE, seed=derive(seed, "remedy", *names))
-                    row |= {"gain": found["mean_difference"], "gain_low": found["low"], "gain_high": found["high"],
-                            "wilcoxon_p": found["wilcoxon_p"], "note": found["note"]}  # fmt: skip
-                    row["n_differ"] = found["n_differ"]
+                    effect = compare(gains, alpha=alpha, rope=ROPE, seed=derive(seed, "remedy", *names))
+                    row |= {"gain": effect["mean_difference"], "gain_low": effect["low"], "gain_high": effect["high"],
+                            "wilcoxon_p": effect["wilcoxon_p"], "note": effect["note"]}  # fmt: skip
+                    row["n_differ"] = effect["n_differ"]
                 setting.append(row)
             tested = [row for row in setting if "wilcoxon_p" in row]
             reachable = len(tested) * smallest_p(max((row["n_differ"] for row in tested), default=0)) <= alpha
@@ -129,7 +129,7 @@ def order(measures: pd.DataFrame, alpha: float) -> pd.DataFrame:
 def _by_setting(measures: pd.DataFrame) -> list[tuple[tuple[str, str], dict[str, pd.DataFrame]]]:
     """(Study, sample count) → remedy, `none` first → table of seeds × criteria."""
     chosen = measures[measures["measure"] == MEASURE]
-    found = []
+    by_setting = []
     for (study, samples), group in chosen.groupby(["study", "samples_per_class"], sort=True):
         by_remedy = {
             str(remedy): part.pivot(index="seed", columns="criterion", values="value")
@@ -137,5 +137,5 @@ def _by_setting(measures: pd.DataFrame) -> list[tuple[tuple[str, str], dict[str,
         }
         if NONE in by_remedy:
             first = {NONE: by_remedy.pop(NONE)}
-            found.append(((str(study), str(samples)), first | dict(sorted(by_remedy.items()))))
-    return found
+            by_setting.append(((str(study), str(samples)), first | dict(sorted(by_remedy.items()))))
+    return by_setting

@@ -53,8 +53,8 @@ def half_widths(cells: pd.DataFrame) -> pd.DataFrame:
     freedom = _freedom(variance, parts)
     width = np.sqrt(variance)
     outer, inner = stdtrit(freedom, 0.5 + LEVEL / 2), stdtrit(freedom, POWER)
-    found = pd.DataFrame({"half_width": outer * width, "detectable": (outer + inner) * width}, index=cells.index)
-    return found.where(networks >= LEAST_NETWORKS)
+    widths = pd.DataFrame({"half_width": outer * width, "detectable": (outer + inner) * width}, index=cells.index)
+    return widths.where(networks >= LEAST_NETWORKS)
 
 
 def wrong_cells(comparison: pd.DataFrame) -> pd.DataFrame:

@@ -32,14 +32,14 @@ def corrected(decisions: dict[str, Decision], alpha: float) -> dict[str, str]:
         decisions: criterion → its decision, by the same blocks.
     """
     above, below = _adjusted(decisions, "above"), _adjusted(decisions, "below")
-    found = {}
+    verdicts = {}
     for name, decision in decisions.items():
-        found[name] = UNDECIDED
+        verdicts[name] = UNDECIDED
         if any(p <= alpha / 2 for p in below[name]) and decision.verdict == CONTRADICTED:
-            found[name] = CONTRADICTED
+            verdicts[name] = CONTRADICTED
         elif all(p <= alpha / 2 for p in above[name]) and decision.verdict == SUPPORTED:
-            found[name] = SUPPORTED
-    return found
+            verdicts[name] = SUPPORTED
+    return verdicts
 
 
 def unanimous(verdicts: list[str]) -> str:

@@ -69,8 +69,8 @@ def plan(measures: pd.DataFrame, claims: Claims, effect: float, wanted: float = 
                 }  # fmt: skip
                 for name, rivals in [*((one, [one]) for one in table), (ALL, list(table))]:
                     lines: Iterable[int] = behind[behind["criterion"].isin([criterion, *rivals])].get("line", [])
-                    found = {"rival": name, "source": trace.source(trace.MEASURES, lines)}
-                    rows.append(row | found | _planned(table[rivals], effect, claims.alpha / 2, wanted, test))
+                    against = {"rival": name, "source": trace.source(trace.MEASURES, lines)}
+                    rows.append(row | against | _planned(table[rivals], effect, claims.alpha / 2, wanted, test))
     return _table(rows, COLUMNS)
 
 
@@ -125,7 +125,7 @@ def checked(
         The share of `repetitions` simulated runs, for every row.
     """
     by_id = {claim.id: claim for claim in claims.claims}
-    found = []
+    shares = []
     for row in records(planned):
         claim = by_id[row["claim"]]
         table = differences(claim, row["criterion"], evidence(claim, row["criterion"], measures, row["study"]))
@@ -138,8 +138,8 @@ def checked(
             )
             by_rival = dict(zip(table.columns, drawn.T, strict=True))
             count += judge(claim, by_rival, claims.alpha).verdict == SUPPORTED
-        found.append(Proportion(count, repetitions))
-    return found
+        shares.append(Proportion(count, repetitions))
+    return shares
 
 
 def _planned(table: pd.DataFrame, effect: float, level: float, wanted: float, test: Test) -> dict[str, Any]:

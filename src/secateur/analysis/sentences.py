@@ -161,6 +161,6 @@ def verdict(
 
 
 def _counted(each: dict[str, str]) -> str:
-    found = list(each.values())
+    outcomes = list(each.values())
     kinds = ("supported", "contradicted", "undecided")
-    return f"Studies: {', '.join(f'{found.count(kind)} {kind}' for kind in kinds if kind in found)}."
+    return f"Studies: {', '.join(f'{outcomes.count(kind)} {kind}' for kind in kinds if kind in outcomes)}."

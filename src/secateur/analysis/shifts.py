@@ -66,7 +66,7 @@ def find(first: np.ndarray, second: np.ndarray, resolution: np.ndarray, alpha: f
         return difference, np.sqrt((within + floor) * (1 / one + 1 / two))
 
     labels = _labels(one, one + two, seed)
-    observed, error = (found[0] for found in standardised(labels[:1]))
+    observed, error = (standard[0] for standard in standardised(labels[:1]))
     statistic = np.abs(observed) / error
     if smallest_p(one, two) > alpha:
         nothing = np.full(values.shape[1], np.nan)

@@ -155,8 +155,8 @@ class Grid:
             order = 4 / self.skewness**2
             return np.sign(self.skewness) * spread * (generator.gamma(order, size=size) - order) / order**0.5
 
-        found = drawn(self.dataset_sd, self.datasets, 1) + drawn(self.backbone_sd, 1, self.backbones)
-        return (found + drawn(POINT, self.datasets, self.backbones)).reshape(simulations, -1)
+        of_factors = drawn(self.dataset_sd, self.datasets, 1) + drawn(self.backbone_sd, 1, self.backbones)
+        return (of_factors + drawn(POINT, self.datasets, self.backbones)).reshape(simulations, -1)
 
     def differences(self, generator: np.random.Generator, effects: np.ndarray, seeds: int, draw: Draw) -> np.ndarray:
         """Differences of one criterion from one rival, around `effects`: (simulations, studies, seeds)."""

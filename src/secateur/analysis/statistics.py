@@ -73,7 +73,7 @@ def run(
     written = numbered(pd.concat([written, remedied], ignore_index=True) if len(remedied) else written)
     every = written[written["remedy"] == NONE].drop(columns="remedy")
     measures = every[every["control"] == ""]
-    found = {"measures": written.drop(columns="line"), "datasets": datasets.known(config)}
+    by_name = {"measures": written.drop(columns="line"), "datasets": datasets.known(config)}
     pieces: list[Callable[[], Tables]] = [
         lambda: {"tests": pairwise_tests(measures, alpha, seed)},
         lambda: {"verdicts": _verdicts(written, every, cost, claims)},
@@ -98,12 +98,12 @@ def run(
     if (Path(tables_dir) / "toy.parquet").exists():
         pieces.append(lambda: _toy(tables_dir, output_dir, published))
     for some in parallel.results(pieces, jobs):
-        found |= some
+        by_name |= some
     output = Path(output_dir)
-    for name, table in found.items():
+    for name, table in by_name.items():
         write_csv(output / f"{name}.csv", table)
-    own = found["verdicts"]["remedy"] == NONE
-    write_json(output / "metrics.json", metrics(found["intervals"], found["verdicts"][own]))
+    own = by_name["verdicts"]["remedy"] == NONE
+    write_json(output / "metrics.json", metrics(by_name["intervals"], by_name["verdicts"][own]))
 
 
 def _verdicts(
@@ -133,9 +133,9 @@ def _toy(tables_dir: str | Path, output_dir: str | Path, published: str | Path) 
 
 def _rankings(rankings: Sequence[Path], redraws: Sequence[Path], entries: list[dict[str, Any]]) -> Tables:
     agree, layers = agreement(rankings, redraws)
-    found = {"agreement": agree, "agreement_layers": layers, "ties": ties(rankings)}
+    of_rankings = {"agreement": agree, "agreement_layers": layers, "ties": ties(rankings)}
     oracles = oracle_names(entries)
-    return found | ({"oracle": agreement_with_oracle(agree, oracles)} if oracles else {})
+    return of_rankings | ({"oracle": agreement_with_oracle(agree, oracles)} if oracles else {})
 
 
 def numbered(measures: pd.DataFrame) -> pd.DataFrame:
@@ -181,13 +181,13 @@ def intervals(measures: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame:
 
 def metrics(intervals: pd.DataFrame, verdicts: pd.DataFrame) -> dict[str, Any]:
     """The few numbers to compare between commits: overall verdicts and mean accuracies, nested by name."""
-    found: dict[str, Any] = {"verdict": {}, "mean_accuracy_over_rate": {}}
+    values: dict[str, Any] = {"verdict": {}, "mean_accuracy_over_rate": {}}
     for verdict in tables.records(verdicts[verdicts["scope"] == "overall"]):
-        found["verdict"].setdefault(verdict["claim"], {})[verdict["criterion"]] = sentences.badge(verdict)[1]
+        values["verdict"].setdefault(verdict["claim"], {})[verdict["criterion"]] = sentences.badge(verdict)[1]
     chosen = intervals[intervals["measure"] == "mean_accuracy_over_rate"]
     for row in chosen.to_dict("records"):
-        where = found["mean_accuracy_over_rate"]
+        where = values["mean_accuracy_over_rate"]
         for step in ("study", "branch", "samples_per_class"):
             where = where.setdefault(row[step], {})
         where[row["criterion"]] = round(row["mean"], 6)
-    return found
+    return values

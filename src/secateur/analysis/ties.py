@@ -27,8 +27,8 @@ def ties(rankings: Sequence[Path]) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for study in sorted({path.parts[-3] for path in rankings}):
-        found = read_scores([path for path in sorted(rankings) if path.parts[-3] == study], 2)
-        for seed, named in sorted(found.items()):
+        by_seed = read_scores([path for path in sorted(rankings) if path.parts[-3] == study], 2)
+        for seed, named in sorted(by_seed.items()):
             for (criterion, samples, _), (scores, source) in named.items():
                 values, counts = np.unique(np.concatenate(list(scores.values())), return_counts=True)
                 place = int(counts.argmax())
@@ -41,7 +41,7 @@ def ties(rankings: Sequence[Path]) -> pd.DataFrame:
     return table.sort_values(["study", "samples_per_class", "criterion", "seed"], ignore_index=True)
 
 
-def many(found: pd.DataFrame) -> pd.DataFrame:
+def many(rows: pd.DataFrame) -> pd.DataFrame:
     """The rankings in which more than `MANY` of the units have one score, and what rates these reach over.
 
     Args:
@@ -51,9 +51,9 @@ def many(found: pd.DataFrame) -> pd.DataFrame:
         One row a study, sample count and criterion, the most tied first: `rankings` (how many of the seeds'), `seeds`,
         `units`, means over those rankings of the shares `tied`, `start` and `end` (of the rates that the tie decides).
     """
-    shares = found.assign(
-        share=found["tied"] / found["units"], start=found["below"] / found["units"],
-        end=(found["below"] + found["tied"]) / found["units"],
+    shares = rows.assign(
+        share=rows["tied"] / rows["units"], start=rows["below"] / rows["units"],
+        end=(rows["below"] + rows["tied"]) / rows["units"],
     )  # fmt: skip
     keys = ["study", "samples_per_class", "criterion"]
     seeds = shares.groupby(keys)["seed"].nunique().rename("seeds")

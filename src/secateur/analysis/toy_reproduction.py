@@ -42,7 +42,7 @@ def read_published(path: str | Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(shipped.find(path))
         table = table[table["stage"] == "pruned"]
-        found = table[["dataset", "criterion", "samples_per_class"]].assign(
+        cells = table[["dataset", "criterion", "samples_per_class"]].assign(
             evaluated_on=table["evaluated_on"].replace("noisy-test", "unseen"),
             noise_sigma=table["noise_sigma"].fillna(0.0).astype(float),
             published_mean=table["accuracy_mean_percent"] / 100,
@@ -51,7 +51,7 @@ def read_published(path: str | Path) -> pd.DataFrame:
         )
     except (OSError, ValueError, KeyError) as error:
         raise SecateurError(f"{path}: not the published figures ({error!r}). Restore it with `git checkout`.") from None
-    return found.sort_values(CELL).reset_index(drop=True)
+    return cells.sort_values(CELL).reset_index(drop=True)
 
 
 def read_differences(path: str | Path) -> dict[str, str]:
@@ -96,14 +96,14 @@ def summarise(measured: pd.DataFrame) -> pd.DataFrame:
     each = main.groupby([*cell, "model_seed"])["accuracy"].mean().groupby(cell).std(ddof=1).rename("network_std")
     of_draws = main.groupby([*cell, "repetition"])["accuracy"].mean().groupby(cell).std(ddof=1).fillna(0.0)
     of_draws = of_draws.rename("draw_std")
-    found = main.groupby(cell).agg(
+    summary = main.groupby(cell).agg(
         ours_mean=("accuracy", "mean"),
         ours_std=("accuracy", lambda values: values.std(ddof=1) if len(values) > 1 else 0.0),
         networks=("model_seed", "nunique"),
         draws=("repetition", "nunique"),
         unpruned_mean=("accuracy_unpruned", "mean"),
     )
-    return found.join([each, of_draws]).reset_index()
+    return summary.join([each, of_draws]).reset_index()
 
 
 def compare(published: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
@@ -115,10 +115,10 @@ def compare(published: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
         `detectable` (difference that is found in 80 % of the cases), `verdict` ("reproduced", "not reproduced", "too
         few networks", or "not measured" where the run left the cell out), `note` (names in toy_differences.yaml).
     """
-    found = summarise(measured)
-    kinds = found[["variant", "references", "steps"]].drop_duplicates()
-    table = published[published["dataset"].isin(found["dataset"].unique())].merge(kinds, how="cross")
-    table = table.merge(found, how="left", on=[*KEYS, *CELL[1:]])
+    ours = summarise(measured)
+    kinds = ours[["variant", "references", "steps"]].drop_duplicates()
+    table = published[published["dataset"].isin(ours["dataset"].unique())].merge(kinds, how="cross")
+    table = table.merge(ours, how="left", on=[*KEYS, *CELL[1:]])
     table["difference"] = table["ours_mean"] - table["published_mean"]
     table["points"] = np.where(table["evaluated_on"] == "train", table["dataset"].map(TRAINING_SAMPLES), UNSEEN_SAMPLES)
     table = table.join(half_widths(table))
@@ -195,8 +195,8 @@ def ordering(measured: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
         for key, block in part.groupby([*KEYS, "samples_per_class"]):
             named = dict(zip([*KEYS, "samples_per_class"], (*key[:-1], str(key[-1])), strict=True))
             pairs = [_pair(block, better, other, margin, alpha) for better, other, margin in ORDERING]
-            found = {pair["pair"] for pair in pairs}
-            whole = "holds" if found == {"holds"} else "contradicted" if "contradicted" in found else "undecided"
+            outcomes = {pair["pair"] for pair in pairs}
+            whole = "holds" if outcomes == {"holds"} else "contradicted" if "contradicted" in outcomes else "undecided"
             rows += [named | pair | {"ordering": whole} for pair in pairs]
     return pd.DataFrame(rows, columns=ORDERING_COLUMNS)
 
@@ -241,8 +241,8 @@ def run(
     stability = Path(tables_dir) / "toy_stability.parquet"
     if stability.exists():
         try:
-            found = with_defaults(tablefile.read(stability), "toy_stability")
-            tables["toy_stability"] = average_stability(found)
+            agreement = with_defaults(tablefile.read(stability), "toy_stability")
+            tables["toy_stability"] = average_stability(agreement)
         except (ValueError, KeyError) as error:
             raise SecateurError(f"{stability}: not a stability table ({error}). Remove it and run again.") from None
     for name, table in tables.items():

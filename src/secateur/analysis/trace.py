@@ -39,15 +39,15 @@ def lines_of(text: str) -> dict[str, list[int]]:
     Raises:
         SecateurError: text that is no source.
     """
-    found: dict[str, list[int]] = {}
+    by_file: dict[str, list[int]] = {}
     for part in text.split():
         file, _, spans = part.rpartition(":")
         try:
             bounds = [[int(number) for number in span.split("-")] for span in spans.split(",")]
         except ValueError:
             raise SecateurError(f"'{part}' is not a source; one looks like {MEASURES}:40-47,88-95.") from None
-        found.setdefault(file, []).extend(line for span in bounds for line in range(span[0], span[-1] + 1))
-    return found
+        by_file.setdefault(file, []).extend(line for span in bounds for line in range(span[0], span[-1] + 1))
+    return by_file
 
 
 def behind(table: str | Path, line: int) -> dict[str, pd.DataFrame]:
@@ -75,7 +75,7 @@ def rows(run: str | Path, text: str) -> dict[str, pd.DataFrame]:
     Raises:
         SecateurError: a file that cannot be read or has fewer lines.
     """
-    found = {}
+    by_file = {}
     for file, numbers in lines_of(text).items():
         path = Path(run) / file
         try:
@@ -86,5 +86,5 @@ def rows(run: str | Path, text: str) -> dict[str, pd.DataFrame]:
             raise SecateurError(f"{path}: has lines {FIRST} to {len(written)}, but {text} was asked for.")
         chosen = "\n".join([written[0], *(written[number - 1] for number in numbers)])
         table = pd.read_csv(StringIO(chosen), dtype={"samples_per_class": str})
-        found[file] = table.set_index(pd.Index(numbers, name="line"))
-    return found
+        by_file[file] = table.set_index(pd.Index(numbers, name="line"))
+    return by_file

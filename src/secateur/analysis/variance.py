@@ -38,22 +38,24 @@ def components(values: np.ndarray) -> list[dict[str, Any]]:
         RESIDUAL: float((residual**2).sum()) / freedom[RESIDUAL],
         SEED: criteria * float(((of_seed - of_study[:, None]) ** 2).sum()) / freedom[SEED],
     }
-    found = {RESIDUAL: squares[RESIDUAL], SEED: (squares[SEED] - squares[RESIDUAL]) / criteria}
+    estimates = {RESIDUAL: squares[RESIDUAL], SEED: (squares[SEED] - squares[RESIDUAL]) / criteria}
     if studies > 1:
         of_all, of_criterion = values.mean(), values.mean(axis=(0, 1))
         mixed = of_cell - of_study[:, None] - of_criterion[None, :] + of_all
         freedom |= {INTERACTION: (studies - 1) * (criteria - 1), STUDY: studies - 1}
         squares[INTERACTION] = seeds * float((mixed**2).sum()) / freedom[INTERACTION]
         squares[STUDY] = criteria * seeds * float(((of_study - of_all) ** 2).sum()) / freedom[STUDY]
-        found[INTERACTION] = (squares[INTERACTION] - squares[RESIDUAL]) / seeds
-        found[STUDY] = (squares[STUDY] - squares[SEED] - squares[INTERACTION] + squares[RESIDUAL]) / (criteria * seeds)
-    found = {name: max(0.0, value) for name, value in found.items()}
-    total = sum(found.values())
+        estimates[INTERACTION] = (squares[INTERACTION] - squares[RESIDUAL]) / seeds
+        estimates[STUDY] = (squares[STUDY] - squares[SEED] - squares[INTERACTION] + squares[RESIDUAL]) / (
+            criteria * seeds
+        )
+    estimates = {name: max(0.0, value) for name, value in estimates.items()}
+    total = sum(estimates.values())
     return [
         {"varied": "", "component": name, "variance": value, "sd": value**0.5,
          "share": value / total if total else np.nan,
          "degrees_of_freedom": freedom[name], "studies": studies, "seeds": seeds, "criteria": criteria}
-        for name, value in found.items()
+        for name, value in estimates.items()
     ]  # fmt: skip
 
 
@@ -76,10 +78,10 @@ def drawn_anew(pairs: np.ndarray, varied: str, whole: dict[str, float]) -> list[
     alike = differences.mean(axis=1)
     rest = float(((differences - alike[:, None]) ** 2).sum()) / (2 * count * (criteria - 1))
     seed = (criteria * float((alike**2).sum()) / (2 * count) - rest) / criteria
-    found = {RESIDUAL: (rest, count * (criteria - 1)), SEED: (max(0.0, seed), count)}
+    estimates = {RESIDUAL: (rest, count * (criteria - 1)), SEED: (max(0.0, seed), count)}
     return [
         {"varied": varied, "component": name, "variance": value, "sd": value**0.5,
          "share": value / whole[name] if whole.get(name) else np.nan,
          "degrees_of_freedom": freedom, "studies": 1, "seeds": count, "criteria": criteria}
-        for name, (value, freedom) in found.items()
+        for name, (value, freedom) in estimates.items()
     ]  # fmt: skip

@@ -81,13 +81,13 @@ def verdicts(measures: pd.DataFrame, cost: pd.DataFrame, claims: Claims) -> pd.D
         table = cost if claim.comparison == "at_most" else measures
         held = Held(table, found_at, stand, claims.alpha)
         names = criteria_of(claim, claims, measured)
-        found = {name: _judged(claim, name, held) for name in names}
-        strict = _strict(found, held)
+        judged = {name: _judged(claim, name, held) for name in names}
+        strict = _strict(judged, held)
         for name in names:
             others = {column: with_measure(claim, column) for column in OTHER_MEASURES}
             again = {column: _judged(other, name, held) for column, other in others.items() if other is not None}
             for place, studies in found_at.items():
-                row = _row(claim, name, place, found[name][place], claims.alpha, len(studies))
+                row = _row(claim, name, place, judged[name][place], claims.alpha, len(studies))
                 row |= {column: again[column][place].kind if column in again else "" for column in OTHER_MEASURES}
                 rows.append(row | {"verdict_holm": strict[place][name]})
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -107,20 +107,20 @@ class Held:
 def _places(measures: pd.DataFrame, cost: pd.DataFrame) -> dict[Place, list[str]]:
     """Every place → its studies; one that has a cost alone is of no known dataset or backbone."""
     studies = sorted(set(measures["study"]) | set(cost["study"]))
-    found = {("study", study): [study] for study in studies}
+    studies_at = {("study", study): [study] for study in studies}
     for scope in ("dataset", "backbone"):
         of_study = measures.groupby("study")[scope].first()
         for place in sorted(of_study.unique(), key=str):
-            found[scope, str(place)] = sorted(of_study[of_study == place].index)
-    return found | {("overall", ""): studies}
+            studies_at[scope, str(place)] = sorted(of_study[of_study == place].index)
+    return studies_at | {("overall", ""): studies}
 
 
 def _judged(claim: Claim, criterion: str, held: Held) -> dict[Place, Judged]:
     """What is decided about one claim and criterion at every place."""
     studies = [where for scope, where in held.places if scope == "study"]
     behind = {study: evidence(claim, criterion, held.table, study) for study in studies}
-    found = {study: differences(claim, criterion, rows) for study, rows in behind.items()}
-    decided = {study: judge(claim, values, held.alpha) for study, values in found.items()}
+    by_study = {study: differences(claim, criterion, rows) for study, rows in behind.items()}
+    decided = {study: judge(claim, values, held.alpha) for study, values in by_study.items()}
     made = {}
     for (scope, where), inside in held.places.items():
         each: dict[str, Decision] = {}
@@ -129,17 +129,17 @@ def _judged(claim: Claim, criterion: str, held: Held) -> dict[Place, Judged]:
         else:
             each = {study: decided[study] for study in inside}
             of_place = Studies({study: held.stand.get(study, {}) for study in inside}, beside=scope)
-            overall = over(claim, {study: found[study] for study in inside}, each, of_place, held.alpha)
+            overall = over(claim, {study: by_study[study] for study in inside}, each, of_place, held.alpha)
         control = UNPRUNED if inside and all(controlled(behind[study]) for study in inside) else ""
         made[scope, where] = Judged(overall, each, control, source(claim, behind, inside))
     return made
 
 
-def _strict(found: dict[str, dict[Place, Judged]], held: Held) -> dict[Place, dict[str, str]]:
+def _strict(by_criterion: dict[str, dict[Place, Judged]], held: Held) -> dict[Place, dict[str, str]]:
     """Place → criterion → its verdict when all comparisons of all criteria at that place are corrected together."""
     made: dict[Place, dict[str, str]] = {}
     for place, studies in held.places.items():  # studies come first
-        here = {name: judged[place] for name, judged in found.items()}
+        here = {name: judged[place] for name, judged in by_criterion.items()}
         made[place] = corrected({name: one.decision for name, one in here.items()}, held.alpha)
         for name, one in here.items():
             if one.by_studies:

@@ -128,10 +128,10 @@ class Again:
             transform = transform_of(entry["architecture"], entry["size"], entry["colour"])
             prepared = self._once(str(prepared), lambda path: preparation.prepare(raw, transform, path))
         name = f"{dataset}/{prepared.name}"
-        found, said = content_hash(prepared / checksums.NAME), self.data.get(name)
-        if said is not None and found != said:
+        made, said = content_hash(prepared / checksums.NAME), self.data.get(name)
+        if said is not None and made != said:
             raise SecateurError(
-                f"{prepared}: these images have the hash {found}, those of the run {said}. They come from another "
+                f"{prepared}: these images have the hash {made}, those of the run {said}. They come from another "
                 "source or version; what is measured on them says nothing about the run."
             )
         return prepared

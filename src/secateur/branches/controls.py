@@ -38,8 +38,8 @@ def retrain_unpruned(study: Study, seeds: Sequence[int], state: Path, output: Pa
         if number > current.number:
             key = {"seed": seed, "samples_per_class": "", "round": number, "rate": rate}
             counted = {"units_total": current.rows[0]["units_total"], "units_removed": 0}
-            found = further_trained(here, current.model, seed, number, settings["batch_norm"], shared)
-            rounds = [*current.rows, key | counted | found]
+            measured = further_trained(here, current.model, seed, number, settings["batch_norm"], shared)
+            rounds = [*current.rows, key | counted | measured]
             current = Round(number, current.model, current.groups, current.kept, rounds)
             saved.save(current)
         if number == last:

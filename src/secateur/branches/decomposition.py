@@ -65,20 +65,20 @@ def decompose(study: Study, criterion: str, seeds: Sequence[int], rankings: Path
                 for step in steps(model, groups, settings["rates"], selections):
                     removed = sum(map(len, step.selection.values()))
                     counted = {"round": 1, "rate": step.rate, "units_total": total, "units_removed": removed}
-                    found = shared.row([seed, same(step.selection)], partial(_measured, here, step))
-                    rows.append(key | counted | found)
+                    measured = shared.row([seed, same(step.selection)], partial(_measured, here, step))
+                    rows.append(key | counted | measured)
         shared.tell()
     write_curve(output, study, "fewshot", criterion, rows)
 
 
 def drawn(study: Study, seed: int) -> list[Order]:
     """The random orders of one seed, one per shuffle: the same ones for every criterion and number of images."""
-    found = []
+    orders = []
     for shuffle in range(study.config["decompose"]["shuffles"]):
         stream = streams.derive(study.config["run_seed"], "decompose", study.name, seed, shuffle)
         generator = np.random.default_rng(stream)
-        found.append({group.name: generator.permutation(group.size) for group in study.groups})
-    return found
+        orders.append({group.name: generator.permutation(group.size) for group in study.groups})
+    return orders
 
 
 def first_of(order: Mapping[str, np.ndarray], like: Selection) -> Selection:

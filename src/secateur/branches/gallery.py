@@ -87,7 +87,7 @@ def _one_a_class(study: Study, seed: int, samples: Path, most: int) -> tuple[np.
 
 def _maps(study: Study, model: nn.Module, stored: np.ndarray, images: Tensor, labels: Tensor) -> dict[str, Any]:
     layers = layers_of(study.groups)
-    found: dict[str, Any] = {
+    maps: dict[str, Any] = {
         "reference/images": reduced(stored, LARGEST["reference"]),
         "reference/labels": _names(study, labels),
     }
@@ -101,8 +101,8 @@ def _maps(study: Study, model: nn.Module, stored: np.ndarray, images: Tensor, la
         if network.asked:
             relevance = torch.cat(list(network.input_relevance(**network.asked[0]))).sum(1, keepdim=True)
             relevance = _at_most(relevance.cpu().float(), LARGEST["reference"])[:, 0]
-            found[f"map/{entry['name']}"] = scaled(relevance)
-    return found
+            maps[f"map/{entry['name']}"] = scaled(relevance)
+    return maps
 
 
 def scaled(relevance: Tensor) -> np.ndarray:

@@ -30,11 +30,11 @@ def units(config: dict[str, Any], study: str, data: Path, output: Path, table: P
     network = fresh(config, config["studies"][study]["backbone"], dataset)
     example = example_input(config, study, dataset)
     scope = scope_of(config, study)
-    found = analyse(network.to(example.device).eval(), example, scope)
-    required(found, scope, f"study {study!r}: {type(network).__name__}")
+    structure = analyse(network.to(example.device).eval(), example, scope)
+    required(structure, scope, f"study {study!r}: {type(network).__name__}")
     rows = []
-    for layer in found.order:
-        groups = [group for group in found.groups if any(name == layer for name, _ in group.producers)]
+    for layer in structure.order:
+        groups = [group for group in structure.groups if any(name == layer for name, _ in group.producers)]
         rows += [
             {
                 "layer": layer,
@@ -49,6 +49,6 @@ def units(config: dict[str, Any], study: str, data: Path, output: Path, table: P
         ]
         if not groups:
             none = {"group": "", "kind": "", "units": 0, "residual": False, "gate": False}
-            rows.append({"layer": layer} | none | {"left_out": found.left_out[layer]})
-    unitfile.write(output, found.groups)
+            rows.append({"layer": layer} | none | {"left_out": structure.left_out[layer]})
+    unitfile.write(output, structure.groups)
     tablefile.write(table, pd.DataFrame(rows).assign(study=study))

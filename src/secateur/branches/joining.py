@@ -54,10 +54,10 @@ def measure(published: Path, config: dict[str, Any], folder: Path, known: dict[s
 
 def kinds(config: dict[str, Any], study: str) -> list[str]:
     """The kinds of curves that the config asks for of a study."""
-    found = [FEWSHOT]
-    found += [RETRAIN] if config["retrain"]["run"] else []
-    found += [REPAIRED] if tried(config, study) else []
-    return found + ([DECOMPOSED] if "decompose" in config else [])
+    asked = [FEWSHOT]
+    asked += [RETRAIN] if config["retrain"]["run"] else []
+    asked += [REPAIRED] if tried(config, study) else []
+    return asked + ([DECOMPOSED] if "decompose" in config else [])
 
 
 def same_start(mine: pd.DataFrame, theirs: pd.DataFrame, tolerance: float) -> None:
@@ -93,10 +93,10 @@ def _drawn(config: dict[str, Any]) -> bool:
 def _same(block: str, folder: Path, known: dict[str, Any]) -> None:
     """Raise a SecateurError where networks or reference samples of a block of seeds are others than the run's."""
     for kind, ending in (("samples", "csv"), ("models", "safetensors")):
-        found, said = content_hash(folder / f"{kind}/{block}.{ending}"), known.get(kind, {}).get(block)
-        if found != said:
+        made, said = content_hash(folder / f"{kind}/{block}.{ending}"), known.get(kind, {}).get(block)
+        if made != said:
             raise SecateurError(
-                f"{kind} of {block}: made here they have the hash {found}, in the published run {said}: on another "
+                f"{kind} of {block}: made here they have the hash {made}, in the published run {said}: on another "
                 "machine or version training gives other networks. Ask for the run published with its networks "
                 "(`secateur publish --networks`), or join on a machine like the run's."
             )

@@ -44,11 +44,11 @@ def rank_study(
         here = study.of(seed)
         model, groups = here.model(seed), here.groups
         for samples_per_class in map(str, study.config["fewshot"]["samples_per_class"]):
-            found = rank_as_configured(
+            ranked = rank_as_configured(
                 here, criterion, model, groups, samples, ("fewshot", seed, samples_per_class), options_of(tuned, seed)
             )
-            ties.check(_case(study, criterion, seed, samples_per_class), found)
-            scores[seed, samples_per_class] = found
+            ties.check(_case(study, criterion, seed, samples_per_class), ranked)
+            scores[seed, samples_per_class] = ranked
     scorefile.write(output, scores)
 
 
@@ -83,17 +83,17 @@ def gather(study: Study, criterion: str, seeds: Sequence[int], cases: Path, outp
         output: the score file.
     """
     entry = entry_of(study, criterion)
-    found = registry.load(entry["criterion"], study.config["criteria_path"])
+    declared = registry.load(entry["criterion"], study.config["criteria_path"])
     scores: scorefile.Scores = {}
     for seed in seeds:
         for samples_per_class in map(str, study.config["fewshot"]["samples_per_class"]):
             case = cases / f"{seed}-{samples_per_class}"
-            layers = outside.read_scores(case / f"{found.name}.csv", case / outside.NETWORK)
+            layers = outside.read_scores(case / f"{declared.name}.csv", case / outside.NETWORK)
             scores[seed, samples_per_class] = unit_scores(
                 study.groups,
                 layers,
-                entry.get("combine") or found.combine,
-                entry.get("normalisation") or found.normalisation,
+                entry.get("combine") or declared.combine,
+                entry.get("normalisation") or declared.normalisation,
             )
             ties.check(_case(study, criterion, seed, samples_per_class), scores[seed, samples_per_class])
     scorefile.write(output, scores)
@@ -149,10 +149,10 @@ def rank_as_configured(
     entry, (branch, seed, *rest) = entry_of(study, criterion), case
     draw = draw_of(study.config, "references", seed) if branch != "redraw" else seed
     try:
-        found = registry.load(entry["criterion"], study.config["criteria_path"])
-        images, labels = study.references(samples, seed, case[2]) if found.needs else (study.example, None)
+        loaded = registry.load(entry["criterion"], study.config["criteria_path"])
+        images, labels = study.references(samples, seed, case[2]) if loaded.needs else (study.example, None)
         scoring = Scoring(
-            found,
+            loaded,
             seed=streams.derive(study.config["run_seed"], "criterion", study.name, criterion, branch, draw, *rest),
             options=entry["options"] | (options or {}),
             combine=entry.get("combine"),

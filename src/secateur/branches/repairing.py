@@ -64,10 +64,10 @@ def repair_study(
                 for remedy in remedies:
                     what = [seed, same(step.selection), remedy.name, samples_per_class]
                     try:
-                        found = shared.row(what, partial(_measured, here, remedy, whole, step))
+                        measured = shared.row(what, partial(_measured, here, remedy, whole, step))
                     except SecateurError as error:
                         raise SecateurError(f"study '{study.name}', fewshot.remedies: {error}") from error
-                    rows.append(key | counted | {"remedy": remedy.name} | found)
+                    rows.append(key | counted | {"remedy": remedy.name} | measured)
         shared.tell()
     write_curve(output, study, "fewshot", criterion, rows)
 

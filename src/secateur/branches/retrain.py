@@ -106,13 +106,13 @@ def _step(
     model = remove(before.model, before.groups, selection)
     groups = shrink(before.groups, selection)
     batch_norm = entry.get("batch_norm", study.config["retrain"]["batch_norm"])
-    found = further_trained(study, model, seed, number, batch_norm, shared)
+    measured = further_trained(study, model, seed, number, batch_norm, shared)
     key = {"seed": seed, "samples_per_class": samples_per_class, "round": number, "rate": rate}
     counted = {"units_total": total, "units_removed": total - sum(group.size for group in groups)}
     left = {group.name: group.size for group in groups}
     removed = {"removed_by_group": {group.name: group.size - left[group.name] for group in study.groups}}
     kept = remaining(before.kept, before.groups, selection)
-    return Round(number, model, groups, kept, [*before.rows, key | counted | removed | found])
+    return Round(number, model, groups, kept, [*before.rows, key | counted | removed | measured])
 
 
 def _share_of_what_is_left(budget: str, before: Round, rate: float) -> float:

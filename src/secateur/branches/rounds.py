@@ -94,12 +94,12 @@ def write_shapes(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         rows: those of the curves, each but round 0's with `removed_by_group`.
     """
     columns = ["seed", "samples_per_class", "round", "rate", "units_total", "params"]
-    found = [
+    shapes = [
         {column: row[column] for column in columns} | {"group": group, "removed": removed}
         for row in rows
         for group, removed in row.get("removed_by_group", {}).items()
     ]
-    tablefile.write(path, pd.DataFrame(found, columns=[*columns, "group", "removed"]))
+    tablefile.write(path, pd.DataFrame(shapes, columns=[*columns, "group", "removed"]))
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,8 @@ class Shared:
                 _ignored(path, error)
                 continue
             for row in table.to_dict("records"):
-                found = {str(name): value for name, value in row.items()}
-                self._rows.setdefault(found.pop("key", ""), found)
+                measured = {str(name): value for name, value in row.items()}
+                self._rows.setdefault(measured.pop("key", ""), measured)
 
     def tell(self) -> None:
         """Write this job's rows for the others; an error where not the planned sources ran."""
@@ -102,9 +102,9 @@ class Shared:
         size = sum(tensor.nbytes for tensor in state.values())
         if 4 * size > NETWORKS_BYTES:
             return
-        found = [(_written(path) or 0, path) for path in _whole(folder, "safetensors")]
-        kept = sum(path.stat().st_size for _, path in found if path.exists())
-        for _, path in sorted(found):
+        stored = [(_written(path) or 0, path) for path in _whole(folder, "safetensors")]
+        kept = sum(path.stat().st_size for _, path in stored if path.exists())
+        for _, path in sorted(stored):
             if kept + size <= NETWORKS_BYTES:
                 break
             kept -= path.stat().st_size if path.exists() else 0
@@ -122,11 +122,11 @@ def same(selection: Mapping[str, Sequence[int]]) -> list[Any]:
 
 def _digest(model: nn.Module) -> str:
     """Hash of a network's weights and buffers, by name."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _whole(folder: Path, suffix: str) -> list[Path]:

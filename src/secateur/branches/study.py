@@ -73,13 +73,13 @@ class Study:
     @cached_property
     def content(self) -> str:
         """Hash of what its dataset holds: the images (by their checksums, where they have any), labels and classes."""
-        found = hashlib.sha256(json.dumps(self.dataset.about, sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(self.dataset.about, sort_keys=True).encode())
         for split in ("train", "test"):
             checks = self.dataset.checks.get(split)
             images = checks.sums if checks is not None else getattr(self.dataset, f"{split}_inputs")
             for array in (images, getattr(self.dataset, f"{split}_labels")):
-                found.update(np.ascontiguousarray(array).data)
-        return found.hexdigest()
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     def model(self, seed: int) -> nn.Module:
         """The unpruned task model of one seed, in eval mode."""

@@ -63,8 +63,8 @@ def search(study: Study, criterion: str, seed: int, samples: Path) -> dict[str, 
         if key not in measured:
             scores = rank_as_configured(study, criterion, model, groups, samples, case, options)
             steps = sweep(model, groups, scores, settings["rates"], study.selecting)
-            found = [evaluate(step.model, images, labels, classes, pairs=study.folded).accuracy for step in steps]
-            measured[key] = float(np.mean(found))
+            accuracies = [evaluate(step.model, images, labels, classes, pairs=study.folded).accuracy for step in steps]
+            measured[key] = float(np.mean(accuracies))
         return measured[key]
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

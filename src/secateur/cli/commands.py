@@ -103,8 +103,8 @@ def _misused(error: Any) -> NoReturn:
 
 def of_the_system(error: OSError) -> str:
     """What the operating system refused, in which file, and what to do about it, in a line."""
-    found = re.search(r"\berrno (\d+)", str(error)) if error.errno is None else None  # pyarrow tells it in its words
-    number = int(found[1]) if found else error.errno
+    stated = re.search(r"\berrno (\d+)", str(error)) if error.errno is None else None  # pyarrow tells it in its words
+    number = int(stated[1]) if stated else error.errno
     if number is None and "requested and" in str(error):  # NumPy's words for a disk that took only a part
         number = errno.ENOSPC
     said = os.strerror(number) if number else " ".join(str(error).split())[:300]

@@ -70,8 +70,8 @@ def make(
             raise SecateurError(f"dataset '{name}' is made from files: give their folder as --source.")
         files = [source / item["name"] for item in known["files"]] if known.get("files") else [source]
     with usage.work():
-        found = store.make(name, known, output, pins, files)
-    said(f"wrote {output} ({found})")
+        outcome = store.make(name, known, output, pins, files)
+    said(f"wrote {output} ({outcome})")
 
 
 @data_app.command()
@@ -168,7 +168,7 @@ def _datasets_of(run: str) -> tuple[Path, str, dict[str, dict]]:
     if not path.exists():
         path = Path(run)
     if not path.exists():
-        known = ", ".join(sorted(found.stem for found in Path("config").glob("*.yaml"))) or "none"
+        known = ", ".join(sorted(path.stem for path in Path("config").glob("*.yaml"))) or "none"
         raise SecateurError(f"run '{run}': neither config/{run}.yaml nor a file of that name is there; known: {known}.")
     config = read(path)
     entries = datasets(config)

@@ -90,8 +90,10 @@ def plan(
         "planned."
     )
     most = max((int(number) for number in sure["seeds_needed"]), default=0)
-    found = f"{most} find {'all' if len(sure) == len(verdicts) else f'{len(sure)} of the'} {len(verdicts)} claims above"
-    print(f"\n{config} has {resolved['seeds']} seeds; {found if most else f'no claim is found by {MOST_SEEDS}'}.")
+    settled = (
+        f"{most} find {'all' if len(sure) == len(verdicts) else f'{len(sure)} of the'} {len(verdicts)} claims above"
+    )
+    print(f"\n{config} has {resolved['seeds']} seeds; {settled if most else f'no claim is found by {MOST_SEEDS}'}.")
     counts = sorted({resolved["seeds"], most} - {0})
     jobs = effort.measured(folder)
     if jobs.empty:
@@ -140,11 +142,11 @@ def _varying(measures: pd.DataFrame) -> pd.DataFrame:
     from secateur.analysis.comparisons import variances
     from secateur.analysis.statistics import numbered
 
-    found = variances(numbered(measures))
-    found = found[found["measure"] == MAIN].assign(component="sd of " + found["component"])
-    found["study"] = found["study"].where(found["scope"] == "study", "all studies")
+    components = variances(numbered(measures))
+    components = components[components["measure"] == MAIN].assign(component="sd of " + components["component"])
+    components["study"] = components["study"].where(components["scope"] == "study", "all studies")
     keys = ["study", "branch", "samples_per_class"]
-    return found.pivot_table(index=keys, columns="component", values="sd", sort=False).reset_index()
+    return components.pivot_table(index=keys, columns="component", values="sd", sort=False).reset_index()
 
 
 def _show(title: str, table: pd.DataFrame) -> None:

@@ -51,16 +51,16 @@ def check(
 
     if tolerance < 0:
         raise SecateurError(f"--tolerance: {tolerance:g} is negative; the smallest allowed is 0.")
-    found = checking.kept(folder, tolerance)
+    findings = checking.kept(folder, tolerance)
     drawn = secrets.randbelow(10**6) if seed is None else seed
-    if cells and not any(one.state == REFUSED for one in found):
+    if cells and not any(one.state == REFUSED for one in findings):
         said(f"measuring again what {cells} random cells lie on (--seed {drawn})")
         with _measuring(folder) as measure:
-            found += checking.measured_again(folder, cells, drawn, tolerance, measure)
+            findings += checking.measured_again(folder, cells, drawn, tolerance, measure)
     marks = {HOLDS: "ok     ", REFUSED: "REFUSED", UNCHECKED: "-      "}
-    for one in found:
+    for one in findings:
         print(f"{marks[one.state]} {one.what + ':':12}{one.said}")
-    wrong = sum(one.state == REFUSED for one in found)
+    wrong = sum(one.state == REFUSED for one in findings)
     print(f"{folder}: {f'refused, {wrong} finding(s) speak against it' if wrong else 'nothing speaks against it'}.")
     raise typer.Exit(1 if wrong else 0)
 

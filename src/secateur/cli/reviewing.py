@@ -66,12 +66,12 @@ def compare(
         raise SecateurError(f"--tolerance: {tolerance:g} is negative; the smallest allowed is 0.")
     if output is not None and output.suffix not in (".json", ".csv"):
         raise SecateurError(f"--output: {output} ends neither in .json nor in .csv.")
-    found = comparison.compare(first, second, alpha, tolerance)
-    _print(found, first, second)
+    result = comparison.compare(first, second, alpha, tolerance)
+    _print(result, first, second)
     if output is not None:
-        _write(found, output)
+        _write(result, output)
         said(f"wrote {output}")
-    raise typer.Exit(EXIT[found.outcome])
+    raise typer.Exit(EXIT[result.outcome])
 
 
 @app.command()
@@ -101,7 +101,7 @@ def publish(
     said(f"wrote {output} ({files} files; {inside:.1f} MB for git, {apart / 1e6:.1f} MB of {', '.join(large)} for DVC)")
 
 
-def _print(found: "Comparison", first: Path, second: Path) -> None:
+def _print(result: "Comparison", first: Path, second: Path) -> None:
     from rich.console import Console
 
     from secateur.review.numbers import MOVED, SPREAD, STATES
@@ -109,61 +109,61 @@ def _print(found: "Comparison", first: Path, second: Path) -> None:
     console = Console(highlight=False, width=None if Console().is_terminal else 140)
     console.print(f"A  {first}\nB  {second}\n")
     for title, differences in (
-        ("Configs differ", found.config), ("Made by", found.environment), ("Other data or networks", found.facts)
+        ("Configs differ", result.config), ("Made by", result.environment), ("Other data or networks", result.facts)
     ):  # fmt: skip
         if differences:
             console.print(_differences(title, differences))
-    present = [state for state in STATES if found.count(state)]
+    present = [state for state in STATES if result.count(state)]
     table = _table("Numbers", "table", *present, "file")
-    for name, group in found.numbers.groupby("table", sort=False):
+    for name, group in result.numbers.groupby("table", sort=False):
         counts = group["state"].value_counts()
         table.add_row(str(name), *(f"{counts.get(state, 0):,}" for state in present),
-                      found.files[f"tables/{name}.parquet"])  # fmt: skip
+                      result.files[f"tables/{name}.parquet"])  # fmt: skip
     others: dict[tuple[str, str], list[str]] = {}
-    counted = {f"tables/{name}.parquet" for name in found.numbers["table"]}
-    for name, state in found.files.items():
+    counted = {f"tables/{name}.parquet" for name in result.numbers["table"]}
+    for name, state in result.files.items():
         if name not in counted:
             others.setdefault((Path(name).parent.name, state), []).append(Path(name).stem)
     for (folder, state), names in others.items():
         table.add_row(f"{folder}: {', '.join(names)}", *["" for _ in present], state)
     console.print(table)
-    apart = found.numbers.assign(size=(found.numbers["difference"] / found.numbers["standard_error"]).abs())
+    apart = result.numbers.assign(size=(result.numbers["difference"] / result.numbers["standard_error"]).abs())
     moved = apart[apart["state"] == MOVED].sort_values(["p", "size"], ascending=[True, False])
     if len(moved):
         console.print(_list(f"Moved: {len(moved)}", moved.head(SHOWN)))
-    elif found.count(SPREAD):
+    elif result.count(SPREAD):
         largest = apart[apart["state"] == SPREAD].sort_values("size", ascending=False).head(5)
         console.print(_list("Furthest apart, yet within the seeds' spread", largest))
-    if found.verdicts:
+    if result.verdicts:
         table = _table("Verdicts that differ", "claim", "criterion", "where", "A", "B", "")
-        for verdict in found.verdicts:
+        for verdict in result.verdicts:
             word = "timing: not compared" if verdict.timing else "opposite" if verdict.opposite else ""
             table.add_row(verdict.claim, verdict.criterion, verdict.where, verdict.first or "absent",
                           verdict.second or "absent", word)  # fmt: skip
         console.print(table)
-    for note in found.notes:
+    for note in result.notes:
         console.print(f"note: {note}")
-    for line in sentences(found):
+    for line in sentences(result):
         console.print(line)
 
 
-def sentences(found: "Comparison") -> list[str]:
+def sentences(result: "Comparison") -> list[str]:
     """The outcome in words, and how large a difference could have gone unseen."""
     from secateur.review.numbers import ALL, IDENTICAL, MOVED, ROUNDING, SPREAD, UNJUDGED
 
-    total = len(found.numbers)
-    counts = {state: found.count(state) for state in (IDENTICAL, ROUNDING, SPREAD, MOVED, UNJUDGED)}
+    total = len(result.numbers)
+    counts = {state: result.count(state) for state in (IDENTICAL, ROUNDING, SPREAD, MOVED, UNJUDGED)}
     absent = total - sum(counts.values())
     said_ = ", ".join(f"{count:,} {state}" for state, count in {**counts, "in one run only": absent}.items() if count)
-    lines = [f"{found.outcome}: of {total:,} numbers, {said_}."]
-    apart = 100 * found.numbers.loc[
-        found.numbers["measure"].eq("accuracy") & ~found.numbers["state"].isin([IDENTICAL]), "difference"
+    lines = [f"{result.outcome}: of {total:,} numbers, {said_}."]
+    apart = 100 * result.numbers.loc[
+        result.numbers["measure"].eq("accuracy") & ~result.numbers["state"].isin([IDENTICAL]), "difference"
     ].abs().dropna()  # fmt: skip
     if len(apart):
         lines.append(
             f"Accuracies that differ are {apart.median():.2g} points apart (median), at most {apart.max():.2g}."
         )
-    tested = found.numbers[found.numbers["unseen"].notna() & found.numbers["measure"].eq("accuracy")]
+    tested = result.numbers[result.numbers["unseen"].notna() & result.numbers["measure"].eq("accuracy")]
     curves = tested[tested["table"] == "curves"]
     if len(curves):
         whole = curves["where"].str.endswith(f"rate {ALL}")
@@ -172,7 +172,7 @@ def sentences(found: "Comparison") -> list[str]:
             for chosen, words in ((~whole, "at one rate"), (whole, "averaged over a curve"))
         ]
         lines.append(f"A shift of accuracy would have been called moved from {' or '.join(parts)} on (medians).")
-    undecided = [verdict for verdict in found.verdicts if not verdict.timing and not verdict.opposite]
+    undecided = [verdict for verdict in result.verdicts if not verdict.timing and not verdict.opposite]
     if undecided:
         lines.append(f"{len(undecided)} verdicts are decided in one run and undecided in the other, as listed.")
     if counts[UNJUDGED]:
@@ -206,18 +206,18 @@ def _list(title: str, rows: "DataFrame") -> "Table":
     return table
 
 
-def _write(found: "Comparison", output: Path) -> None:
+def _write(result: "Comparison", output: Path) -> None:
     import json
 
     from secateur.files import replacing, write_json
 
     if output.suffix == ".csv":
         with replacing(output) as temporary:
-            found.numbers.to_csv(temporary, index=False, lineterminator="\n")
+            result.numbers.to_csv(temporary, index=False, lineterminator="\n")
         return
-    numbers = json.loads(found.numbers.to_json(orient="records", double_precision=15))
-    lists = {key: [asdict(item) for item in getattr(found, key)]
+    numbers = json.loads(result.numbers.to_json(orient="records", double_precision=15))
+    lists = {key: [asdict(item) for item in getattr(result, key)]
              for key in ("verdicts", "facts", "config", "environment")}  # fmt: skip
     write_json(
-        output, {"outcome": found.outcome, "notes": found.notes, "files": found.files, "numbers": numbers} | lists
+        output, {"outcome": result.outcome, "notes": result.notes, "files": result.files, "numbers": numbers} | lists
     )

@@ -190,16 +190,16 @@ def _request(connection: socket.socket) -> tuple[dict, list[int]]:
 
 def _received(connection: socket.socket, length: int, ends: float, streams: int = 0) -> tuple[bytes, list[int]]:
     """So many bytes, and the file descriptors that came with them, before a moment; OSError where that cannot be."""
-    found, descriptors = b"", list[int]()
-    while len(found) < length:
+    received, descriptors = b"", list[int]()
+    while len(received) < length:
         ready = select.select([connection, sys.stdin], [], [], max(0.0, ends - time.monotonic()))[0]
         if connection not in ready:  # time is up, or the workflow is gone
             raise TimeoutError
-        piece, passed, _, _ = socket.recv_fds(connection, min(length - len(found), 1 << 20), streams)
+        piece, passed, _, _ = socket.recv_fds(connection, min(length - len(received), 1 << 20), streams)
         if not piece:
             raise ConnectionError
-        found, descriptors = found + piece, descriptors + passed
-    return found, descriptors
+        received, descriptors = received + piece, descriptors + passed
+    return received, descriptors
 
 
 def _work(request: dict, streams: list[int]) -> None:

@@ -21,7 +21,7 @@ OF_IMAGES = "_checksums.npy"
 
 def seal(folder: Path) -> None:
     """Write down the checksums of all files that lie directly in `folder`, but arrays whose every image has its own."""
-    found = {}
+    sums = {}
     for path in sorted(folder.iterdir()):
         split = path.name.removesuffix("_inputs.npy")
         if (
@@ -29,8 +29,8 @@ def seal(folder: Path) -> None:
             and path.name != NAME
             and not (split != path.name and (folder / (split + OF_IMAGES)).exists())
         ):
-            found[path.name] = _of_file(path)
-    write_json(folder / NAME, found)
+            sums[path.name] = _of_file(path)
+    write_json(folder / NAME, sums)
 
 
 def check(folder: Path) -> None:
@@ -90,8 +90,8 @@ class CheckedImages:
 
 
 def _of_file(path: Path) -> int:
-    found = 0
+    crc = 0
     with path.open("rb") as opened:
         while block := opened.read(1 << 22):
-            found = zlib.crc32(block, found)
-    return found
+            crc = zlib.crc32(block, crc)
+    return crc

@@ -139,10 +139,10 @@ def _extract_tar(stream: IO[bytes], folder: Path, bounds: _Bounds, nested: bool)
 
         @classmethod
         def frombuf(cls, *given: Any, **named: Any) -> "Header":
-            found = super().frombuf(*given, **named)
-            if found.type in HEADERS:
-                bounds.admit_header(found)
-            return found
+            header = super().frombuf(*given, **named)
+            if header.type in HEADERS:
+                bounds.admit_header(header)
+            return header
 
     with tarfile.open(fileobj=stream, mode="r|", tarinfo=Header) as opened:
         for member in opened:

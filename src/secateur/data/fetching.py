@@ -56,11 +56,11 @@ def fetch(dataset: str, entry: Mapping[str, Any], folder: Path, mirror: str | No
     try:
         for item in entry["files"]:
             target = making / item["name"]
-            found = _in_mirror(dataset, item["name"], mirror)
-            if found is not None:
-                with full_disk_told(making, f"copying {found}"):
-                    _link_or_copy(found, target)
-                lines.append(_checked(target, item, f"the mirror's {found}"))
+            mirrored = _in_mirror(dataset, item["name"], mirror)
+            if mirrored is not None:
+                with full_disk_told(making, f"copying {mirrored}"):
+                    _link_or_copy(mirrored, target)
+                lines.append(_checked(target, item, f"the mirror's {mirrored}"))
             elif item.get("url"):
                 path = _download(item, partial)
                 lines.append(_checked(path, item, item["url"], remove=True))
@@ -111,14 +111,14 @@ def _checked(path: Path, item: Mapping[str, Any], where: str, remove: bool = Fal
             f"{item['name']} from {where}: sha256 {sha256}. The entry gives no hash, as none is known from a source to "
             "trust: write this one into the entry to be told of every change from now on."
         )
-    found = sha256 if kind == "sha256" else _hash(path, kind)
-    if found != item[kind]:
+    digest = sha256 if kind == "sha256" else _hash(path, kind)
+    if digest != item[kind]:
         if remove:
             path.unlink()
         raise SecateurError(
-            f"{item['name']}: {where} has the {kind} {found}, but the dataset's entry says {item[kind]}. These are not "
-            "the bytes that the results are about; the file is not used. If the source has changed for good, correct "
-            "the entry."
+            f"{item['name']}: {where} has the {kind} {digest}, but the dataset's entry says {item[kind]}. These are "
+            "not the bytes that the results are about; the file is not used. If the source has changed for good, "
+            "correct the entry."
         )
     return f"{item['name']} from {where}: {kind} as the entry says (sha256 {sha256})"
 

@@ -80,8 +80,8 @@ def _innermost(folder: Path) -> Path:
 
 
 def _folders(folder: Path) -> list[Path]:
-    found = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    return sorted(path for path in found if path.name not in IGNORED)
+    folders = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    return sorted(path for path in folders if path.name not in IGNORED)
 
 
 def _read(folder: Path, name: str) -> Files:
@@ -95,12 +95,12 @@ def _read(folder: Path, name: str) -> Files:
     labels: list[int] = []
     _check_names(folders, name)
     for label, inside in enumerate(folders):
-        found = sorted(path for path in inside.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-        if not found:
+        images = sorted(path for path in inside.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+        if not images:
             raise SecateurError(f"{name}: {inside} holds no image ({' '.join(SUFFIXES)}).")
-        _check_names(found, name)
-        paths += found
-        labels += [label] * len(found)
+        _check_names(images, name)
+        paths += images
+        labels += [label] * len(images)
     return Files(paths, np.asarray(labels, dtype=np.int64), [path.name for path in folders])
 
 

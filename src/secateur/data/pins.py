@@ -73,12 +73,12 @@ def all_pins(data_dvc: str | Path) -> dict[str, Pin]:
     data_dvc = Path(data_dvc)
     pins: dict[str, Pin] = {}
     for path in [data_dvc, *sorted(data_dvc.parent.glob(f"{data_dvc.stem}.*.dvc"))]:
-        for name, found in pinned_hashes(path).items():
+        for name, digest in pinned_hashes(path).items():
             if name in pins:
                 raise SecateurError(
                     f"dataset '{name}' is pinned in {pins[name].file} and in {path}; remove it from one of them."
                 )
-            pins[name] = Pin(found, path)
+            pins[name] = Pin(digest, path)
     return pins
 
 
@@ -93,15 +93,15 @@ def check(name: str, folder: str | Path, data_dvc: str | Path) -> str:
     Raises:
         SecateurError: the hashes differ; names both.
     """
-    found = folder_hash(folder)
+    digest = folder_hash(folder)
     pin = all_pins(data_dvc).get(name)
-    if pin is not None and pin.hash != found:
+    if pin is not None and pin.hash != digest:
         raise SecateurError(
-            f"dataset '{name}': its files have the hash {found}, but {pin.file} pins {pin.hash}. "
+            f"dataset '{name}': its files have the hash {digest}, but {pin.file} pins {pin.hash}. "
             "The data are not those that the results are about. If the change is meant, pin it with "
             f"`dvc commit -f {pin.file}` and commit that file."
         )
-    return found
+    return digest
 
 
 def verify(names: Iterable[str], data: str | Path, data_dvc: str | Path) -> list[Verified]:
@@ -110,14 +110,14 @@ def verify(names: Iterable[str], data: str | Path, data_dvc: str | Path) -> list
     results = []
     for name in names:
         folder, pin = Path(data, name), pins.get(name)
-        found = folder_hash(folder) if folder.is_dir() else ""
-        if not found:
+        digest = folder_hash(folder) if folder.is_dir() else ""
+        if not digest:
             state = "not there"
         elif pin is None:
             state = "not pinned"
         else:
-            state = "as pinned" if pin.hash == found else "differs"
-        results.append(Verified(name, state, found, pin))
+            state = "as pinned" if pin.hash == digest else "differs"
+        results.append(Verified(name, state, digest, pin))
     return results
 
 

@@ -61,17 +61,17 @@ def transform_for(pretrained: Any, size: int | None, colour: str) -> Transform:
     from timm.data import resolve_data_config
 
     known = pretrained.to_dict() if hasattr(pretrained, "to_dict") else dict(pretrained or {})
-    found: dict[str, Any] = resolve_data_config({"crop_mode": known.get("crop_mode") or "center"}, known)
-    mean, std = ([float(value) for value in found[key]] for key in ("mean", "std"))
+    resolved: dict[str, Any] = resolve_data_config({"crop_mode": known.get("crop_mode") or "center"}, known)
+    mean, std = ([float(value) for value in resolved[key]] for key in ("mean", "std"))
     if colour == "grey":
         mean, std = [sum(mean) / len(mean)], [sum(std) / len(std)]
-    own = tuple(found["input_size"][1:])
+    own = tuple(resolved["input_size"][1:])
     return Transform(
         size=(size, size) if size else own,
         colour=colour,
-        interpolation=found["interpolation"],
-        crop_pct=found["crop_pct"],
-        crop_mode=found["crop_mode"],
+        interpolation=resolved["interpolation"],
+        crop_pct=resolved["crop_pct"],
+        crop_mode=resolved["crop_mode"],
         mean=tuple(mean),
         std=tuple(std),
     )
@@ -94,8 +94,8 @@ def pixels(transform: Transform) -> Callable[[Image.Image], np.ndarray]:
 
     def prepare(image: Image.Image) -> np.ndarray:
         fits = image.width <= width or image.height <= height
-        found = (whole if fits else cropped)(decoded(image, mode))
-        return found.permute(1, 2, 0).numpy()
+        resized = (whole if fits else cropped)(decoded(image, mode))
+        return resized.permute(1, 2, 0).numpy()
 
     return prepare
 
@@ -207,13 +207,13 @@ def _decode(
             return f"{source.name(split, row)}: {error}"
 
     what = f"{source.about['name']}, {split} images"
-    for row, found in enumerate(track(_in_order(one, range(count), threads), count, what)):
-        if isinstance(found, str):
+    for row, decoded_row in enumerate(track(_in_order(one, range(count), threads), count, what)):
+        if isinstance(decoded_row, str):
             readable[row] = False
-            reasons.append(found)
+            reasons.append(decoded_row)
         else:
-            written[row] = found
-            sums[row] = checksums.of_image(found)
+            written[row] = decoded_row
+            sums[row] = checksums.of_image(decoded_row)
     written.flush()
     if reasons:
         _close_gaps(written, readable, path)

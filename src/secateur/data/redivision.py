@@ -34,10 +34,10 @@ class Pooled:
     def __getitem__(self, index: slice | np.ndarray) -> np.ndarray:
         rows = self._rows[index]
         inside = rows < len(self._first)
-        found = np.empty((*rows.shape, *self._first.shape[1:]), self._first.dtype)
-        found[inside] = self._first[rows[inside]]
-        found[~inside] = self._second[rows[~inside] - len(self._first)]
-        return found
+        images = np.empty((*rows.shape, *self._first.shape[1:]), self._first.dtype)
+        images[inside] = self._first[rows[inside]]
+        images[~inside] = self._second[rows[~inside] - len(self._first)]
+        return images
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,8 @@ def flowers102(files: Sequence[Path], folder: Path, _entry: Mapping[str, Any], n
             extract(path, place)
     rows: list[index.Row] = []
     for part, split in (("train", "train"), ("val", "train"), ("test", "test")):
-        found = _by_torchvision(Flowers102, name, folder / IMAGES, split=part)
-        for path, label in zip(found._image_files, found._labels, strict=True):
+        flowers = _by_torchvision(Flowers102, name, folder / IMAGES, split=part)
+        for path, label in zip(flowers._image_files, flowers._labels, strict=True):
             rows.append((split, int(label), Path(path).relative_to(folder).as_posix()))
     return Found(list(Flowers102.classes), rows)
 

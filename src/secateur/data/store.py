@@ -83,17 +83,17 @@ def make(
     try:
         with full_disk_told(folder.parent, f"making dataset '{name}'"):
             if entry["kind"] in MAKERS:
-                found = sources.Found(entry["classes"], arrays=MAKERS[entry["kind"]](name, entry))
+                contents = sources.Found(entry["classes"], arrays=MAKERS[entry["kind"]](name, entry))
             else:
-                found = sources.KINDS[entry["kind"]]([Path(path) for path in files], temporary, entry, name)
-            sizes = _write(name, entry, found, temporary)
+                contents = sources.KINDS[entry["kind"]]([Path(path) for path in files], temporary, entry, name)
+            sizes = _write(name, entry, contents, temporary)
         smallest = min(sizes["train"])
         if smallest != entry.get("smallest_class", smallest):
             raise SecateurError(
                 f"dataset '{name}': its smallest class has {smallest} training samples, but its entry says "
                 f"smallest_class: {entry['smallest_class']}. Correct the entry in config/datasets.yaml."
             )
-        if found.arrays is None and name not in pins.all_pins(data_dvc):
+        if contents.arrays is None and name not in pins.all_pins(data_dvc):
             made = f"{sum(sizes['train'])} training and {sum(sizes['test'])} test images, not pinned"  # nor read again
         else:
             made = pins.check(name, temporary, data_dvc)
@@ -118,28 +118,28 @@ def check_kind(name: str, entry: dict[str, Any]) -> None:
         raise SecateurError(f"dataset '{name}': {odd[0]} is for kind imagefolder; {entry['kind']} has its own split.")
 
 
-def _write(name: str, entry: dict[str, Any], found: sources.Found, folder: Path) -> dict[str, list[int]]:
+def _write(name: str, entry: dict[str, Any], contents: sources.Found, folder: Path) -> dict[str, list[int]]:
     """Write the arrays or the index, and dataset.json; returns the sizes of the classes by split."""
-    if entry.get("classes", found.classes) != found.classes:
+    if entry.get("classes", contents.classes) != contents.classes:
         raise SecateurError(
-            f"dataset '{name}': its files have the classes {', '.join(found.classes[:20])}, but its entry says "
+            f"dataset '{name}': its files have the classes {', '.join(contents.classes[:20])}, but its entry says "
             f"{', '.join(entry['classes'][:20])}. Correct the entry, or leave `classes` out of it."
         )
     about = {
         "name": name,
-        "classes": found.classes,
+        "classes": contents.classes,
         "task": entry.get("task", "images"),
         "licence": entry.get("licence", "not stated"),
         "citation": entry.get("citation", name),
     }
     if entry.get("skip_unreadable"):
         about["skip_unreadable"] = True
-    if found.arrays is None:
-        return index.write(folder, about, found.rows)
-    for key, array in found.arrays.items():
+    if contents.arrays is None:
+        return index.write(folder, about, contents.rows)
+    for key, array in contents.arrays.items():
         np.save(folder / f"{key}.npy", array)
     sizes = {
-        split: np.bincount(found.arrays[f"{split}_labels"], minlength=len(found.classes)).tolist()
+        split: np.bincount(contents.arrays[f"{split}_labels"], minlength=len(contents.classes)).tolist()
         for split in index.SPLITS
     }
     write_json(folder / "dataset.json", about | {"class_sizes": sizes})

@@ -135,20 +135,20 @@ def classes_of(model: nn.Module, images: Tensor) -> int:
     size = " × ".join(map(str, images.shape[1:]))
     try:
         with undisturbed(model), torch.no_grad():
-            found = model(images[:1])
+            outputs = model(images[:1])
     except Exception as error:  # other people's networks say anything about an input that they were not made for
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise InputError(
             f"model: {type(model).__name__} cannot take images of {size} ({type(error).__name__}: {reason}). Give them "
             "as the network expects them, or pictures, which are brought to its size (`size` sets another one)."
         ) from None
-    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != 1 or not found.is_floating_point():
-        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != 1 or not outputs.is_floating_point():
+        shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise InputError(
             f"model: {type(model).__name__} gives {shape} for one image of {size}; needed is a classifier's row of "
             "logits, 1 × classes."
         )
-    return int(found.shape[1])
+    return int(outputs.shape[1])
 
 
 def reference(
@@ -164,13 +164,13 @@ def reference(
             raise InputError("images: there are none, and this criterion looks at images. Give images and labels.")
         zeros = torch.zeros(1, *_stated_size(model, settings.get("size")), device=on, dtype=dtype)
         return Reference(zeros, None, classes_of(model, zeros))
-    found = source(images, labels, Inputs(model, settings.get("size")))
-    index = _drawn(found, settings, seed)
-    chosen, truth = gather(found, index, settings.get("batch_size", BATCH_SIZE))
+    all_images = source(images, labels, Inputs(model, settings.get("size")))
+    index = _drawn(all_images, settings, seed)
+    chosen, truth = gather(all_images, index, settings.get("batch_size", BATCH_SIZE))
     chosen = chosen.to(device=on, dtype=dtype)
     classes = classes_of(model, chosen)
     if labels is None:
-        check_classes(found, classes)
+        check_classes(all_images, classes)
     if "labels" in needs and truth is None:
         raise InputError("labels: there are none, and this criterion asks for the class of every image.")
     return Reference(chosen, None if truth is None else in_range(truth, classes).to(on), classes)
@@ -186,26 +186,26 @@ def in_range(labels: Tensor, classes: int) -> Tensor:
     return labels
 
 
-def check_classes(found: ImageSource, classes: int) -> None:
+def check_classes(images: ImageSource, classes: int) -> None:
     """Raise InputError for a dataset that names more or fewer classes than the network has: it numbers others."""
-    if found.classes is not None and len(found.classes) != classes:
-        shown = ", ".join(found.classes[:6]) + (", …" if len(found.classes) > 6 else "")
+    if images.classes is not None and len(images.classes) != classes:
+        shown = ", ".join(images.classes[:6]) + (", …" if len(images.classes) > 6 else "")
         raise InputError(
-            f"images: they are of {len(found.classes)} classes ({shown}), the network tells {classes} apart. Give a "
+            f"images: they are of {len(images.classes)} classes ({shown}), the network tells {classes} apart. Give a "
             "network with these classes, or `labels` that count as the network does."
         )
 
 
-def _drawn(found: ImageSource, settings: Mapping[str, Any], seed: int) -> np.ndarray | None:
+def _drawn(images: ImageSource, settings: Mapping[str, Any], seed: int) -> np.ndarray | None:
     """Which images are used; None for all."""
     wanted = settings.get("samples_per_class")
     if wanted is None:
         return None
     if isinstance(wanted, bool) or not isinstance(wanted, (int, np.integer)) or wanted < 1:
         raise InputError(f"samples_per_class: {wanted!r}; a number of at least 1 is needed.")
-    labels = found.labels
+    labels = images.labels
     if labels is None:
-        truth = gather(found, None, settings.get("batch_size", BATCH_SIZE), "reading labels")[1]
+        truth = gather(images, None, settings.get("batch_size", BATCH_SIZE), "reading labels")[1]
         if truth is None:
             raise InputError("samples_per_class: images of each class can only be drawn where there are labels.")
         labels = truth.numpy()

@@ -66,8 +66,8 @@ def relevance(
     options = (rule, settings.get("start", "one-hot"), settings.get("additions", "value"), settings.get("bias"))
     steps = -(-len(given.images) // size)
     if layers is None:
-        found: Iterator[Tensor] = track(network.input_relevance(*options), steps, "relevance")
-        return torch.cat([part.detach().cpu() for part in found])
+        relevances: Iterator[Tensor] = track(network.input_relevance(*options), steps, "relevance")
+        return torch.cat([part.detach().cpu() for part in relevances])
     parts = [
         {name: values.detach().cpu() for name, values in part.items()}
         for part in track(network.relevance(*options), steps, "relevance")

@@ -91,10 +91,10 @@ def load(path: str | Path) -> nn.Module:
         path = hub.fetched(path)
     elif not Path(path).is_dir():
         raise InputError(f"path: there is no folder {path}.")
-    found = saved.load(path)
-    model: Any = found.model
-    model.origin = Origin(found.architecture, found.arguments, found.kept, fingerprint(model))
-    report = reports.read(path, found.kept)
+    restored = saved.load(path)
+    model: Any = restored.model
+    model.origin = Origin(restored.architecture, restored.arguments, restored.kept, fingerprint(model))
+    report = reports.read(path, restored.kept)
     if report is not None:
         model.report = report
     return model  # type: ignore[no-any-return]

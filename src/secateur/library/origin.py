@@ -36,11 +36,11 @@ def origin_of(model: nn.Module) -> Origin:
 
 def fingerprint(model: nn.Module) -> str:
     """MD5 of a network's tensors."""
-    found = hashlib.md5(usedforsecurity=False)
+    digest = hashlib.md5(usedforsecurity=False)
     for name, tensor in model.state_dict().items():
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def stated(model: nn.Module) -> tuple[str | None, dict[str, Any]]:

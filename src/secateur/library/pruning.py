@@ -73,11 +73,11 @@ def rank(
     """
     model = check_model(model)
     check_settings(settings, RankSettings)
-    found = criterion_of(criterion, settings.get("criteria_path", ()))
+    loaded = criterion_of(criterion, settings.get("criteria_path", ()))
     seed = seed_of(random_state)
-    given = reference(model, images, labels, settings, seed, found.needs)
+    given = reference(model, images, labels, settings, seed, loaded.needs)
     groups = find_unit_groups(model, given.images[:1], _scope(settings))
-    return _ranked(model, groups, given, _scoring(found, settings, seed), settings, seed)
+    return _ranked(model, groups, given, _scoring(loaded, settings, seed), settings, seed)
 
 
 def prune(
@@ -116,15 +116,15 @@ def prune(
     remedies.check(remedy)
     seed = seed_of(random_state)
     known = criterion if isinstance(criterion, Ranking) else None
-    found = None if known is not None else criterion_of(criterion, settings.get("criteria_path", ()))  # type: ignore[arg-type]
-    given = reference(model, images, labels, settings, seed, () if found is None else found.needs)
+    loaded = None if known is not None else criterion_of(criterion, settings.get("criteria_path", ()))  # type: ignore[arg-type]
+    given = reference(model, images, labels, settings, seed, () if loaded is None else loaded.needs)
     input_size = tuple(given.images.shape[1:])
     groups = list(known.units) if known is not None else find_unit_groups(model, given.images[:1], _scope(settings))
     selector = Selector(
         settings.get("scheme", "global"), settings.get("min_units", 1), settings.get("budget", "units"), input_size
     )
     reachable(model, groups, rate, selector)
-    ranking = known or _ranked(model, groups, given, _scoring(found, settings, seed), settings, seed)  # type: ignore[arg-type]
+    ranking = known or _ranked(model, groups, given, _scoring(loaded, settings, seed), settings, seed)  # type: ignore[arg-type]
     before = origin_of(model)
     done = cut(model, groups, ranking.scores, rate, selector, given.images, before.kept)
     if remedy != NONE and images is None:
@@ -175,10 +175,10 @@ def _scope(settings: Any) -> str:
     return settings.get("scope", SCOPE)
 
 
-def _scoring(found: Criterion, settings: Any, seed: int) -> Scoring:
+def _scoring(loaded: Criterion, settings: Any, seed: int) -> Scoring:
     return Scoring(
-        criterion=found,
-        seed=streams.derive(seed, "rank", found.name),
+        criterion=loaded,
+        seed=streams.derive(seed, "rank", loaded.name),
         options=settings.get("options") or {},
         combine=settings.get("combine"),
         normalisation=settings.get("normalisation"),
@@ -191,23 +191,23 @@ def _ranked(
 ) -> Ranking:
     scores = scored(model, groups, given.images, given.labels, scoring)
     samples = len(given.images) if "samples" in scoring.criterion.needs else 0
-    found = Units(groups, untouched(model, given.images[:1], _scope(settings)))
-    return Ranking(scoring.criterion.name, scores, found, samples, seed)
+    offered = Units(groups, untouched(model, given.images[:1], _scope(settings)))
+    return Ranking(scoring.criterion.name, scores, offered, samples, seed)
 
 
 def _tests(model: nn.Module, pruned: nn.Module, test: Any, settings: Any) -> Tests:
     """Both networks on the test images, each of which is read once and not kept."""
     images, labels = test if isinstance(test, tuple) and len(test) == 2 else (test, None)
-    found = source(images, labels, Inputs(model, settings.get("size")))
+    given = source(images, labels, Inputs(model, settings.get("size")))
     on, dtype = home(model)
     size = settings.get("batch_size", BATCH_SIZE)
     outputs: list[list[Tensor]] = [[], []]
     truths: list[Tensor] = []
     pairs: dict[str, str] | None = None
     modes = [(module, module.training) for module in model.modules()]
-    steps = None if found.count is None else -(-found.count // size)
+    steps = None if given.count is None else -(-given.count // size)
     try:
-        for part, truth in track(found.batches(None, size), steps, "testing"):
+        for part, truth in track(given.batches(None, size), steps, "testing"):
             if truth is None:
                 raise InputError("test: its images have no labels; give a pair (images, labels).")
             truths.append(truth)
@@ -220,7 +220,7 @@ def _tests(model: nn.Module, pruned: nn.Module, test: Any, settings: Any) -> Tes
             module.training = training
     classes = outputs[0][0].shape[1]
     if labels is None:
-        check_classes(found, classes)
+        check_classes(given, classes)
     truth = in_range(torch.cat(truths), classes)
     before, after = (evaluate(nn.Identity(), torch.cat(kept), truth, classes) for kept in outputs)
     return Tests(before, after)

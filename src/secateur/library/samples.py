@@ -103,31 +103,31 @@ def source(images: Any, labels: Any, inputs: Inputs) -> ImageSource:
     if isinstance(images, Mapping):
         raise InputError(f"images: a mapping of {', '.join(map(str, images))}; give one of them, e.g. images['train'].")
     if isinstance(images, (Tensor, np.ndarray)):
-        found = _of_tensor(torch.as_tensor(images), given, inputs)
+        read = _of_tensor(torch.as_tensor(images), given, inputs)
     elif hasattr(images, "dataset") and hasattr(images, "batch_size"):
-        found = _of_loader(images, given, inputs)
+        read = _of_loader(images, given, inputs)
     elif hasattr(images, "__len__") and hasattr(images, "__getitem__"):
-        found = _of_items(images, given, inputs)
+        read = _of_items(images, given, inputs)
     elif hasattr(images, "__iter__"):
-        found = _of_loader(images, given, inputs)
+        read = _of_loader(images, given, inputs)
     else:
         raise InputError(f"images: a {type(images).__name__}; allowed are {FORMS}.")
-    if found.count == 0:
+    if read.count == 0:
         raise InputError("images: there are none.")
-    if given is not None and found.count is not None and len(given) != found.count:
+    if given is not None and read.count is not None and len(given) != read.count:
         raise InputError(
-            f"images and labels: inconsistent numbers of samples, {found.count} and {len(given)}; "
+            f"images and labels: inconsistent numbers of samples, {read.count} and {len(given)}; "
             "one label an image is needed."
         )
-    return found
+    return read
 
 
-def gather(found: ImageSource, index: np.ndarray | None, batch_size: int, what: str = "reading images") -> Batch:
+def gather(images: ImageSource, index: np.ndarray | None, batch_size: int, what: str = "reading images") -> Batch:
     """All images at `index` (all where None) as one tensor, N × channels × height × width, with their labels."""
-    total = found.count if index is None else len(index)
+    total = images.count if index is None else len(index)
     parts, truths = [], []
     steps = None if total is None else -(-total // batch_size)
-    for part, truth in track(found.batches(index, batch_size), steps, what):
+    for part, truth in track(images.batches(index, batch_size), steps, what):
         parts.append(part)
         if truth is not None:
             truths.append(truth)

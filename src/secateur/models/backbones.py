@@ -42,18 +42,18 @@ def make(
     if "pretrain" in backbone["weights"]:
         if data is None:
             raise SecateurError(f"backbone '{name}' is pretrained: give the folder of its dataset as --data.")
-        tensors, found = pretrain(config, name, data, state, draw)
-        line = f"{name} on {found['dataset']}: test accuracy {found['accuracy']:.3f} (n = {found['test_samples']})"
+        tensors, origin = pretrain(config, name, data, state, draw)
+        line = f"{name} on {origin['dataset']}: test accuracy {origin['accuracy']:.3f} (n = {origin['test_samples']})"
     elif draw is not None:
         raise SecateurError(f"--draw: the weights of backbone '{name}' are given, so there is one draw of them.")
     else:
         key = f"backbones.{name}.weights"
-        tensors, found = published(backbone["architecture"], backbone["arguments"], backbone["weights"], key)
-        line = f"{name} from {found.get('repository') or found['file']}, SHA-256 {found['sha256'][:16]}"
-        if found.get("asked") == build.MAIN:
-            line += f"; to pin what the hub holds today write weights: hub@{found['revision']}"
+        tensors, origin = published(backbone["architecture"], backbone["arguments"], backbone["weights"], key)
+        line = f"{name} from {origin.get('repository') or origin['file']}, SHA-256 {origin['sha256'][:16]}"
+        if origin.get("asked") == build.MAIN:
+            line += f"; to pin what the hub holds today write weights: hub@{origin['revision']}"
     weights.save(output, {0: tensors})
-    write_json(about, found | {"backbone": name, "architecture": backbone["architecture"]})
+    write_json(about, origin | {"backbone": name, "architecture": backbone["architecture"]})
     _state(state, name, draw).unlink(missing_ok=True)
     return line
 
@@ -81,7 +81,7 @@ def pretrain(
     whole = json.dumps([config["backbones"][name], recipe, seed, str(on)], sort_keys=True)
     checkpoint = Checkpoint(_state(state, name, draw), fingerprint([whole, of_data(data)]))
     training.train(network, images, labels, recipe, seed, checkpoint=checkpoint)
-    found = evaluation.evaluate(
+    measured = evaluation.evaluate(
         network,
         inputs.images(dataset, "test", on),
         inputs.labels(dataset.test_labels, on),
@@ -89,7 +89,7 @@ def pretrain(
     )
     steps = recipe["epochs"] * len(inputs.equal_batches(len(labels), recipe["batch_size"]))
     about = {"source": "pretrain", "dataset": dataset.name, "steps": steps}
-    return network.state_dict(), about | {"accuracy": found.accuracy, "test_samples": found.samples}
+    return network.state_dict(), about | {"accuracy": measured.accuracy, "test_samples": measured.samples}
 
 
 def published(

@@ -41,12 +41,12 @@ def search(folders: Iterable[str | Path]) -> None:
     Raises:
         SecateurError: what `own.find` raises, and a name that timm or Secateur has.
     """
-    found = own.find(folders)
-    for name, brought in found.items():
+    by_name = own.find(folders)
+    for name, brought in by_name.items():
         if name in architectures():
             raise SecateurError(f"architectures_path: {brought.path}: timm or Secateur has a '{name}'; rename yours.")
     _brought.clear()
-    _brought.update(found)
+    _brought.update(by_name)
 
 
 def behind(architecture: str) -> own.Brought | None:

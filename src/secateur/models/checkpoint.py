@@ -46,8 +46,8 @@ class Checkpoint:
             with zipfile.ZipFile(self.path) as packed:  # PyTorch itself does not compare the checksums that it writes
                 if packed.testzip() is not None:
                     return None
-            found = torch.load(self.path, map_location="cpu", weights_only=True)
-            return found["state"] if found["fingerprint"] == self._fingerprint else None
+            saved = torch.load(self.path, map_location="cpu", weights_only=True)
+            return saved["state"] if saved["fingerprint"] == self._fingerprint else None
         except Exception:  # torch.load raises many kinds for damaged files; each means: begin anew
             return None
 

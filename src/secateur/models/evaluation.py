@@ -43,13 +43,13 @@ def evaluate(
 
     The worst class is one of those that have a sample. `pairs` and `batch_size` as of `logits`.
     """
-    found, truth = logits(network, inputs, pairs=pairs, batch_size=batch_size), labels.cpu()
-    right = (found.argmax(1) == truth).to(torch.float64)
+    outputs, truth = logits(network, inputs, pairs=pairs, batch_size=batch_size), labels.cpu()
+    right = (outputs.argmax(1) == truth).to(torch.float64)
     own = [right[truth == label] for label in range(classes)]
     per_class = torch.stack([each.mean() if len(each) else torch.tensor(torch.inf) for each in own])
     return Evaluation(
         accuracy=float(right.mean()),
-        loss=float(functional.cross_entropy(found, truth)),
+        loss=float(functional.cross_entropy(outputs, truth)),
         worst_class=int(per_class.argmin()),
         worst_class_accuracy=float(per_class.min()),
         samples=len(truth),
@@ -81,8 +81,8 @@ def logits(
     pairs = folding.pairs(network, inputs[:1]) if pairs is None else pairs
     size = batch_size or _batch_size(inputs)
     with folding.joined(network, pairs):
-        found = [network(memory_format.laid_out(batch, form)) for batch in inputs.split(size)]
-    return torch.cat(found).to("cpu", torch.float64)
+        outputs = [network(memory_format.laid_out(batch, form)) for batch in inputs.split(size)]
+    return torch.cat(outputs).to("cpu", torch.float64)
 
 
 def _batch_size(inputs: Images | Tensor) -> int:

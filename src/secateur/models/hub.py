@@ -75,9 +75,9 @@ def _cached(repository: str, filename: str | None, revision: str) -> Path:
     name = filename or "pytorch_model.bin"
     safe = name.replace(".bin", ".safetensors")  # timm takes a safetensors file where the repository has one
     for candidate in dict.fromkeys((safe.replace("pytorch_", ""), safe, name)):
-        found = try_to_load_from_cache(repository, candidate, revision=revision)
-        if isinstance(found, str):
-            return Path(found)
+        cached = try_to_load_from_cache(repository, candidate, revision=revision)
+        if isinstance(cached, str):
+            return Path(cached)
     raise SecateurError(f"{repository}: its weights vanished from the Hugging Face cache while they were read.")
 
 

@@ -101,8 +101,8 @@ class Images:
             taken = self._pixels[chosen]
         else:
             taken = torch.from_numpy(self._pixels[_rows(chosen)])
-        found = taken.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-        return found.to(torch.float32).div_(255).sub_(self._mean).div_(self._std)
+        pixels = taken.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        return pixels.to(torch.float32).div_(255).sub_(self._mean).div_(self._std)
 
     def split(self, size: int) -> Iterator[Tensor]:
         """Batches of at most `size` images, in order."""

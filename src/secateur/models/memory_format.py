@@ -23,8 +23,8 @@ def chosen(network: nn.Module, named: str = "auto") -> torch.memory_format:
     """
     if named != "auto":
         return NAMED[named]
-    found = sum(isinstance(module, nn.Conv2d) for module in network.modules())
-    return CHANNELS_LAST if found >= LEAST_CONVOLUTIONS else CONTIGUOUS
+    convolutions = sum(isinstance(module, nn.Conv2d) for module in network.modules())
+    return CHANNELS_LAST if convolutions >= LEAST_CONVOLUTIONS else CONTIGUOUS
 
 
 def lay_out(network: nn.Module, wanted: torch.memory_format) -> None:

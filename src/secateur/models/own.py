@@ -49,14 +49,14 @@ def find(folders: Iterable[str | Path] = ()) -> dict[str, Brought]:
     Raises:
         SecateurError: a folder is missing, two files bring one name, or an entry point names no module.
     """
-    found: dict[str, Brought] = {}
+    known: dict[str, Brought] = {}
 
     def add(name: str, brought: Brought) -> None:
-        if name in found and found[name].path.resolve() != brought.path.resolve():
+        if name in known and known[name].path.resolve() != brought.path.resolve():
             raise SecateurError(
-                f"architecture '{name}' is defined twice: {found[name].path} and {brought.path}. Rename one of them."
+                f"architecture '{name}' is defined twice: {known[name].path} and {brought.path}. Rename one of them."
             )
-        found.setdefault(name, brought)
+        known.setdefault(name, brought)
 
     for folder in map(Path, folders):
         if not folder.is_dir():
@@ -67,7 +67,7 @@ def find(folders: Iterable[str | Path] = ()) -> dict[str, Brought]:
                     add(name, Brought(path, f"secateur.models.{path.stem}", False))
     for point in importlib.metadata.entry_points(group=GROUP):
         add(point.name, _packaged(point))
-    return found
+    return known
 
 
 def _packaged(point: importlib.metadata.EntryPoint) -> Brought:
@@ -156,8 +156,8 @@ def with_head(network: Any, classes: int | None) -> Any:
     base, head = type(network), linear[-1]
 
     def get_classifier(self: Any) -> nn.Module:
-        found: nn.Module = self.get_submodule(head)
-        return found
+        classifier: nn.Module = self.get_submodule(head)
+        return classifier
 
     def reset_classifier(self: Any, num_classes: int) -> None:
         owner, _, leaf = head.rpartition(".")

@@ -41,19 +41,19 @@ def reestimate(network: nn.Module, images: Images | Tensor, batch_size: int) -> 
     Source: Wu and Johnson, Rethinking "Batch" in BatchNorm (arXiv 2105.07576), section 3.
     """
     network.eval()
-    found = normalisations(network)
-    if not found:
+    layers = normalisations(network)
+    if not layers:
         return
-    form, momenta = memory_format.of(network), [module.momentum for module in found]
+    form, momenta = memory_format.of(network), [module.momentum for module in layers]
     try:
-        for module in found:
+        for module in layers:
             module.reset_running_stats()
             module.momentum = None  # a plain mean over all batches
             module.train()
         for start, end in equal_batches(len(images), batch_size):
             network(memory_format.laid_out(images[start:end], form))
     finally:
-        for module, momentum in zip(found, momenta, strict=True):
+        for module, momentum in zip(layers, momenta, strict=True):
             module.momentum = momentum
             module.eval()
 
@@ -82,23 +82,23 @@ def accuracy_in_both_modes(
         return float((predicted == truth).to(torch.float64).mean())
 
     by_running = accuracy()
-    found = normalisations(network)
-    if not found:
+    layers = normalisations(network)
+    if not layers:
         return by_running, by_running
-    with _by_batches(found):
+    with _by_batches(layers):
         return by_running, accuracy()
 
 
 @contextmanager
-def _by_batches(found: list[_BatchNorm]) -> Iterator[None]:
+def _by_batches(layers: list[_BatchNorm]) -> Iterator[None]:
     """Inside, these modules normalise by each batch; afterwards their buffers are as before."""
-    kept = [{name: value.clone() for name, value in module.named_buffers()} for module in found]
+    kept = [{name: value.clone() for name, value in module.named_buffers()} for module in layers]
     try:
-        for module in found:
+        for module in layers:
             module.train()
         yield
     finally:
-        for module, buffers in zip(found, kept, strict=True):
+        for module, buffers in zip(layers, kept, strict=True):
             module.eval()
             for name, value in buffers.items():
                 module.get_buffer(name).copy_(value)

@@ -69,13 +69,13 @@ def train(
     chosen, best = 0, network.state_dict()
     with _as_trained(network, recipe):
         optimizer = _optimizer(network, recipe)
-        found = checkpoint.load() if checkpoint else None
-        if found:
-            epochs = [Epoch(**row) for row in found["epochs"]]
-            chosen, best = found["chosen"], found["best"]
+        saved = checkpoint.load() if checkpoint else None
+        if saved:
+            epochs = [Epoch(**row) for row in saved["epochs"]]
+            chosen, best = saved["chosen"], saved["best"]
             if len(epochs) < recipe["epochs"]:
-                network.load_state_dict(found["network"])
-                optimizer.load_state_dict(found["optimizer"])
+                network.load_state_dict(saved["network"])
+                optimizer.load_state_dict(saved["optimizer"])
         while len(epochs) < recipe["epochs"]:
             loss = _epoch(network, optimizer, images, labels, recipe, seed, len(epochs))
             epochs.append(_measured(len(epochs) + 1, loss, network, validation, pairs))
@@ -192,8 +192,8 @@ def _measured(
     if validation is None:
         return Epoch(number, loss)
     images, labels = validation
-    found = evaluate(network, images, labels, int(labels.max()) + 1, pairs=pairs)
-    return Epoch(number, loss, found.accuracy, found.loss)
+    measured = evaluate(network, images, labels, int(labels.max()) + 1, pairs=pairs)
+    return Epoch(number, loss, measured.accuracy, measured.loss)
 
 
 def _better(one: Epoch, other: Epoch | None) -> bool:

@@ -102,14 +102,14 @@ class UnpackedAttention(nn.Module):
 
     def _mask(self, queries: Tensor, attention: Tensor | None, padding: Tensor | None) -> Tensor | None:
         """Both masks as one that is added to the scores: samples (or 1) × heads (or 1) × queries × keys."""
-        found = None
+        mask = None
         if attention is not None:
-            found = _added(attention, queries)
-            found = found.unflatten(0, (len(queries), self.num_heads)) if found.ndim == 3 else found
+            mask = _added(attention, queries)
+            mask = mask.unflatten(0, (len(queries), self.num_heads)) if mask.ndim == 3 else mask
         if padding is not None:
             hidden = _added(padding, queries)[:, None, None]
-            found = hidden if found is None else found + hidden
-        return found
+            mask = hidden if mask is None else mask + hidden
+        return mask
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         state_dict.update(renamed(state_dict, prefix))
@@ -146,26 +146,26 @@ def replaced(model: nn.Module) -> bool:
 
 def unpacked_names(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict with packed tensors of `model`'s attention under the names that they have here."""
-    found = dict(state)
+    separate = dict(state)
     for name, module in model.named_modules():
         prefix = f"{name}." if name else ""
         if isinstance(module, UnpackedAttention):
-            found.update(renamed(found, prefix))
+            separate.update(renamed(separate, prefix))
             for packed in _packed(prefix):
-                found.pop(packed, None)
-    return found
+                separate.pop(packed, None)
+    return separate
 
 
 def renamed(state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
     """What packed tensors of one module, whose names begin with `prefix`, are called here."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for name in _packed(prefix):
         if name in state:
             leaf, kind = name.removeprefix(prefix), name.rpartition("_")[2]
             parts = PARTS if leaf.startswith("in_proj") else leaf[0]
             for part, tensor in zip(parts, state[name].chunk(len(parts)), strict=True):
-                found[f"{prefix}{part}_proj.{kind}"] = tensor
-    return found
+                tensors[f"{prefix}{part}_proj.{kind}"] = tensor
+    return tensors
 
 
 def _packed(prefix: str) -> list[str]:

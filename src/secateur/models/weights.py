@@ -109,9 +109,9 @@ def read_checkpoint(path: str | Path, key: str) -> ReadWeights:
     path = Path(path)
     try:
         if path.suffix == ".safetensors":
-            found: Any = load_file(path)
+            stored: Any = load_file(path)
         else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            stored = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds for foreign or truncated files
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SecateurError(
@@ -119,12 +119,12 @@ def read_checkpoint(path: str | Path, key: str) -> ReadWeights:
             "written by torch.save; a whole pickled network is not loaded, as it could run any code."
         ) from None
     for name in WRAPPERS:
-        if isinstance(found, dict) and isinstance(found.get(name), dict):
-            found = found[name]
+        if isinstance(stored, dict) and isinstance(stored.get(name), dict):
+            stored = stored[name]
             tolerated.append(f"the state dict is under the key '{name}'")
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+    if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
         raise SecateurError(f"{key}: {path} holds no state dict (a dictionary of names and tensors).")
-    state = {str(name): tensor for name, tensor in found.items()}
+    state = {str(name): tensor for name, tensor in stored.items()}
     for prefix in PREFIXES:
         if state and all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}

@@ -105,23 +105,23 @@ def repaired(model: nn.Module, done: Cut, groups: Sequence[UnitGroup], images: T
     `images`: those that the criterion looked at; no label is asked for. `model`: the network before, which stays as it
     was. Raises SecateurError for an unknown remedy, and for one that does not apply to this network.
     """
-    found = remedies.load(remedy)
+    loaded = remedies.load(remedy)
     if remedy == NONE:
         return done.model
     with undisturbed(model):
-        return remedies.repaired(found, Whole(model, images), done.model, groups, done.selection)
+        return remedies.repaired(loaded, Whole(model, images), done.model, groups, done.selection)
 
 
 def untouched(model: nn.Module, example: Tensor, scope: str) -> dict[str, str]:
     """Layers of which nothing may go, each with the reason: those of no unit, and those outside the scope."""
-    found = analyse(model, example, scope)
-    reasons = dict(found.left_out)
-    for group in found.groups:
+    structure = analyse(model, example, scope)
+    reasons = dict(structure.left_out)
+    for group in structure.groups:
         if why := outside(group, scope):
             reasons |= {layer: why for layer, _ in group.producers}
-    for group in in_scope(found.groups, scope):
+    for group in in_scope(structure.groups, scope):
         reasons = {layer: reason for layer, reason in reasons.items() if layer not in dict(group.producers)}
-    return {layer: reasons[layer] for layer in found.order if layer in reasons}
+    return {layer: reasons[layer] for layer in structure.order if layer in reasons}
 
 
 def _difference(

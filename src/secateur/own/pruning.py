@@ -64,7 +64,7 @@ def prune_own_network(request: Request) -> Summary:
     done = cut(model, groups, scores, request.rate, selector, images)
     pruned = repaired(model, done, groups, images, request.remedy)
     tests = _evaluate([model, pruned], test, prepare, on, request.batch_size)
-    before, after = (_state(network, found, input_size) for network, found in zip((model, pruned), tests, strict=True))
+    before, after = (_state(network, test, input_size) for network, test in zip((model, pruned), tests, strict=True))
     report = Report(
         criterion=request.criterion,
         rate=request.rate,
@@ -162,10 +162,10 @@ def _evaluate(
     for start in track(starts, len(starts), "evaluating"):
         part = batch(images.paths[start : start + batch_size], prepare).to(on)
         pairs = folding.pairs(networks[0], part) if pairs is None else pairs
-        for found, network in zip(outputs, networks, strict=True):
-            found.append(logits(network, part, pairs=pairs))
+        for parts, network in zip(outputs, networks, strict=True):
+            parts.append(logits(network, part, pairs=pairs))
     labels = torch.from_numpy(images.labels)
-    return [evaluate(nn.Identity(), torch.cat(found), labels, len(images.classes)) for found in outputs]
+    return [evaluate(nn.Identity(), torch.cat(parts), labels, len(images.classes)) for parts in outputs]
 
 
 def _state(model: nn.Module, test: Evaluation, input_size: tuple[int, ...]) -> Worth:

@@ -65,14 +65,14 @@ class Report:
         """What is compared: its name, before, after, and how much is left."""
         at_first = sum(units["at_first"] for units in self.units.values())
         left = at_first - sum(units["removed"] for units in self.units.values())
-        found = [("units", f"{at_first:,}", f"{left:,}", _share(left, at_first))]
+        rows = [("units", f"{at_first:,}", f"{left:,}", _share(left, at_first))]
         for name, label in (("params", "parameters"), ("macs", "MACs an image")):
             before, after = (getattr(counts, name) for counts in self.counts)
-            found.append((label, f"{before:,}", f"{after:,}", _share(after, before)))
+            rows.append((label, f"{before:,}", f"{after:,}", _share(after, before)))
         if self.tests is not None:
             one, other = (f"{test.accuracy:.4f}" for test in self.tests)
-            found.append((f"accuracy on {self.tests.before.samples} images", one, other, ""))
-        return found
+            rows.append((f"accuracy on {self.tests.before.samples} images", one, other, ""))
+        return rows
 
     def __str__(self) -> str:
         told = [(f"{name}: {before} → {after}", left) for name, before, after, left in self.rows()]
@@ -106,11 +106,11 @@ def tally(groups: Sequence[UnitGroup], selection: Mapping[str, Sequence[int]]) -
 
 def write(report: Report, folder: str | Path) -> None:
     """Write report.json to `folder`: all but `kept`, which network.json has."""
-    found = {name: value for name, value in vars(report).items() if name not in ("kept", "tests", "counts")}
-    found |= {"input_size": list(report.input_size), "undecided": report.undecided._asdict()}
-    found["counts"] = {when: counts._asdict() for when, counts in report.counts._asdict().items()}
+    fields = {name: value for name, value in vars(report).items() if name not in ("kept", "tests", "counts")}
+    fields |= {"input_size": list(report.input_size), "undecided": report.undecided._asdict()}
+    fields["counts"] = {when: counts._asdict() for when, counts in report.counts._asdict().items()}
     tests = None if report.tests is None else {when: asdict(test) for when, test in report.tests._asdict().items()}
-    write_json(Path(folder) / FILE, found | {"tests": tests})
+    write_json(Path(folder) / FILE, fields | {"tests": tests})
 
 
 def read(folder: str | Path, kept: Kept) -> Report | None:
@@ -118,15 +118,15 @@ def read(folder: str | Path, kept: Kept) -> Report | None:
     path = Path(folder) / FILE
     if not path.exists():
         return None
-    found = read_json(path)
+    fields = read_json(path)
     try:
         given = {
-            "input_size": tuple(found["input_size"]),
-            "undecided": Undecided(**found["undecided"]),
-            "counts": Change(*(Counts(**found["counts"][when]) for when in Change._fields)),
-            "tests": found["tests"] and Tests(*(Evaluation(**found["tests"][when]) for when in Tests._fields)),
+            "input_size": tuple(fields["input_size"]),
+            "undecided": Undecided(**fields["undecided"]),
+            "counts": Change(*(Counts(**fields["counts"][when]) for when in Change._fields)),
+            "tests": fields["tests"] and Tests(*(Evaluation(**fields["tests"][when]) for when in Tests._fields)),
         }
-        return Report(**(found | given), kept=kept)
+        return Report(**(fields | given), kept=kept)
     except (KeyError, TypeError) as error:
         raise SecateurError(f"{path}: is no report of a pruning ({error!r}). Remove it, or save again.") from None
 

@@ -47,12 +47,12 @@ def export(model: nn.Module, folder: str | Path, forms: Iterable[str], input_siz
     try:
         with torch.no_grad():
             program = torch.export.export(copy, (images,), dynamic_shapes=({0: torch.export.Dim("N")},))
-            expected, found = copy(images), program.module()(images)
+            expected, exported = copy(images), program.module()(images)
     except Exception as error:  # the exporter raises anything about code that it cannot follow
         raise SecateurError(
             f"export: {type(model).__name__} cannot be exported by torch.export: {_first(error)}"
         ) from None
-    if not float((found - expected).abs().max() / expected.abs().max()) <= LARGEST_DIFFERENCE:
+    if not float((exported - expected).abs().max() / expected.abs().max()) <= LARGEST_DIFFERENCE:
         raise SecateurError(f"export: torch.export's program of {type(model).__name__} gives other outputs.")
     for form in wanted:
         with replacing(folder / FORMS[form]) as temporary:

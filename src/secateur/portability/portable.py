@@ -99,7 +99,7 @@ def remove_others(folder: str | Path, files: Iterable[str]) -> None:
 
 def attributes(unpruned: nn.Module, model: nn.Module) -> dict[str, dict[str, Any]]:
     """Module → what it states of its sizes, groups, heads and scales, where the unpruned network's states otherwise."""
-    found = {}
+    stated_by_name = {}
     others = dict(unpruned.named_modules())
     for name, module in model.named_modules():
         before = vars(others[name]) if name in others else {}
@@ -109,8 +109,8 @@ def attributes(unpruned: nn.Module, model: nn.Module) -> dict[str, dict[str, Any
             if key != "training" and not key.startswith("_") and key in before and plain(value) and before[key] != value
         }
         if stated:
-            found[name] = stated
-    return found
+            stated_by_name[name] = stated
+    return stated_by_name
 
 
 def loading(folder: str | Path) -> Callable[[], nn.Module]:

@@ -60,7 +60,7 @@ def consumers_of(model: nn.Module, groups: Sequence[UnitGroup]) -> list[Consumer
     """
     if any(group.kind == "head_channel" for group in groups):
         raise SecateurError(NO_READERS)
-    found = []
+    consumers = []
     for group in groups:
         outputs = {part.owner: part.index for part in group.slices if part.role == "out"}
         for part in group.consumers:
@@ -70,8 +70,8 @@ def consumers_of(model: nn.Module, groups: Sequence[UnitGroup]) -> list[Consumer
             kernel = module.weight.shape[2:].numel()
             columns = (part.index.unsqueeze(2) * kernel + torch.arange(kernel)).flatten(1)
             going = outputs.get(part.owner, part.index[:, :0])
-            found.append(Consumer(group.name, part.owner, part.index, columns, going))
-    return found
+            consumers.append(Consumer(group.name, part.owner, part.index, columns, going))
+    return consumers
 
 
 def weights_of(model: nn.Module, group: UnitGroup) -> list[Tensor]:
@@ -82,14 +82,14 @@ def weights_of(model: nn.Module, group: UnitGroup) -> list[Tensor]:
     """
     outputs = {part.owner: part.index for part in group.slices if part.role == "out"}
     parameters = {name for name, _ in model.named_parameters()}
-    found = []
+    parts = []
     for part in group.slices:
         if part.role in STATED:  # what attention says of itself, no weights
             continue
         if is_tensor(part.role):
             tensor = owner_of(model, part.owner, part.role).detach()
             if part.owner in parameters:  # not a buffer
-                found.append(tensor.movedim(axis_of(tensor, part.role), 0)[part.index])
+                parts.append(tensor.movedim(axis_of(tensor, part.role), 0)[part.index])
             continue
         module: Any = model.get_submodule(part.owner)
         if module.weight is None or (part.role == "in" and getattr(module, "groups", 1) > 1):
@@ -99,10 +99,10 @@ def weights_of(model: nn.Module, group: UnitGroup) -> list[Tensor]:
             going = outputs.get(part.owner, part.index[:, :0])
             chosen = weight.movedim(1, 0)[part.index]  # units × inputs a unit × outputs × ...
             chosen[torch.arange(group.size).unsqueeze(1), :, going] = 0
-            found.append(chosen)
+            parts.append(chosen)
         else:
-            found.append(weight[part.index])
-    return [values.flatten(1).double() for values in found]
+            parts.append(weight[part.index])
+    return [values.flatten(1).double() for values in parts]
 
 
 class Consumers:
@@ -149,9 +149,9 @@ class Consumers:
         `fold`: with the batch-norm after the consumer. Outputs that go with the unit itself are zero.
         """
         weight = self._weight(consumer.layer, fold).detach().cpu().double()
-        found = weight[:, consumer.columns].permute(1, 2, 0).clone()
-        places = consumer.going.unsqueeze(1).expand(-1, found.shape[1], -1)
-        return found.scatter_(2, places, 0)
+        columns = weight[:, consumer.columns].permute(1, 2, 0).clone()
+        places = consumer.going.unsqueeze(1).expand(-1, columns.shape[1], -1)
+        return columns.scatter_(2, places, 0)
 
     def moments(self) -> dict[str, Statistics]:
         """Layer → mean and second moment of its columns; computed once."""
@@ -172,17 +172,17 @@ class Consumers:
                     break
                 chunk, total = [*chunk, layer], total + size
             waiting = waiting[len(chunk) :]
-            found = self._sums(chunk, True)
+            sums = self._sums(chunk, True)
             for layer in chunk:
                 for consumer in self.every:
                     if consumer.layer == layer:
-                        yield consumer, found[layer]
-                del found[layer]
+                        yield consumer, sums[layer]
+                del sums[layer]
 
     def _sums(self, layers: Sequence[str], gram: bool) -> dict[str, Statistics]:
-        found: dict[str, Statistics] = {layer: Statistics(self._samples, gram) for layer in layers}
-        self._read(layers, lambda layer, rows, samples: found[layer].add(rows, samples))
-        return found
+        sums: dict[str, Statistics] = {layer: Statistics(self._samples, gram) for layer in layers}
+        self._read(layers, lambda layer, rows, samples: sums[layer].add(rows, samples))
+        return sums
 
 
 def read_rows(model: nn.Module, layers: Sequence[str], batches: Iterable[Tensor], handle: Handle) -> None:

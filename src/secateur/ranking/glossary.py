@@ -66,16 +66,16 @@ def entry(item: dict[str, Any], folders: Iterable[str | Path] = ()) -> dict[str,
 
 def _constants(tree: ast.Module, wanted: Iterable[str]) -> dict[str, Any]:
     """The literal values that the module gives to these names."""
-    found = {}
+    constants = {}
     for statement in tree.body:
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             name = statement.targets[0].id
             if name in wanted:
                 try:
-                    found[name] = ast.literal_eval(statement.value)
+                    constants[name] = ast.literal_eval(statement.value)
                 except ValueError:  # put together when the file runs: then what is usual is said
                     continue
-    return found
+    return constants
 
 
 def _formula(tree: ast.Module) -> str:

@@ -210,11 +210,11 @@ class Layers:
         weight, bias = folded(call.operator, call.weight, call.bias, call.norm if fold else None)
         return call.operator.rows(weight), bias
 
-    def _with_weights(self, found: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+    def _with_weights(self, gradients: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
         """Tensors in the weights' shapes as out channels × everything else, each after the weight itself."""
         weights = sensitivity.parameters_of(self._model, self.layers)
         rows = {layer: self._call(layer).operator.rows for layer in self.layers}
-        return {layer: (rows[layer](weights[layer].detach()), rows[layer](found[layer])) for layer in self.layers}
+        return {layer: (rows[layer](weights[layer].detach()), rows[layer](gradients[layer])) for layer in self.layers}
 
     def _call(self, layer: str) -> Call:
         if layer not in self.layers:

@@ -129,8 +129,8 @@ class Network(Layers):
         how = Propagation(rule, start, additions, bias)
         for position in range(0, self.samples, self._batch_size):
             inputs, labels = self._labelled(position)
-            found = ledger_pass(self._model, self._plan, inputs, labels, how)
-            for key, relevance in found.items():
+            entries = ledger_pass(self._model, self._plan, inputs, labels, how)
+            for key, relevance in entries.items():
                 kept[key] = kept.get(key, 0.0) + relevance
         arrived = kept.pop(ENTRANCE, 0.0)
         return [*(Entry(*key, relevance) for key, relevance in kept.items() if relevance), Entry(*ENTRANCE, arrived)]
@@ -147,8 +147,8 @@ class Network(Layers):
         size = self._batch_size if samples is None else samples
         for start in range(0, self.samples, size):
             inputs, labels = self._labelled(start, size)
-            found = sensitivity.weight_gradients(self._model, self.layers, inputs, labels, of, temperature)
-            yield self._with_weights(found)
+            gradients = sensitivity.weight_gradients(self._model, self.layers, inputs, labels, of, temperature)
+            yield self._with_weights(gradients)
 
     def hessian_gradient(self, temperature: float = 1.0) -> dict[str, tuple[Tensor, Tensor]]:
         """Layer -> (the layer's own weight, H g), each out channels × everything else.
@@ -161,12 +161,12 @@ class Network(Layers):
         starts = range(0, self.samples, self._batch_size)
         for start in starts:
             inputs, labels = self._labelled(start)
-            found = sensitivity.weight_gradients(self._model, self.layers, inputs, labels, "loss", temperature)
-            gradient = {layer: gradient.get(layer, 0) + part / self.samples for layer, part in found.items()}
+            parts = sensitivity.weight_gradients(self._model, self.layers, inputs, labels, "loss", temperature)
+            gradient = {layer: gradient.get(layer, 0) + part / self.samples for layer, part in parts.items()}
         for start in starts:
             inputs, labels = self._labelled(start)
-            found = sensitivity.hessian_product(self._model, gradient, inputs, labels, temperature)
-            product = {layer: product.get(layer, 0) + part / self.samples for layer, part in found.items()}
+            parts = sensitivity.hessian_product(self._model, gradient, inputs, labels, temperature)
+            product = {layer: product.get(layer, 0) + part / self.samples for layer, part in parts.items()}
         return self._with_weights(product)
 
     def synaptic_flow(self) -> dict[str, Tensor]:
@@ -276,7 +276,7 @@ class Network(Layers):
         queries, keys and values.
         """
         if any(group.kind == "head_channel" for group in self.groups):
-            yield from (sensitivity.gates_of_makers(self.groups, found) for found in self.gradients())
+            yield from (sensitivity.gates_of_makers(self.groups, signals) for signals in self.gradients())
             return
         every = self.consumers().every
         for start in range(0, self.samples, self._batch_size):

@@ -112,8 +112,8 @@ def read_scores(path: Path, network: Path) -> dict[str, Tensor]:
 
 def _sizes(network: Path) -> dict[str, int]:
     """Layer → channels, from the network.json of a case."""
-    found = read_json(network)
-    layers = found.get("layers") if isinstance(found, dict) else None
+    written = read_json(network)
+    layers = written.get("layers") if isinstance(written, dict) else None
     try:
         sizes = {layer["name"]: layer["channels"] for layer in layers or ()}
     except (TypeError, KeyError):

@@ -122,13 +122,13 @@ def _numbers(criterion: str, layer: str, given: Any) -> Tensor:
     """What a criterion returned for a layer as float64 on the CPU, where that loses nothing."""
     try:
         values = torch.as_tensor(given)
-        found = f"{values.layout}, {values.dtype}, on {values.device}".replace("torch.", "").removeprefix("strided, ")
+        kind = f"{values.layout}, {values.dtype}, on {values.device}".replace("torch.", "").removeprefix("strided, ")
         plain = values.layout == torch.strided and not (values.is_complex() or values.is_meta or values.is_quantized)
         if plain and not values.is_nested:
             return values.detach().to("cpu", torch.float64)
     except Exception:  # lists of different lengths, text, None, objects that say anything
-        found = f"of type {type(given).__name__}"
+        kind = f"of type {type(given).__name__}"
     raise SecateurError(
-        f"criterion '{criterion}', layer '{layer}': scores are {found}; a dense tensor (or list) of real numbers is "
+        f"criterion '{criterion}', layer '{layer}': scores are {kind}; a dense tensor (or list) of real numbers is "
         "needed, one for each output channel."
     )

@@ -68,16 +68,16 @@ def find(folders: Iterable[str | Path] = ()) -> dict[str, Source]:
     Raises:
         SecateurError: a folder is missing, two sources define the same name, or an entry point names no module.
     """
-    found = [Source(path.stem, path, "built-in") for path in _files(BUILT_IN, ".py")]
+    sources = [Source(path.stem, path, "built-in") for path in _files(BUILT_IN, ".py")]
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise SecateurError(f"criteria_path: folder '{folder}' does not exist.")
-        found += [Source(path.stem, path, "file") for path in _files(folder, ".py")]
-        found += [Source(path.stem, path, "rule") for path in _files(folder, ".smk")]
-    found += [Source(path.stem, path, "rule") for path in _files(shipped.find(RULES), ".smk")]
-    found += [_packaged(point) for point in _points(tuple(sys.path))]
+        sources += [Source(path.stem, path, "file") for path in _files(folder, ".py")]
+        sources += [Source(path.stem, path, "rule") for path in _files(folder, ".smk")]
+    sources += [Source(path.stem, path, "rule") for path in _files(shipped.find(RULES), ".smk")]
+    sources += [_packaged(point) for point in _points(tuple(sys.path))]
     by_name: dict[str, Source] = {}
-    for source in found:
+    for source in sources:
         if source.name in by_name and source.path.resolve() != by_name[source.name].path.resolve():
             raise SecateurError(
                 f"criterion '{source.name}' is defined twice: {by_name[source.name].path} and {source.path}. "
@@ -95,16 +95,16 @@ def _points(_places: tuple[str, ...]) -> tuple[importlib.metadata.EntryPoint, ..
 
 def source_of(name: str, folders: Iterable[str | Path] = ()) -> Source:
     """The source of criterion `name`; an unknown name is a SecateurError that lists what there is."""
-    found = find(folders)
-    if name not in found:
-        near = difflib.get_close_matches(name, found, 1)
+    sources = find(folders)
+    if name not in sources:
+        near = difflib.get_close_matches(name, sources, 1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise SecateurError(
-            f"criteria: unknown criterion '{name}'; known are {', '.join(found)}.{hint} "
+            f"criteria: unknown criterion '{name}'; known are {', '.join(sources)}.{hint} "
             f"A new one is a file {name}.py in {BUILT_IN.name}/ or in a folder named by criteria_path, a rule "
             f"{name}.smk there or in workflow/rules/criteria/, or an installed package's entry point."
         )
-    return found[name]
+    return sources[name]
 
 
 def path_of(name: str, folders: Iterable[str | Path] = ()) -> Path:
@@ -181,8 +181,10 @@ def load(name: str, folders: Iterable[str | Path] = ()) -> Criterion:
         stated = {key: getattr(module, key.upper()) for key in _STATED if hasattr(module, key.upper())}
         needs = tuple(getattr(module, "NEEDS", ("samples", "labels")))
         paper = str(getattr(module, "PAPER", ""))
-    found = Criterion(name, _run(score, name, source), source.path, needs=needs, options=options, paper=paper, **stated)
-    return _checked(found, source)
+    criterion = Criterion(
+        name, _run(score, name, source), source.path, needs=needs, options=options, paper=paper, **stated
+    )
+    return _checked(criterion, source)
 
 
 def _run(score: Callable[..., Any], name: str, source: Source) -> Callable[..., Any]:
@@ -259,12 +261,12 @@ def _rule(source: Source) -> Criterion:
 
 def _comments(text: str) -> list[str]:
     """The comment lines at the head of a file, without their marks."""
-    found = []
+    comments = []
     for line in text.splitlines():
         if not line.startswith("#"):
             break
-        found.append(line.lstrip("# ").rstrip())
-    return found
+        comments.append(line.lstrip("# ").rstrip())
+    return comments
 
 
 def _checked(criterion: Criterion, source: Source) -> Criterion:

@@ -65,13 +65,13 @@ class Replay:
 @contextlib.contextmanager
 def replay(model: nn.Module, images: Tensor) -> Iterator[Replay]:
     """Within this context `model` passes `images` again and again, without gradients; afterwards it is as it was."""
-    found = Replay(model, images)
+    replayed = Replay(model, images)
     modules = [module for module in model.modules() if module is not model and "forward" not in vars(module)]
     try:
         for module in modules:
-            vars(module)["forward"] = partial(found.call, module, module.forward)
-        found.first()
-        yield found
+            vars(module)["forward"] = partial(replayed.call, module, module.forward)
+        replayed.first()
+        yield replayed
     finally:
         for module in modules:
             vars(module).pop("forward", None)

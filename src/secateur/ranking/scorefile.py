@@ -81,7 +81,7 @@ def read(path: str | Path, seed: int, samples_per_class: str, sizes: dict[str, i
     """
     names = {group: f"{seed}/{samples_per_class}/{group}" for group in sizes}
     tensors, _ = tensorfile.read(path, KIND, set(names.values()).__contains__)
-    found: dict[str, Tensor] = {}
+    by_group: dict[str, Tensor] = {}
     for group, size in sizes.items():
         if names[group] not in tensors:
             raise SecateurError(f"{path}: no tensor '{names[group]}'. Remove the file and run again.")
@@ -91,5 +91,5 @@ def read(path: str | Path, seed: int, samples_per_class: str, sizes: dict[str, i
                 f"{path}: tensor '{names[group]}' has shape {tuple(values.shape)} or holds NaN or infinity; "
                 f"{size} finite numbers are needed."
             )
-        found[group] = values
-    return found
+        by_group[group] = values
+    return by_group

@@ -24,17 +24,17 @@ def map_shapes(model: nn.Module, plan: Plan, layers: Sequence[str], example: Ten
     execution = Execution(plan, {place for layer in layers for place in plan.of_layer(layer)})
     with undisturbed(model), torch.inference_mode(False), torch.no_grad():
         execution.result(model, example.detach().clone())
-    found = {}
+    shapes = {}
     for layer in layers:
         place = plan.of_layer(layer)[0]
         shape = execution.outputs[place].shape
-        found[layer] = tuple(shape[1:-1] if plan.calls[place].kind == "linear" else shape[2:])
-    return found
+        shapes[layer] = tuple(shape[1:-1] if plan.calls[place].kind == "linear" else shape[2:])
+    return shapes
 
 
 def parameters_of(model: nn.Module, layers: Sequence[str]) -> dict[str, nn.Parameter]:
     """The weight of each layer; SecateurError where it is computed (parametrised), so that it has no gradient."""
-    found = {}
+    weights = {}
     for layer in layers:
         weight = model.get_submodule(layer).weight
         if not isinstance(weight, nn.Parameter):
@@ -42,8 +42,8 @@ def parameters_of(model: nn.Module, layers: Sequence[str]) -> dict[str, nn.Param
                 f"Layer {layer!r}: its weight is computed by a parametrisation, so it has no gradient of its own. "
                 "Remove the parametrisation first (torch.nn.utils.parametrize.remove_parametrizations)."
             )
-        found[layer] = weight
-    return found
+        weights[layer] = weight
+    return weights
 
 
 def weight_gradients(

@@ -72,11 +72,11 @@ class Statistics:
             return products.reshape(units, each, units, each).sum((1, 3)).cpu()
         rows = self._all()
         parts = rows[:, columns.to(rows.device)].transpose(0, 1)  # units × rows × columns a unit
-        found = rows.new_zeros(units, units)
+        gram = rows.new_zeros(units, units)
         for some in weights.to(rows.device).split(max(1, CHUNK // max(1, units * len(rows))), dim=2):
             given = (parts @ some).flatten(1)
-            found += given @ given.T
-        return found.cpu()
+            gram += given @ given.T
+        return gram.cpu()
 
     def inverse_blocks(self, columns: Tensor, damping: float) -> Tensor:
         """[H⁻¹]ₛₛ for the columns S of each unit: units × columns a unit × columns a unit, on the CPU.

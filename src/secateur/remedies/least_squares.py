@@ -24,8 +24,8 @@ def repair(view: Repair, *, ridge: float = 1e-3) -> None:
     if not ridge >= 0:
         raise SecateurError(f"remedy 'least_squares': ridge is {ridge!r}; allowed are numbers from 0 on.")
     for consumer in view.consumers:
-        found = sums(view.responses(consumer), view.whole.batches)
-        changes, shifts = zip(*(total.ridge_solution(ridge) for total in found), strict=True)
+        totals = sums(view.responses(consumer), view.whole.batches)
+        changes, shifts = zip(*(total.ridge_solution(ridge) for total in totals), strict=True)
         weight = view.pruned.get_submodule(consumer.layer).get_parameter("weight")
         with torch.no_grad():
             weight.add_(torch.cat(changes).reshape(weight.shape).to(weight.device, weight.dtype))

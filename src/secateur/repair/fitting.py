@@ -78,17 +78,17 @@ def sums(responses: Iterable[Response], batches: int) -> list[Sums]:
         responses: of one consumer, batch by batch.
         batches: how many responses there are about, from which the number of rows is foreseen.
     """
-    found: list[Sums] = []
+    totals: list[Sums] = []
     for response in responses:
         parts = zip(rows_of(response.arguments), by_group(response), strict=True)
         for group, (rows, missing) in enumerate(parts):
-            if len(found) <= group:
+            if len(totals) <= group:
                 empty = [rows.new_zeros(rows.shape[1]), missing.new_zeros(missing.shape[1])]
-                found.append(Sums(0, empty[0], empty[1]))
+                totals.append(Sums(0, empty[0], empty[1]))
                 if len(rows) * batches > rows.shape[1]:
-                    found[group].gram = rows.new_zeros(rows.shape[1], rows.shape[1])
-                    found[group].product = rows.new_zeros(missing.shape[1], rows.shape[1])
-            total = found[group]
+                    totals[group].gram = rows.new_zeros(rows.shape[1], rows.shape[1])
+                    totals[group].product = rows.new_zeros(missing.shape[1], rows.shape[1])
+            total = totals[group]
             total.rows += len(rows)
             total.inputs += rows.sum(0)
             total.missing += missing.sum(0)
@@ -98,7 +98,7 @@ def sums(responses: Iterable[Response], batches: int) -> list[Sums]:
             else:
                 total.all_rows = rows if total.all_rows is None else torch.cat([total.all_rows, rows])
                 total.all_missing = missing if total.all_missing is None else torch.cat([total.all_missing, missing])
-    return found
+    return totals
 
 
 def by_group(response: Response) -> list[Tensor]:

@@ -32,8 +32,8 @@ class Remedy:
 
 def names() -> tuple[str, ...]:
     """The remedies that there are, `none` first."""
-    found = sorted(path.stem for path in FOLDER.glob("*.py") if not path.name.startswith("_"))
-    return (NONE, *(name for name in found if name != NONE))
+    stems = sorted(path.stem for path in FOLDER.glob("*.py") if not path.name.startswith("_"))
+    return (NONE, *(name for name in stems if name != NONE))
 
 
 def check(name: str, key: str = "remedy") -> None:

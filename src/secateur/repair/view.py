@@ -78,12 +78,12 @@ class Whole:
         """What a layer answers in each of its calls on one batch, at all of its outputs."""
         if (layer, number) in self._kept:
             return self._kept[layer, number]
-        found = [answer for _, answer in _calls(self.model, layer, self.batch(number), self.count[layer])]
-        size = sum(answer.nbytes for answer in found)
+        answers = [answer for _, answer in _calls(self.model, layer, self.batch(number), self.count[layer])]
+        size = sum(answer.nbytes for answer in answers)
         if self._bytes + size <= MOST_BYTES:
-            self._kept[layer, number] = found
+            self._kept[layer, number] = answers
             self._bytes += size
-        return found
+        return answers
 
     @cached_property
     def _plan(self) -> list[Call]:
@@ -92,11 +92,11 @@ class Whole:
     @cached_property
     def count(self) -> dict[str, int]:
         """Layer → how often it is called in one forward pass, in the order of execution."""
-        found: dict[str, int] = {}
+        calls: dict[str, int] = {}
         for call in self._plan:
             if call.kind in ("convolution", "linear"):
-                found[call.layer] = found.get(call.layer, 0) + 1
-        return found
+                calls[call.layer] = calls.get(call.layer, 0) + 1
+        return calls
 
     @cached_property
     def norms(self) -> dict[str, str]:
@@ -150,14 +150,14 @@ class Repair:
                 if part.role == "out":
                     gone[part.owner].append(part.index[units].flatten())
         modules = dict(self.whole.model.named_modules())
-        found = []
+        readers = []
         for layer in self.whole.count:
             if layer in fed:
                 outputs = torch.ones(modules[layer].weight.shape[0], dtype=torch.bool)
                 if layer in gone:
                     outputs[torch.cat(gone[layer])] = False
-                found.append(Reader(layer, outputs.nonzero().flatten()))
-        return found
+                readers.append(Reader(layer, outputs.nonzero().flatten()))
+        return readers
 
     def responses(self, consumer: Reader) -> Iterator[Response]:
         """Batch by batch and call by call: what a consumer answers now, and what the whole network's layer answers.
@@ -169,9 +169,9 @@ class Repair:
         for number in range(self.whole.batches):
             calls = self.whole.count[consumer.layer]
             now = _calls(self.pruned, consumer.layer, self.whole.batch(number), calls)
-            for (arguments, found), wanted in zip(now, self.whole.answers(consumer.layer, number), strict=True):
+            for (arguments, answer), wanted in zip(now, self.whole.answers(consumer.layer, number), strict=True):
                 channels = wanted.ndim - 1 if "stride" not in arguments else wanted.ndim - len(arguments["stride"]) - 1
-                yield Response(arguments, found, wanted.index_select(channels, consumer.outputs.to(wanted.device)))
+                yield Response(arguments, answer, wanted.index_select(channels, consumer.outputs.to(wanted.device)))
 
     def shift(self, layer: str, change: Tensor) -> None:
         """Add `change`, one number per output channel, to what a layer of the pruned network answers.
@@ -193,19 +193,19 @@ class Repair:
 def _calls(network: nn.Module, layer: str, batch: Tensor, count: int) -> list[tuple[dict[str, Any], Tensor]]:
     """The `count` calls of a layer in one forward pass, which ends with the last of them."""
     module: Any = network.get_submodule(layer)
-    found: list[tuple[dict[str, Any], Tensor]] = []
+    calls: list[tuple[dict[str, Any], Tensor]] = []
 
     def seen(_: Tensor, arguments: dict[str, Any], result: Tensor) -> None:
         # The network may go on to change its own tensors in place (as `relu_` and `x += y` do).
-        found.append((arguments | {"input": arguments["input"].clone()}, result.clone()))
-        if len(found) == count:
+        calls.append((arguments | {"input": arguments["input"].clone()}, result.clone()))
+        if len(calls) == count:
             raise _Reached
 
     try:
         with Watch([module.weight], seen):
             network(batch.to(module.weight.dtype))
     except _Reached:
-        return found
+        return calls
     kind = type(module).__name__ if is_layer(module) else "no layer"
     raise SecateurError(
         f"layer '{layer}' ({kind}) does not apply its weight as it is (a standardised or computed weight, say), so its "

@@ -31,7 +31,7 @@ def cards(verdicts: pd.DataFrame, claims: Claims) -> list[dict[str, Any]]:
         first three; and `note`, a sentence or "".
     """
     by_id = {claim.id: claim for claim in claims.claims}
-    found = []
+    on_page = []
     for claim in claims.claims:
         if claim.strongest:
             continue
@@ -47,13 +47,13 @@ def cards(verdicts: pd.DataFrame, claims: Claims) -> list[dict[str, Any]]:
         ]  # fmt: skip
         tested = [name for name in names if name in claims.criteria]
         every = [row for one in both for row in rows[one.id] if row["criterion"] in tested]
-        found.append({
+        on_page.append({
             "claim": claim, "badges": badges,
             "variants": [row for row in every if row["scope"] == "overall" and row["criterion"] != shown],
             "studies": [row for row in every if row["scope"] == "study"],
             "note": _passed(rows[claim.id], claims) if claim.judged_for == "all" else "",
         })  # fmt: skip
-    return found
+    return on_page
 
 
 def robust(claim: Claim, row: dict[str, Any]) -> str:
@@ -129,11 +129,11 @@ def _p(row: dict[str, Any], own: pd.DataFrame) -> float:
 
 
 def _rows(verdicts: pd.DataFrame, claim: str) -> list[dict[str, Any]]:
-    found = []
+    rows = []
     for row in tables.records(verdicts[verdicts["claim"] == claim]):
         kind, says = badge(row)
-        found.append(row | {"kind": kind, "says": says, "icon": ICONS[kind]})
-    return found
+        rows.append(row | {"kind": kind, "says": says, "icon": ICONS[kind]})
+    return rows
 
 
 def _joined(parts: list[str]) -> str:

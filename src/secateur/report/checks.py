@@ -20,13 +20,13 @@ from secateur.analysis.ties import MANY, many
 from secateur.report.table import Table, branch_words, build, percent, plain, signed
 
 
-def sentences(found: pd.DataFrame, curves: pd.DataFrame, controls: pd.DataFrame) -> list[str]:
+def sentences(diagnostics: pd.DataFrame, curves: pd.DataFrame, controls: pd.DataFrame) -> list[str]:
     """What the diagnostics say, a sentence a kind; where all is well, that it was looked at.
 
     Args:
         found: what `analysis.diagnostics.diagnose` gives for `curves`, of pruned networks, and `controls`.
     """
-    by_kind = {kind: found[found["kind"] == kind] for kind in (STATISTICS, REBOUND, RETRAINING, UNFITTED)}
+    by_kind = {kind: diagnostics[diagnostics["kind"] == kind] for kind in (STATISTICS, REBOUND, RETRAINING, UNFITTED)}
     return [
         _of_statistics(by_kind[STATISTICS], len(in_both_modes(pd.concat([controls, curves])))),
         _of_rebounds(by_kind[REBOUND], curves.groupby(CURVE).ngroups),
@@ -35,59 +35,59 @@ def sentences(found: pd.DataFrame, curves: pd.DataFrame, controls: pd.DataFrame)
     ]
 
 
-def _of_statistics(found: pd.DataFrame, networks: int) -> str:
+def _of_statistics(apart: pd.DataFrame, networks: int) -> str:
     if not networks:
         return "Accuracy on training images was not measured: nothing is known of batch-norm's statistics."
-    if found.empty:
+    if apart.empty:
         return (
             f"No network's accuracy on training images differs by more than {100 * GAP:g} points between eval and "
             f"train mode ({networks} networks): batch-norm's statistics are their own."
         )
-    largest = 100 * found["difference"].abs().max()
+    largest = 100 * apart["difference"].abs().max()
     return (
-        f"Of {networks} networks {len(found)} differ by more than {100 * GAP:g} points in their accuracy on training "
-        f"images between eval and train mode ({_named(found)}), by up to {largest:.1f}: they are measured by "
+        f"Of {networks} networks {len(apart)} differ by more than {100 * GAP:g} points in their accuracy on training "
+        f"images between eval and train mode ({_named(apart)}), by up to {largest:.1f}: they are measured by "
         "batch-norm statistics that are not their own."
     )
 
 
-def _of_rebounds(found: pd.DataFrame, curves: int) -> str:
+def _of_rebounds(rebounds: pd.DataFrame, curves: int) -> str:
     fall = f"by more than {100 * FALL:g} points and then {{}} by more than {100 * RISE:g} again"
-    if found.empty:
+    if rebounds.empty:
         return f"No curve falls {fall.format('rises')}."
-    most = found.loc[[found["difference"].idxmin()]].iloc[0]
-    trained = found["branch"] == "retrain"
+    most = rebounds.loc[[rebounds["difference"].idxmin()]].iloc[0]
+    trained = rebounds["branch"] == "retrain"
     said = [
-        f"Of {curves} curves {len(found)} fall {fall.format('rise')}; most of all {most['criterion']} on "
+        f"Of {curves} curves {len(rebounds)} fall {fall.format('rise')}; most of all {most['criterion']} on "
         f"{most['study']}, from {100 * most['value']:.1f} to {100 * most['other']:.1f} %."
     ]
     if trained.any():
         said.append(
-            f"With retraining: {_named(found[trained])}. A trained network hardly recovers by losing more; look at how "
-            "these were trained and measured before trusting their means."
+            f"With retraining: {_named(rebounds[trained])}. A trained network hardly recovers by losing more; look at "
+            "how these were trained and measured before trusting their means."
         )
     if not trained.all():
         said.append(
-            f"Without: {_named(found[~trained])}. There a network near guessing may rise by chance, and further up "
+            f"Without: {_named(rebounds[~trained])}. There a network near guessing may rise by chance, and further up "
             "what goes later can undo part of the harm of what went before."
         )
     return " ".join(said)
 
 
-def _of_retraining(found: pd.DataFrame, both_branches: bool) -> Iterator[str]:
-    for study, rows in found.groupby("study", sort=True):
+def _of_retraining(worse: pd.DataFrame, both_branches: bool) -> Iterator[str]:
+    for study, rows in worse.groupby("study", sort=True):
         worst = rows.loc[[rows["difference"].idxmin()]].iloc[0]
         yield (
             f"On {study} retraining costs accuracy: {worst['criterion']}, the best criterion with it, loses up to "
             f"{100 * -worst['difference']:.1f} points against not retraining (at a rate of "
             f"{100 * worst['rate']:.0f} %). With this recipe the branch says little about criteria."
         )
-    if found.empty and both_branches:
+    if worse.empty and both_branches:
         yield f"Retraining costs the best criterion of no study more than {100 * LOSS:g} point at any rate."
 
 
-def _of_fitting(found: pd.DataFrame) -> Iterator[str]:
-    for study, rows in found.groupby("study", sort=True):
+def _of_fitting(unfitted: pd.DataFrame) -> Iterator[str]:
+    for study, rows in unfitted.groupby("study", sort=True):
         lowest = rows.loc[[rows["rate"].idxmin()]].iloc[0]
         above = " and above" if rows["rate"].nunique() > 1 else ""
         yield (
@@ -99,25 +99,25 @@ def _of_fitting(found: pd.DataFrame) -> Iterator[str]:
         )
 
 
-def of_ties(found: pd.DataFrame) -> str:
+def of_ties(ties: pd.DataFrame) -> str:
     """Whether criteria choose among all units; `found` is what `analysis.ties.ties` gives."""
-    tied = many(found)
+    tied = many(ties)
     if tied.empty:
         return (
             f"No criterion gives more than {100 * MANY:g} % of a network's units one and the same score "
-            f"({len(found)} rankings): which units go is decided by scores."
+            f"({len(ties)} rankings): which units go is decided by scores."
         )
     most = tied.loc[[0]].iloc[0]
     images = f"{most['samples_per_class']} image{'' if most['samples_per_class'] == '1' else 's'} a class"
     share, start, end = (f"{100 * most[name]:.0f}" for name in ("tied", "start", "end"))
     return (
-        f"Of {len(found)} rankings {tied['rankings'].sum()} give more than {100 * MANY:g} % of the units one and the "
+        f"Of {len(ties)} rankings {tied['rankings'].sum()} give more than {100 * MANY:g} % of the units one and the "
         f"same score, most of all {most['criterion']} on {most['study']} from {images}: {share} % of the units, so "
         f"that at rates between {start} and {end} % which units go is decided by their order, not by the criterion."
     )
 
 
-def ties_table(found: pd.DataFrame) -> Table:
+def ties_table(ties: pd.DataFrame) -> Table:
     """The rankings in which many units have one score."""
     return build(
         "ties-table", "Scores that do not choose",
@@ -125,7 +125,7 @@ def ties_table(found: pd.DataFrame) -> Table:
         "rates between the two last columns (of units, in the order over all layers) which of them go is decided by "
         "their order: ties are spread over the layers. Means over the seeds concerned; every ranking is in the table "
         "behind.",
-        many(found), {
+        many(ties), {
             "criterion": ("criterion", str), "study": ("study", str), "samples_per_class": ("images per class", str),
             "rankings": ("seeds concerned", plain), "seeds": ("of", plain), "units": ("units", plain),
             "tied": ("of one score", percent), "start": ("from rate", percent), "end": ("to rate", percent),

@@ -14,10 +14,10 @@ from secateur.report.drawing import BRANCHES, counted
 
 def sensitivity(power: pd.DataFrame) -> str:
     """What this run could have found, in a sentence; empty where it has too few seeds for any comparison."""
-    found = power[power["unit"].eq(ACCURACY) & power["detectable"].map(math.isfinite)]
-    if found.empty:
+    in_accuracy = power[power["unit"].eq(ACCURACY) & power["detectable"].map(math.isfinite)]
+    if in_accuracy.empty:
         return ""
-    smallest, largest = 100 * found["detectable"].min(), 100 * found["detectable"].max()
+    smallest, largest = 100 * in_accuracy["detectable"].min(), 100 * in_accuracy["detectable"].max()
     return (
         f"With the seeds and the spread of this run, a true difference beyond a claim's bound is found with 80 % power "
         f"if it is at least {smallest:.1f} to {largest:.1f} percentage points, depending on the comparison "
@@ -63,7 +63,7 @@ def kinds(units: pd.DataFrame) -> str:
     sizes: dict[str, list[str]] = {}
     for row in tables.records(free.groupby(["study", "kind"])["units"].sum().reset_index()):
         sizes.setdefault(row["study"], []).append(counted(int(row["units"]), worded(row["kind"])))
-    networks = [f"{study} {_listed(found)}" for study, found in sizes.items()]
+    networks = [f"{study} {_listed(counts)}" for study, counts in sizes.items()]
     return f"“Filters” stands for every unit that can go on this page: {'; '.join(networks)}."
 
 

@@ -50,5 +50,5 @@ def _at_rates(curves: pd.DataFrame) -> pd.DataFrame:
         for (study, samples), group in curves.groupby(["study", "samples_per_class"])
         if (group["rate"] > 0).any()
     ]
-    found = pd.concat(pieces)[columns] if pieces else curves.iloc[:0][columns]
-    return found[found["rate"] > 0]
+    rows = pd.concat(pieces)[columns] if pieces else curves.iloc[:0][columns]
+    return rows[rows["rate"] > 0]

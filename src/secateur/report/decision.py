@@ -26,11 +26,11 @@ def rows(recommended: pd.DataFrame, cost: pd.DataFrame) -> list[dict[str, Any]]:
         recommended: that table; cost: the table `cost`, whose median ratio to a gradient pass is shown.
     """
     ratios = cost.groupby(["study", "criterion"])["ratio_to_gradient"].median() if len(cost) else pd.Series(dtype=float)
-    found = []
+    recommendations = []
     for treatment, words in WORDS.items():
         for row in tables.records(recommended[recommended["treatment"] == treatment]):
             ratio = ratios.get((row["study"], row["criterion"]), math.nan)
-            found.append({
+            recommendations.append({
                 "treatment": words, "branch": BRANCH[treatment],
                 "remedy": row["remedy"] if treatment == "repaired" else "", "study": row["study"],
                 "criterion": row["criterion"], "won": row["candidates"] == 1, "verdict": verdict(row),
@@ -38,7 +38,7 @@ def rows(recommended: pd.DataFrame, cost: pd.DataFrame) -> list[dict[str, Any]]:
                 "bound": row["at_limit"], "lead": lead(row), "runner_up": _text(row["runner_up"]),
                 "cost": "–" if math.isnan(ratio) else f"{ratio:.1f}", "images": row["samples_per_class"], "n": row["n"],
             })  # fmt: skip
-    return found
+    return recommendations
 
 
 def verdict(row: dict[str, Any]) -> str:

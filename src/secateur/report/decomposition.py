@@ -17,14 +17,14 @@ KNOWING = {"where": "how many to take from each layer", "which": "which filters 
 FILE = "statistics/decomposition.csv"
 
 
-def drawings(found: pd.DataFrame, look: Style) -> Iterator[Drawing]:
+def drawings(effects: pd.DataFrame, look: Style) -> Iterator[Drawing]:
     """One figure per study and sample count, for the figures' section "decomposition".
 
     Args:
         found: decomposition.csv.
         look: colours of the page.
     """
-    averaged = found[found["at"].isna()]
+    averaged = effects[effects["at"].isna()]
     for study, of_study in averaged.groupby("study"):
         for samples in tables.in_order(of_study["samples_per_class"]):
             group, n = of_study[of_study["samples_per_class"] == samples], int(of_study["n"].max())
@@ -38,7 +38,7 @@ def drawings(found: pd.DataFrame, look: Style) -> Iterator[Drawing]:
             )  # fmt: skip
 
 
-def bars(found: pd.DataFrame, look: Style, *, title: str) -> Any:
+def bars(effects: pd.DataFrame, look: Style, *, title: str) -> Any:
     """Two bars per criterion, `where` and `which` with their intervals, and a mark for the lead; largest lead on top.
 
     Args:
@@ -49,7 +49,7 @@ def bars(found: pd.DataFrame, look: Style, *, title: str) -> Any:
     """
     import matplotlib.pyplot as plt
 
-    by_effect = {str(effect): rows.set_index("criterion") for effect, rows in found.groupby("effect")}
+    by_effect = {str(effect): rows.set_index("criterion") for effect, rows in effects.groupby("effect")}
     lead = by_effect["lead"]["mean"].sort_values(ascending=False, kind="stable")
     figure, axes = plt.subplots(figsize=(WIDTH, 0.4 * len(lead) + 1.3))
     axes.axvline(0, color=look.ink, linewidth=0.9)
@@ -70,9 +70,9 @@ def bars(found: pd.DataFrame, look: Style, *, title: str) -> Any:
     return figure
 
 
-def table(found: pd.DataFrame) -> Table:
+def table(effects: pd.DataFrame) -> Table:
     """One row per criterion and effect, averaged over rates; the largest lead first."""
-    averaged = found[found["at"].isna()]
+    averaged = effects[effects["at"].isna()]
     lead = averaged[averaged["effect"] == "lead"].set_index(SETTING)["mean"]
     keys = pd.MultiIndex.from_frame(averaged[SETTING])
     frame = averaged.assign(lead=lead.reindex(keys).to_numpy()).sort_values(
@@ -96,7 +96,7 @@ def table(found: pd.DataFrame) -> Table:
     )  # fmt: skip
 
 
-def sentences(found: pd.DataFrame, entries: Sequence[dict[str, Any]]) -> list[str]:
+def sentences(effects: pd.DataFrame, entries: Sequence[dict[str, Any]]) -> list[str]:
     """What the table says of each study, on its largest number of images per class: numbers and names of its rows.
 
     Args:
@@ -105,7 +105,7 @@ def sentences(found: pd.DataFrame, entries: Sequence[dict[str, Any]]) -> list[st
     """
     floors = [entry["name"] for entry in entries if entry["criterion"] == "random"]
     said = []
-    averaged = found[found["at"].isna()]
+    averaged = effects[effects["at"].isna()]
     for study, of_study in averaged.groupby("study"):
         samples = tables.in_order(of_study["samples_per_class"])[-1]
         here = of_study[of_study["samples_per_class"] == samples]

@@ -31,7 +31,7 @@ def rows(curves: pd.DataFrame) -> list[dict[str, Any]]:
         accuracy of the seeds, `w wl wh` the same of the worst class, `m` the number of seeds. Shares in [0, 1], four
         digits.
     """
-    found = []
+    records = []
     keys = ["study", "branch", "samples_per_class", "remedy"]
     for (study, branch, samples, remedy), group in curves.groupby(keys, sort=False):
         if not (group["rate"] > 0).any():
@@ -46,8 +46,8 @@ def rows(curves: pd.DataFrame) -> list[dict[str, Any]]:
             joined = joined.rename(columns={"criterion": "c"}).assign(
                 s=str(study), b=str(branch), n=str(samples), r=str(remedy), k=kind
             )
-            found += tables.records(joined)
-    return found
+            records += tables.records(joined)
+    return records
 
 
 def chart(data: list[dict[str, Any]], look: Style) -> Any:

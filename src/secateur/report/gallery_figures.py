@@ -89,13 +89,13 @@ def mistakes(arrays: dict[str, np.ndarray], names: list[str]) -> Any:
     for axes, name in zip(grid, names, strict=True):
         count = int(arrays[f"wrong/{name}/count"])
         _label(axes[0], f"{name}\n{count:,} wrong\n{100 * count / total:.1f} %")
-        found = [arrays[f"wrong/{name}/{part}"] for part in ("images", "labels", "predictions")]
+        wrong = [arrays[f"wrong/{name}/{part}"] for part in ("images", "labels", "predictions")]
         for place in axes:
             _show(place, None)
-        if not len(found[0]):
+        if not len(wrong[0]):
             words = "the unpruned network gets them wrong, too" if count else "none"
             axes[0].text(0, 0.5, words, transform=axes[0].transAxes, va="center", fontsize=8.5).set_in_layout(False)
-        for place, picture, label, answer in zip(axes, *found, strict=False):
+        for place, picture, label, answer in zip(axes, *wrong, strict=False):
             _show(place, picture)
             words = f"{short(str(label), 5)} → {short(str(answer), 5)}"
             place.set_title(words, fontsize=8.5, loc="center", fontweight="normal", pad=3)

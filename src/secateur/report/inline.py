@@ -40,8 +40,8 @@ def svg(path: str | Path, title: str, description: str, prefix: str, colours: di
     text = re.sub(r'\sid="([^"]+)"', rf' id="{prefix}\1"', text)
     text = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}\1"', text)
     text = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}\1)", text)
-    for found, wanted in colours.items():
-        text = re.sub(re.escape(found), wanted, text, flags=re.IGNORECASE)
+    for plain, wanted in colours.items():
+        text = re.sub(re.escape(plain), wanted, text, flags=re.IGNORECASE)
     head, _, rest = text.partition(">")
     width = re.search(r'viewBox="\S+ \S+ (\S+)', head)  # in points; text then has the same size in every figure
     points = float(width[1]) if width else 400.0

@@ -92,8 +92,8 @@ def run(
     unpruned = tables.read(sources.tables, "curves", control="unpruned")
     cost, latency, units = (tables.optional(sources.tables, name) for name in ("cost", "latency", "units"))
     names = ("intervals", "tests", "ranks", "variance", "verdicts", "power", "diagnostics")
-    found = {name: read_statistics(statistics, name) for name in names}
-    found["recommended"] = read_statistics(statistics, "recommended", remedy=None)
+    stats = {name: read_statistics(statistics, name) for name in names}
+    stats["recommended"] = read_statistics(statistics, "recommended", remedy=None)
     parts, ties, datasets = (_optional(statistics, name) for name in ("decomposition", "ties", "datasets"))
     described = glossary(provenance)
     look = style.read(assets / "style.yaml", {*curves["criterion"], *cost["criterion"], *described})
@@ -108,9 +108,9 @@ def run(
     repair = _repair(sources.tables, statistics, claims.paper)
     shown = [
         page_tables.studies_table(facts["studies"]),
-        summary.summary(found["intervals"], cost), summary.by_rate(found["intervals"]),
-        page_tables.pairwise(found["tests"], found["ranks"]), page_tables.verdict_table(found["verdicts"], studies),
-        page_tables.variance_table(found["variance"]), checks.table(found["diagnostics"]),
+        summary.summary(stats["intervals"], cost), summary.by_rate(stats["intervals"]),
+        page_tables.pairwise(stats["tests"], stats["ranks"]), page_tables.verdict_table(stats["verdicts"], studies),
+        page_tables.variance_table(stats["variance"]), checks.table(stats["diagnostics"]),
         controls_table(curves, unpruned, tables.read(sources.tables, "curves", control="scratch")),
         time_tables.cost_table(cost), time_tables.latency_table(latency),
         page_tables.units_table(units),
@@ -123,7 +123,7 @@ def run(
     ):  # fmt: skip
         if (statistics / f"{name}.csv").exists():
             shown.append(table(read_statistics(statistics, name)))
-    trusted = [(said, "diagnostics-table") for said in checks.sentences(found["diagnostics"], curves, unpruned)]
+    trusted = [(said, "diagnostics-table") for said in checks.sentences(stats["diagnostics"], curves, unpruned)]
     chosen = []
     if parts is not None:
         shown.append(decomposition.table(parts))
@@ -133,13 +133,13 @@ def run(
         shown.append(checks.ties_table(ties))
     known = tables.records(datasets) if datasets is not None else []
     context = {
-        "run": run_name, "claims": claims, "cards": answer.cards(found["verdicts"], claims),
-        "headline": answer.headline(found["verdicts"], claims),
+        "run": run_name, "claims": claims, "cards": answer.cards(stats["verdicts"], claims),
+        "headline": answer.headline(stats["verdicts"], claims),
         "pictures": panels.pictures(sources.toy), "toy": published.toy_sentences(statistics),
-        "sensitivity": content.sensitivity(found["power"]),
+        "sensitivity": content.sensitivity(stats["power"]),
         "repaired": repair[0], "chosen": chosen,
-        "leaders": summary.leaders(found["intervals"]),
-        "decision": decision.rows(found["recommended"], cost),
+        "leaders": summary.leaders(stats["intervals"]),
+        "decision": decision.rows(stats["recommended"], cost),
         "scope": decision.scope(facts, _sizes(config), pd.DataFrame(known)),
         "kinds": content.kinds(units), "checks": trusted, "gains": time_tables.gain_sentences(latency),
         "facts": facts, "described": described, "look": look,
@@ -159,7 +159,7 @@ def run(
         "percent": percent,
     }  # fmt: skip
     write_text(output, _render(assets, context))
-    latex.write(Path(output).with_name("tables.tex"), found["intervals"], found["verdicts"])
+    latex.write(Path(output).with_name("tables.tex"), stats["intervals"], stats["verdicts"])
 
 
 def _optional(folder: Path, name: str) -> pd.DataFrame | None:
@@ -252,9 +252,9 @@ def _provenance(provenance: dict[str, Any]) -> list[tuple[str, str]]:
 
 def missing_criteria(curves: pd.DataFrame, expected: Sequence[str]) -> list[str]:
     """Sentences about expected criteria that have no curve in some study and branch: input for `run`'s `missing`."""
-    found = []
+    missing = []
     for (study, branch), group in curves.groupby(["study", "branch"]):
         absent = [name for name in expected if name not in set(group["criterion"])]
         if absent:
-            found.append(f"{study}, {content.BRANCHES.get(str(branch), branch)}: no curve of {', '.join(absent)}")
-    return found
+            missing.append(f"{study}, {content.BRANCHES.get(str(branch), branch)}: no curve of {', '.join(absent)}")
+    return missing

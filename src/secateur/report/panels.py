@@ -18,17 +18,17 @@ SECTIONS = (
 
 def curves(path: Path) -> dict[str, Any] | None:
     """What the template needs of the interactive curves; None where the stage `figures` found nothing to draw."""
-    found = read_json(path)
-    if found is None:
+    chart = read_json(path)
+    if chart is None:
         return None
     remedies = [
-        name for branches in found["settings"].values() for samples in branches.values() for names in samples.values()
+        name for branches in chart["settings"].values() for samples in branches.values() for names in samples.values()
         for name in names
     ]  # fmt: skip
     return {
-        "data": inline.packed(embedded(found)),
+        "data": inline.packed(embedded(chart)),
         "remedies": sorted(set(remedies), key=lambda name: (name != NONE, name)),
-        **{key: list(found[key].items()) for key in ("axes", "measures")},
+        **{key: list(chart[key].items()) for key in ("axes", "measures")},
     }
 
 
@@ -59,13 +59,13 @@ def _captions(folder: Path) -> list[dict[str, str]]:
         SecateurError: no list that can be read, or one that an older version wrote.
     """
     path = folder / "captions.json"
-    found = read_json(path)
-    if any({"file", "section", "title", "caption", "note"} - set(entry) for entry in found):
+    captions = read_json(path)
+    if any({"file", "section", "title", "caption", "note"} - set(entry) for entry in captions):
         raise SecateurError(
             f"{path}: figures of an older version, without what this one says of them. Remove the folder {folder} and "
             "run again."
         )
-    return found
+    return captions
 
 
 def pictures(folder: str | Path | None) -> list[dict[str, str]]:

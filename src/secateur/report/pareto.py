@@ -100,10 +100,10 @@ def by_time(latency: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     for name, column in (("x", "seconds"), ("low", "seconds_lower"), ("high", "seconds_upper")):
         pruned[name] = pruned[column] / before
     keys = ["criterion", "seed", "samples_per_class", "rate"]
-    found = pruned.assign(rate=pruned["rate"].round(9)).merge(
+    timed = pruned.assign(rate=pruned["rate"].round(9)).merge(
         curves.assign(rate=curves["rate"].round(9))[[*keys, "accuracy"]], on=keys, how="inner"
     )
-    return found[["criterion", "rate", "x", "low", "high", "accuracy"]]
+    return timed[["criterion", "rate", "x", "low", "high", "accuracy"]]
 
 
 def front(points: pd.DataFrame) -> pd.DataFrame:

@@ -84,9 +84,9 @@ def curve(data: pd.DataFrame, y: str, style: Style, marks: Marks, *, title: str,
 
     names = [name for name in style.colours if name in set(data["criterion"])]
     figure, axes, columns = panel(names)
-    found = data.groupby(["criterion", "x"])[y].agg(["mean", "min", "max"])
+    summary = data.groupby(["criterion", "x"])[y].agg(["mean", "min", "max"])
     for name in names:
-        line = found.loc[name]
+        line = summary.loc[name]
         if name in marks.banded:
             axes.fill_between(line.index, line["min"], line["max"], color=style.colours[name], alpha=0.15, linewidth=0)
         dashes = (0, style.dashes[name]) if style.dashes[name] else "-"

@@ -83,19 +83,19 @@ def differences(config: dict[str, Any]) -> list[str]:
     """How training after pruning differs from the paper's, a sentence each."""
     settings = config.get("retrain") or {}
     recipe = settings.get("finetune") or {}
-    found = []
+    differing = []
     if "epochs" in recipe:
-        found.append(
+        differing.append(
             f"The paper removes 5 % of the filters a round and trains for 10 epochs after each; here "
             f"{len(settings['rates'])} rounds with {recipe['epochs']} epoch{'' if recipe['epochs'] == 1 else 's'} each."
         )
     if settings.get("batch_norm", STALE) != STALE:
-        found.append(
+        differing.append(
             "After each round's training batch-norm's running statistics are estimated anew; the paper does not say "
             "that it does so. Left as they are, they are largely those of the network before the removal"
             + (f" ({', '.join(stale)} show what that does)." if (stale := _stale(config)) else ".")
         )
-    return found
+    return differing
 
 
 def _stale(config: dict[str, Any]) -> list[str]:

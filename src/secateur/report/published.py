@@ -21,9 +21,9 @@ def points(value: float) -> str:
 
 def toy_tables(statistics: Path) -> list[Table]:
     """The 2-D study's comparison with the published figures and its ordering, where the run has them."""
-    found = []
+    tables = []
     if (statistics / "toy_published.csv").exists():
-        found.append(build(
+        tables.append(build(
             "toy-published", "Published beside reproduced",
             "Accuracy after pruning. “Within”: half the 95 % prediction interval for one more network of ours, from "
             "both spreads and their numbers of networks, draws and points; reproduced: the difference lies within it. "
@@ -39,7 +39,7 @@ def toy_tables(statistics: Path) -> list[Table]:
             }, "statistics/toy_published.csv",
         ))  # fmt: skip
     if (statistics / "toy_cells.csv").exists():
-        found.append(build(
+        tables.append(build(
             "toy-cells", "How many cells are reproduced, and how much that says",
             "Cells on the training points. The negative control: how often the published cell of another criterion "
             "would pass in place of the right one; “distinct” are the pairs whose published means differ by more than "
@@ -54,7 +54,7 @@ def toy_tables(statistics: Path) -> list[Table]:
             }, "statistics/toy_cells.csv",
         ))  # fmt: skip
     if (statistics / "toy_ordering.csv").exists():
-        found.append(build(
+        tables.append(build(
             "toy-ordering", "The published ordering, tested",
             "LRP at least as good as weight, weight better than Taylor, Taylor better than gradient: one-sided "
             "permutation tests with networks as blocks.",
@@ -66,7 +66,7 @@ def toy_tables(statistics: Path) -> list[Table]:
                 "p": ("p", p_value), "networks": ("n", plain), "pair": ("pair", str), "ordering": ("ordering", str),
             }, "statistics/toy_ordering.csv",
         ))  # fmt: skip
-    return found
+    return tables
 
 
 def toy_sentences(statistics: Path) -> list[str]:

@@ -95,31 +95,31 @@ def _cost(cost: pd.DataFrame) -> pd.DataFrame:
 
 def cost_sentences(cost: pd.DataFrame) -> list[str]:
     """One sentence per study: what each remedy takes, from the rows of `cost_table`."""
-    found = []
+    lines = []
     for study, rows in _cost(cost).groupby("study"):
         parts = [
             f"{row['remedy']} {plain(row['seconds'])} s ({plain(row['passes'])} forward passes)"
             for row in tables.records(rows)
         ]
-        found.append(f"{study}, time of a repair on {rows['samples'].iloc[0]} images: {', '.join(parts)}.")
-    return found
+        lines.append(f"{study}, time of a repair on {rows['samples'].iloc[0]} images: {', '.join(parts)}.")
+    return lines
 
 
 def verdict_sentences(verdicts: pd.DataFrame, paper: str) -> list[str]:
     """One sentence per claim: what is said of the criterion `paper` over all studies, without and with each remedy."""
-    found = []
+    lines = []
     judged = set(verdicts.loc[verdicts["remedy"] != NONE, "claim"])
     chosen = verdicts[(verdicts["criterion"] == paper) & (verdicts["scope"] == "overall")]
     for claim, rows in chosen[chosen["claim"].isin(judged)].groupby("claim", sort=True):
         says = {row["remedy"]: badge(row)[1] for row in tables.records(rows)}
         with_each = [f"{words} with {remedy}" for remedy, words in says.items() if remedy != NONE]
-        found.append(f"{claim} for {paper}: {says.get(NONE, 'not judged')} as cut, {', '.join(with_each)}.")
-    return found
+        lines.append(f"{claim} for {paper}: {says.get(NONE, 'not judged')} as cut, {', '.join(with_each)}.")
+    return lines
 
 
 def sentences(worth: pd.DataFrame, order: pd.DataFrame) -> list[str]:
     """One sentence per study and remedy, on the largest number of images per class, from the rows of both tables."""
-    found = []
+    lines = []
     worth, order = (table.astype({"samples_per_class": str}) for table in (worth, order))
     for (study, remedy), rows in worth[worth["gain"].notna()].groupby(["study", "remedy"]):
         samples = tables.in_order(rows["samples_per_class"])[-1]
@@ -136,8 +136,8 @@ def sentences(worth: pd.DataFrame, order: pd.DataFrame) -> list[str]:
             )
             if row["kendall"] == row["kendall"]:  # not NaN
                 text += f" (Kendall's τ of the two orders {row['kendall']:.2f}{_interval(row)}, n = {row['n']})"
-        found.append(text + ".")
-    return found
+        lines.append(text + ".")
+    return lines
 
 
 def _points(row: dict[str, Any]) -> str:

@@ -134,12 +134,12 @@ class RunHandler(http.server.BaseHTTPRequestHandler):
 
 def run_folders(results: Path) -> list[Path]:
     """Folders of runs, the one that was started last first."""
-    found = [
+    folders = [
         path
         for path in results.iterdir()
         if path.name.isprintable() and (path / "config.json").is_file() and not path.is_symlink()
     ]
-    return sorted(found, key=lambda path: -(_time(path / running.FILE) or _time(path) or 0.0))
+    return sorted(folders, key=lambda path: -(_time(path / running.FILE) or _time(path) or 0.0))
 
 
 def own_file(path: Path) -> IO[bytes] | None:
@@ -208,10 +208,10 @@ def _open(job: dict[str, Any], log: Path, started: float, base: Path) -> bool:
 def _inside(path: Path, folder: Path) -> Path | None:
     """Where a path leads; None where that is outside of the folder, or nowhere."""
     try:
-        found = path.resolve()
+        target = path.resolve()
     except (OSError, ValueError, RuntimeError):  # links in a circle; no name of a file
         return None
-    return found if found.is_relative_to(folder.resolve()) else None
+    return target if target.is_relative_to(folder.resolve()) else None
 
 
 def _time(path: Path) -> float | None:

@@ -34,9 +34,9 @@ def read(path: str | Path, criteria: Iterable[str]) -> Style:
         SecateurError: unreadable file, missing key, or a colour that is not written as #RRGGBB.
     """
     try:
-        found = yaml.safe_load(shipped.find(path).read_text(encoding="utf-8"))
-        known, others = found["criteria"], found["others"]
-        ink, line, card = found["ink"], found["line"], found["card"]
+        written = yaml.safe_load(shipped.find(path).read_text(encoding="utf-8"))
+        known, others = written["criteria"], written["others"]
+        ink, line, card = written["ink"], written["line"], written["card"]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise SecateurError(f"{path}: needs the keys criteria, others, ink, line and card ({error!r}).") from None
     named = {f"criteria: {name}": colour for name, colour in dict(known).items()}

@@ -63,8 +63,8 @@ def glance_id(row: dict[str, Any]) -> str:
 
 
 def _wide(intervals: pd.DataFrame, values: str) -> pd.DataFrame:
-    found = intervals.pivot(index=[*KEYS, "criterion"], columns="measure", values=values)
-    return found.reindex(columns=list(MEASURES)).reset_index()
+    wide = intervals.pivot(index=[*KEYS, "criterion"], columns="measure", values=values)
+    return wide.reindex(columns=list(MEASURES)).reset_index()
 
 
 def _with_intervals(table: Table, frame: pd.DataFrame, low: pd.DataFrame, high: pd.DataFrame) -> Table:
@@ -122,7 +122,7 @@ def leaders(intervals: pd.DataFrame) -> list[dict[str, Any]]:
         that have the largest number as it is shown), `value`, `beside` ("" or what random has), and `row`, the id of
         the leader's row.
     """
-    found = []
+    leading = []
     for (study, branch, samples), group in intervals.groupby(KEYS, sort=False):
         where = branch_words(str(branch)).replace("no ", "without ")
         parts = [
@@ -130,12 +130,12 @@ def leaders(intervals: pd.DataFrame) -> list[dict[str, Any]]:
             _leader(group, KEPT, "the largest share removed before accuracy falls below 95 % of the unpruned network's "
                                  "is that of"),
         ]  # fmt: skip
-        found.append({
+        leading.append({
             "study": str(study), "branch": str(branch), "samples": str(samples),
             "where": f"{study}, {where}, {samples_title(str(samples))}", "parts": [part for part in parts if part],
         })  # fmt: skip
-    order = tables.in_order(str(row["samples"]) for row in found)
-    return sorted(found, key=lambda row: (row["study"], row["branch"], order.index(row["samples"])))
+    order = tables.in_order(str(row["samples"]) for row in leading)
+    return sorted(leading, key=lambda row: (row["study"], row["branch"], order.index(row["samples"])))
 
 
 def _leader(intervals: pd.DataFrame, measure: str, words: str) -> dict[str, Any] | None:

@@ -128,8 +128,8 @@ def row_id(*parts: Any) -> str:
 def of_setting(row: dict[str, Any]) -> dict[str, str]:
     """The attributes by which the page's selector shows a row; a row over all studies is shown for each of them."""
     study = "" if row.get("study") == OVER_ALL else row.get("study", "")
-    found = {"study": study, "branch": row.get("branch", ""), "samples": row.get("samples_per_class", "")}
-    return {f"data-{name}": str(value) for name, value in found.items() if value}
+    setting = {"study": study, "branch": row.get("branch", ""), "samples": row.get("samples_per_class", "")}
+    return {f"data-{name}": str(value) for name, value in setting.items() if value}
 
 
 def branch_words(name: str) -> str:

@@ -49,7 +49,7 @@ def gains(latency: pd.DataFrame) -> pd.DataFrame:
 
 def gain_sentences(latency: pd.DataFrame) -> list[str]:
     """Per study and batch size: how many timed networks are surely faster, and the widest range of one's speed-up."""
-    found = []
+    sentences = []
     for (study, batch), rows in gains(latency).groupby(["study", "batch"]):
         best = tables.records(rows.sort_values("speed_up", ascending=False, kind="stable"))[0]
         counts = rows["sure"].value_counts()
@@ -65,8 +65,8 @@ def gain_sentences(latency: pd.DataFrame) -> list[str]:
             f"{100 * best['rate']:.0f} %, {best['faster_low']:.2f} to {best['faster_high']:.2f}), with "
             f"{best['mac_ratio']:.2f} times fewer MACs."
         )
-        found.append(text)
-    return found
+        sentences.append(text)
+    return sentences
 
 
 def latency_table(latency: pd.DataFrame) -> Table:

@@ -174,8 +174,8 @@ def cells_table(cells: pd.DataFrame) -> Any:
 
 
 def _names(table: pd.DataFrame) -> list[str]:
-    found = set(table["dataset"])
-    return [name for name in DATASETS if name in found] + sorted(found - set(DATASETS))
+    present = set(table["dataset"])
+    return [name for name in DATASETS if name in present] + sorted(present - set(DATASETS))
 
 
 def _panels(table: pd.DataFrame) -> tuple[Any, list[Any], list[str]]:

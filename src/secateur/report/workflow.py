@@ -18,10 +18,10 @@ def drawings(path: str | Path | None, look: Style) -> Iterator[Drawing]:
     """The picture of the run whose plan is in `path` (see running.py); none where there is no such file."""
     if path is None or not Path(path).exists():
         return
-    found = read(path)
+    plan = read(path)
     folder = Path(path).resolve().parents[2]  # results/<run>/workflow.json
-    rules = {name: row for name, row in times(found, folder).items() if name != "all"}
-    edges = [(one, other) for one, other in found["edges"] if other != "all"]
+    rules = {name: row for name, row in times(plan, folder).items() if name != "all"}
+    edges = [(one, other) for one, other in plan["edges"] if other != "all"]
     yield Drawing(
         "workflow", ("rules",), "The workflow of this run",
         "Every box is a rule of the workflow, with its number of jobs and the time that they took together (several "

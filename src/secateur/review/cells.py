@@ -70,8 +70,8 @@ def drawn(rows: pd.DataFrame, cells: int, seed: int) -> pd.DataFrame:
 
 def curves_of(picked: pd.DataFrame) -> list[Curve]:
     """The curves that drawn cells lie on, each once."""
-    found = picked[["kind", "study", "criterion", "seed"]].itertuples(index=False, name=None)
-    return list(dict.fromkeys(Curve(kind, study, criterion, int(seed)) for kind, study, criterion, seed in found))
+    keys = picked[["kind", "study", "criterion", "seed"]].itertuples(index=False, name=None)
+    return list(dict.fromkeys(Curve(kind, study, criterion, int(seed)) for kind, study, criterion, seed in keys))
 
 
 def named(cell: pd.Series) -> str:
@@ -160,16 +160,16 @@ class Allowed:
             rows: the curve's rows of all seeds.
             published: those of its own seed, indexed by setting.
         """
-        found = pd.DataFrame(0.0, index=published.index, columns=list(MEASURED))
+        room = pd.DataFrame(0.0, index=published.index, columns=list(MEASURED))
         if self.exact:
-            return found.to_numpy()
+            return room.to_numpy()
         images = 2 / rows.groupby(SETTING)["test_samples"].first().loc[published.index]
-        found["accuracy"], found["worst_class_accuracy"] = images, self.classes * images
+        room["accuracy"], room["worst_class_accuracy"] = images, self.classes * images
         if not self.trained:
-            found["loss"] = UNTRAINED * published["loss"]
-            return found.to_numpy()
+            room["loss"] = UNTRAINED * published["loss"]
+            return room.to_numpy()
         spread = rows.groupby(SETTING)[list(MEASURED)].std(ddof=1).fillna(0.0).loc[published.index]
-        return np.maximum(LIMIT * np.sqrt(2) * spread.to_numpy(), found.to_numpy())
+        return np.maximum(LIMIT * np.sqrt(2) * spread.to_numpy(), room.to_numpy())
 
 
 def _where(setting: Any) -> str:

@@ -38,18 +38,18 @@ def kept(folder: Path, tolerance: float) -> list[Finding]:
     Raises:
         SecateurError: this is no published run, or one of its files cannot be read.
     """
-    found = manifest.check(folder)
+    findings = manifest.check(folder)
     spared = {PAGE, PICTURES} & set(manifest.large(folder))
     if absent := [name for name in PUBLISHED if name not in spared and not (folder / name).exists()]:
         raise SecateurError(f"{folder}: not a whole run, without {', '.join(absent)}. Publish the run again.")
     config = _config(folder / "config.json")
-    found += origins.check(folder, config)
+    findings += origins.check(folder, config)
     tables = consistency.tables(folder)
-    found += consistency.texts(folder, tables) + consistency.seeds(tables, config)
-    found += consistency.numbers(tables, config)
-    if any(one.state == REFUSED and one.what in ("hashes", "seeds", "tables") for one in found):
-        return [*found, Finding("statistics", UNCHECKED, "what they are computed from is refused")]
-    return found + restated.check(folder, config, tolerance)
+    findings += consistency.texts(folder, tables) + consistency.seeds(tables, config)
+    findings += consistency.numbers(tables, config)
+    if any(one.state == REFUSED and one.what in ("hashes", "seeds", "tables") for one in findings):
+        return [*findings, Finding("statistics", UNCHECKED, "what they are computed from is refused")]
+    return findings + restated.check(folder, config, tolerance)
 
 
 def _config(path: Path) -> Config:
@@ -58,16 +58,16 @@ def _config(path: Path) -> Config:
     Unlike `config.read` it needs none of what the config names: its criteria and data may not be here.
     """
     rules = shipped.parsed(SCHEMA)
-    found = read_json(path)
+    config = read_json(path)
     try:
-        schema.plain(found)
-        found = schema.filled(found, rules, rules)
-        schema.check(found, rules)
+        schema.plain(config)
+        config = schema.filled(config, rules, rules)
+        schema.check(config, rules)
     except SecateurError as error:
         raise SecateurError(f"{path}: not the config of a run: {error} Publish the run again.") from None
-    if not all(isinstance(item, dict) for item in found["criteria"]):
+    if not all(isinstance(item, dict) for item in config["criteria"]):
         raise SecateurError(f"{path}: not the config that a run writes, which has every criterion as a mapping.")
-    return found
+    return config
 
 
 def runnable(folder: Path) -> Config:
@@ -82,8 +82,8 @@ def runnable(folder: Path) -> Config:
     config, mirror = read_json(folder / "config.json"), os.environ.get(MIRROR)
     for entry in config["backbones"].values():
         said = entry["weights"].get("file")
-        if said and mirror and not Path(said).exists() and (found := Path(mirror, Path(said).name)).is_file():
-            entry["weights"] = {"file": str(found)}
+        if said and mirror and not Path(said).exists() and (mirrored := Path(mirror, Path(said).name)).is_file():
+            entry["weights"] = {"file": str(mirrored)}
     return resolve(config)
 
 
@@ -110,14 +110,14 @@ def measured_again(folder: Path, many: int, seed: int, tolerance: float, measure
     rows = cells.measurable(consistency.tables(folder)["curves"], config)
     exact, why = _alike(folder, config)
     classes = _classes(folder)
-    found = []
+    findings = []
     for curve in cells.curves_of(cells.drawn(rows, many, seed)):
         allowed = Allowed(exact, cells.trained(config, curve), classes.get(curve.study, 1), tolerance)
         try:
-            found += cells.judge(rows, measure(config, curve), curve, allowed)
+            findings += cells.judge(rows, measure(config, curve), curve, allowed)
         except SecateurError as error:
-            found.append(Finding("cells", UNCHECKED, f"{curve}: {error}"))
-    return [*found, Finding("machine", UNCHECKED, why)] if found and not exact else found
+            findings.append(Finding("cells", UNCHECKED, f"{curve}: {error}"))
+    return [*findings, Finding("machine", UNCHECKED, why)] if findings and not exact else findings
 
 
 @dataclass(frozen=True)
@@ -142,18 +142,18 @@ def spot_checked(
         SecateurError: no published run, or nothing of it can be measured here, with the reason.
     """
     began = time.monotonic()
-    found = manifest.check(folder)
-    if not any(one.state == REFUSED for one in found):
+    findings = manifest.check(folder)
+    if not any(one.state == REFUSED for one in findings):
         with measuring(folder) as measure:
-            found = measured_again(folder, many, seed, ROUNDING, measure)
-    for one in found:
+            findings = measured_again(folder, many, seed, ROUNDING, measure)
+    for one in findings:
         if one.state == REFUSED:
             return SpotCheck(True, f"REFUSED (--seed {seed}): {one.said}.")
         if one.what == "cells" and one.state == UNCHECKED:
             raise SecateurError(f"{folder}: nothing can be said, as it cannot be measured here: {one.said}")
     rows = cells.measurable(consistency.tables(folder)["curves"], _config(folder / "config.json"))
     picked = [cells.named(row) for _, row in cells.drawn(rows, many, seed).iterrows()]
-    exact = all("to the digit" in one.said for one in found if one.what == "cells")
+    exact = all("to the digit" in one.said for one in findings if one.what == "cells")
     seconds = f"{time.monotonic() - began:.0f} s, from data and weights on"
     how = "to the digit" if exact else "within tolerance"
     said = f"{len(picked)} random cells (--seed {seed}) measured again in {seconds}, hold {how}: {'; '.join(picked)}."

@@ -79,13 +79,13 @@ def compare(first: str | Path, second: str | Path, alpha: float = 0.05, toleranc
     first, second = Path(first), Path(second)
     families, facts = _side_by_side(first, second, tolerance)
     judgeable = sum(shifts.smallest_p(*_seeds(family)) <= alpha for family in families)
-    found = pd.concat([_judged(family, alpha / max(judgeable, 1)) for family in families], ignore_index=True)
+    judged = pd.concat([_judged(family, alpha / max(judgeable, 1)) for family in families], ignore_index=True)
     files = {
         f"tables/{name}.parquet": _bytes(first, second, str(name), set(of_table["state"]))
-        for name, of_table in found.groupby("table", sort=False)
+        for name, of_table in judged.groupby("table", sort=False)
     }
     files |= _tables_without_seeds(first / "tables", second / "tables")
-    same = bool((found["state"] == IDENTICAL).all())
+    same = bool((judged["state"] == IDENTICAL).all())
     away = elsewhere(first) | elsewhere(second)
     said = surroundings.statistics_files(first / "statistics", second / "statistics", same, tolerance)
     files |= {name: state for name, state in said.items() if name not in away}
@@ -94,7 +94,7 @@ def compare(first: str | Path, second: str | Path, alpha: float = 0.05, toleranc
         notes.append(f"Not compared, as a published folder here is without them: {', '.join(left_out)}.")
     environment, unknown = surroundings.environments(first, second)
     verdicts = surroundings.verdicts(first / "statistics", second / "statistics")
-    return Comparison(found, files, verdicts, facts, config, environment, notes + unknown)
+    return Comparison(judged, files, verdicts, facts, config, environment, notes + unknown)
 
 
 def _side_by_side(first: Path, second: Path, tolerance: float) -> tuple[list[pd.DataFrame], list[Difference]]:
@@ -104,7 +104,7 @@ def _side_by_side(first: Path, second: Path, tolerance: float) -> tuple[list[pd.
     facts: list[Difference] = []
     for block in dict.fromkeys(layout.block for layout in LAYOUTS.values()):
         names = [name for name, layout in LAYOUTS.items() if layout.block == block]
-        seeds = [numbers.seeds_of(found, names, block) for found in tables]
+        seeds = [numbers.seeds_of(of_run, names, block) for of_run in tables]
         frames: list[pd.DataFrame] = []
         for name in names:
             one, two = (
@@ -129,36 +129,36 @@ def _seeds(family: pd.DataFrame) -> tuple[int, int]:
     return int(family["a"].map(len).max()), int(family["b"].map(len).max())
 
 
-def _judged(found: pd.DataFrame, alpha: float) -> pd.DataFrame:
+def _judged(rows: pd.DataFrame, alpha: float) -> pd.DataFrame:
     """`found` with the test of all numbers that both runs have (equal ones too: which are left out must not depend on
     the outcome) and the state of those that differ by more than rounding."""
-    both = ~found["state"].isin([ONLY_FIRST, ONLY_SECOND])
+    both = ~rows["state"].isin([ONLY_FIRST, ONLY_SECOND])
     inside = both & np.array([bool(np.isfinite(a).all() and np.isfinite(b).all()) for a, b in
-                              zip(found["a"], found["b"], strict=True)])  # fmt: skip
-    unsaid = found["state"] == ""
+                              zip(rows["a"], rows["b"], strict=True)])  # fmt: skip
+    unsaid = rows["state"] == ""
     for column in ("difference", "standard_error", "p", "unseen"):
-        found[column] = np.nan
+        rows[column] = np.nan
     if unsaid.any() and inside.any():
-        first, second = (np.stack(found.loc[inside, run].to_list(), axis=1) for run in ("a", "b"))
-        result = shifts.find(first, second, found.loc[inside, "step"].to_numpy(dtype=float), alpha)
-        found.loc[inside, ["difference", "standard_error", "p", "unseen"]] = np.column_stack(
+        first, second = (np.stack(rows.loc[inside, run].to_list(), axis=1) for run in ("a", "b"))
+        result = shifts.find(first, second, rows.loc[inside, "step"].to_numpy(dtype=float), alpha)
+        rows.loc[inside, ["difference", "standard_error", "p", "unseen"]] = np.column_stack(
             [result.difference, result.error, result.p, result.unseen]
         )
     # Untested are too few seeds, and what is no finite number in one run alone: that is no matter of spread.
-    judged = np.select([~inside, found["p"].isna(), found["p"] <= alpha], [MOVED, UNJUDGED, MOVED], SPREAD)
-    found["state"] = np.where(unsaid, judged, found["state"])
+    judged = np.select([~inside, rows["p"].isna(), rows["p"] <= alpha], [MOVED, UNJUDGED, MOVED], SPREAD)
+    rows["state"] = np.where(unsaid, judged, rows["state"])
     for run in ("a", "b"):
-        found[f"seeds_{run}"] = found[run].map(len)
-        found[f"mean_{run}"] = found[run].map(lambda values: float(values.mean()) if len(values) else np.nan)
+        rows[f"seeds_{run}"] = rows[run].map(len)
+        rows[f"mean_{run}"] = rows[run].map(lambda values: float(values.mean()) if len(values) else np.nan)
     columns = ["table", "where", "measure", "seeds_a", "seeds_b", "mean_a", "mean_b", "difference", "standard_error",
                "p", "unseen", "state"]  # fmt: skip
-    return found[columns]
+    return rows[columns]
 
 
 def _tables_without_seeds(first: Path, second: Path) -> dict[str, str]:
     """File → state of the tables that are neither numbers nor timings: they are the same, or have moved."""
     names = {path.stem for folder in (first, second) for path in folder.glob("*.parquet")} - {*LAYOUTS, *TIMINGS}
-    found = {}
+    states = {}
     for name in sorted(names):
         state = _bytes(first.parent, second.parent, name, set())
         if state == DIFFERENT:
@@ -166,8 +166,8 @@ def _tables_without_seeds(first: Path, second: Path) -> dict[str, str]:
             columns = sorted(one.columns)
             same = columns == sorted(two.columns) and _sorted(one, columns).equals(_sorted(two, columns))
             state = "same values" if same else MOVED
-        found[f"tables/{name}.parquet"] = state
-    return found
+        states[f"tables/{name}.parquet"] = state
+    return states
 
 
 def _sorted(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

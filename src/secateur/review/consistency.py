@@ -33,10 +33,10 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
         SecateurError: no curves, or a table that cannot be read.
     """
     paths = sorted((folder / "tables").glob("*.parquet"))
-    found = {path.stem: with_defaults(tablefile.read(path, ADVICE), path.stem) for path in paths}
-    if "curves" not in found:
+    by_name = {path.stem: with_defaults(tablefile.read(path, ADVICE), path.stem) for path in paths}
+    if "curves" not in by_name:
         raise SecateurError(f"{folder}: there is no table of curves: tables/curves.parquet is not there. {ADVICE}")
-    return found
+    return by_name
 
 
 def seeds(read: dict[str, pd.DataFrame], config: dict[str, Any]) -> list[Finding]:
@@ -57,8 +57,10 @@ def seeds(read: dict[str, pd.DataFrame], config: dict[str, Any]) -> list[Finding
                 problems.append(f"{name}: {said}; the config has {config['seeds']} ({where})")
     there = read["curves"]
     own = there[(there["control"] == "") & (there["remedy"] == NONE) & (there["choice"] == OWN)]
-    found = set(own[["study", "branch", "criterion", "samples_per_class", "rate"]].itertuples(index=False, name=None))
-    absent = sorted(asked(config) - {(*key[:3], str(key[3]), float(key[4])) for key in found})
+    measured = set(
+        own[["study", "branch", "criterion", "samples_per_class", "rate"]].itertuples(index=False, name=None)
+    )
+    absent = sorted(asked(config) - {(*key[:3], str(key[3]), float(key[4])) for key in measured})
     problems += [f"curves: no row of {', '.join(map(str, key))}, which the config asks for" for key in absent]
     return refused("seeds", problems, f"all {config['seeds']} seeds of every measurement that the config asks for")
 

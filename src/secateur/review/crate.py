@@ -109,24 +109,24 @@ def _config(results: Path) -> dict[str, Any]:
     path = results / "config.json"
     if not path.exists():
         raise SecateurError(f"{results}: there is no run here: config.json is not there. Name results/<run>.")
-    found: dict[str, Any] = read_json(path)
-    if not isinstance(found, dict) or not {"run", "criteria_path", "studies", "backbones"} <= set(found):
+    config: dict[str, Any] = read_json(path)
+    if not isinstance(config, dict) or not {"run", "criteria_path", "studies", "backbones"} <= set(config):
         raise SecateurError(f"{path}: not the config of a run.")
-    return found
+    return config
 
 
 def _needed(config: dict[str, Any]) -> str:
     """What the crate does not hold and the run reads: images and weights of the user's own."""
-    found = [
+    needed = [
         f"datasets.{name}.path: {one['path']}" for name, one in config.get("datasets", {}).items() if "path" in one
     ]
-    found += [
+    needed += [
         f"backbones.{name}.weights: {one['weights']['file']}"
         for name, one in config["backbones"].items()
         if "file" in one["weights"]
     ]
-    lines = "".join(f"- `{line}`\n" for line in found)
-    return f"\nNot in this crate, and needed to run it again:\n\n{lines}" if found else ""
+    lines = "".join(f"- `{line}`\n" for line in needed)
+    return f"\nNot in this crate, and needed to run it again:\n\n{lines}" if needed else ""
 
 
 def _copy(source: Path, target: Path) -> None:

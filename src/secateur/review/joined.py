@@ -101,8 +101,8 @@ def _both(theirs: pd.DataFrame, mine: pd.DataFrame | None, run: str) -> pd.DataF
     """The rows of both, under the name of the joint run; networks with a component drawn anew are left out."""
     if "varied" in theirs:
         theirs = theirs[theirs["varied"] == ""]
-    found = theirs if mine is None else pd.concat([theirs, mine[theirs.columns]], ignore_index=True)
-    return found.assign(run=run) if "run" in found else found
+    both = theirs if mine is None else pd.concat([theirs, mine[theirs.columns]], ignore_index=True)
+    return both.assign(run=run) if "run" in both else both
 
 
 def _table(folder: Path, name: str, rows: pd.DataFrame) -> None:

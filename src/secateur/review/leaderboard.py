@@ -40,10 +40,10 @@ def read(folder: Path) -> Board:
         SecateurError: a folder there is no published run, or does not hold together (see `checking.kept`); two runs
             have one name.
     """
-    found = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")] if (
+    folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")] if (
         folder.is_dir()) else []  # fmt: skip
     tables, runs = [], {}
-    for path in found:
+    for path in folders:
         against = [one for one in checking.kept(path, 1e-5) if one.state == REFUSED]
         if against:
             raise SecateurError(

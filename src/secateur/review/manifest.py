@@ -30,9 +30,9 @@ def write(folder: Path, large: Sequence[str] = ()) -> None:
 
 def listed(folder: Path) -> list[str]:
     """Paths of all files in `folder` but the list itself, DVC's pointers and hidden files, sorted."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != POINTER)
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix != POINTER)
     return sorted(
-        path.as_posix() for path in found if path.as_posix() != NAME and not any(p.startswith(".") for p in path.parts)
+        path.as_posix() for path in files if path.as_posix() != NAME and not any(p.startswith(".") for p in path.parts)
     )
 
 
@@ -40,8 +40,8 @@ def large(folder: Path) -> list[str]:
     """Files and folders in `folder` that may be kept elsewhere; none where there is no list."""
     if not (folder / NAME).exists():
         return []
-    found = read_json(folder / NAME)
-    return list(found.get(LARGE, [])) if isinstance(found, dict) else []
+    written = read_json(folder / NAME)
+    return list(written.get(LARGE, [])) if isinstance(written, dict) else []
 
 
 def elsewhere(folder: Path) -> set[str]:
@@ -66,8 +66,8 @@ def read(folder: Path) -> dict[str, str]:
             f"{folder}: no published run: {NAME} is not there. Name a folder that `make publish` or `secateur publish` "
             "made; one of an earlier version is published again."
         )
-    found = read_json(path)
-    files = found.get(FILES) if isinstance(found, dict) else None
+    written = read_json(path)
+    files = written.get(FILES) if isinstance(written, dict) else None
     if not isinstance(files, dict) or not all(isinstance(value, str) for value in files.values()):
         raise SecateurError(f"{path}: no list of files with their hashes. Publish the run again.")
     return files
@@ -83,12 +83,12 @@ def check(folder: Path) -> list[Finding]:
         for name in there
         if name in said and sha256(folder / name) != said[name]
     ]
-    found = refused("files", problems, f"{len(there)} files, each with the hash of the list")
+    findings = refused("files", problems, f"{len(there)} files, each with the hash of the list")
     if away:
         parts = sorted({next(part for part in large(folder) if f"{name}/".startswith(f"{part}/")) for name in away})
         told = f"not here, as they are large: {len(away)} files of {', '.join(parts)} (`dvc pull --recursive {folder}`)"
-        found.append(Finding("files", UNCHECKED, told))
-    return found
+        findings.append(Finding("files", UNCHECKED, told))
+    return findings
 
 
 def sha256(path: Path) -> str:

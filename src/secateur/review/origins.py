@@ -41,17 +41,19 @@ def check(folder: Path, config: dict[str, Any]) -> list[Finding]:
 def data(config: dict[str, Any], known: dict[str, Any]) -> list[Finding]:
     """The data that the run was made from, held against those of the folder one stands in, where they are there."""
     said = known["hashes"].get("data", {})
-    found = []
+    findings = []
     for name, file in data_files(config).items():
         if name not in said:
-            found += refused("data", [f"{name}: the run's hashes name no such data, which its config uses"], "")
+            findings += refused("data", [f"{name}: the run's hashes name no such data, which its config uses"], "")
         elif (here := content_hash(file)) is None:
-            found.append(Finding("data", UNCHECKED, f"{name}: {said[name]}; not in this folder, so not compared"))
+            findings.append(Finding("data", UNCHECKED, f"{name}: {said[name]}; not in this folder, so not compared"))
         elif here != said[name]:
-            found += refused("data", [f"{name}: made from {said[name]}, but the data in {file.parent} are {here}"], "")
+            findings += refused(
+                "data", [f"{name}: made from {said[name]}, but the data in {file.parent} are {here}"], ""
+            )
         else:
-            found.append(Finding("data", HOLDS, f"{name}: {said[name]}, as the data in {file.parent}"))
-    return found
+            findings.append(Finding("data", HOLDS, f"{name}: {said[name]}, as the data in {file.parent}"))
+    return findings
 
 
 def _config(folder: Path, known: dict[str, Any]) -> list[Finding]:
@@ -85,8 +87,8 @@ def _hashes(folder: Path, config: dict[str, Any], said: dict[str, Any]) -> list[
     for (kind, name), paths in compared.items():
         if absent := [path for path in paths if not path.exists()]:
             problems.append(f"{absent[0].relative_to(folder)}: not there")
-        elif (found := content_hash(*paths)) != said.get(kind, {}).get(name):
-            problems.append(f"{kind} {name}: the run's hash is {said.get(kind, {}).get(name, 'absent')}, found {found}")
+        elif (made := content_hash(*paths)) != said.get(kind, {}).get(name):
+            problems.append(f"{kind} {name}: the run's hash is {said.get(kind, {}).get(name, 'absent')}, found {made}")
         elif kind == "rankings":
             problems += [problem for path in paths if (problem := _damage(path, folder))]
     fine = f"{len(grouped)} score files, {len(blocks)} sets of reference samples and the claims have the run's hashes"

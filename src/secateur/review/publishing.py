@@ -98,18 +98,18 @@ def large(folder: Path) -> list[str]:
     Figures and networks always, a page of more than `MOST_PAGE` bytes, and of tables and statistics what goes beyond
     `MOST_NUMBERS`: first the tables' CSV copies, as parquet has the same rows, then statistics, the largest first.
     """
-    found = [name for name in (PICTURES, *NETWORKS) if (folder / name).is_dir()]
+    names = [name for name in (PICTURES, *NETWORKS) if (folder / name).is_dir()]
     if (folder / PAGE).stat().st_size > MOST_PAGE:
-        found.append(PAGE)
+        names.append(PAGE)
     numbers = {path: path.stat().st_size for part in ("tables", "statistics") for path in (folder / part).glob("*.*")}
     beyond = sum(numbers.values()) - MOST_NUMBERS
     spare = [path for path in numbers if path.suffix == ".csv" and path.name not in KEPT]
     for path in sorted(spare, key=lambda path: (path.parent.name != "tables", -numbers[path], path.name)):
         if beyond <= 0:
             break
-        found.append(path.relative_to(folder).as_posix())
+        names.append(path.relative_to(folder).as_posix())
         beyond -= numbers[path]
-    return found
+    return names
 
 
 def size(path: Path) -> int:

@@ -49,17 +49,17 @@ def check(folder: Path, config: dict[str, Any], tolerance: float) -> list[Findin
     absent, away = [name for name, state in states.items() if state == "only in B"], elsewhere(folder)
     newer = sorted(Path(name).name for name in absent if name not in away)
     said = f"{len(states) - len(absent) + 1} files of statistics, as computed anew from the tables"
-    found = refused("statistics", problems, said)
+    findings = refused("statistics", problems, said)
     if newer:  # a file that is not there says nothing wrong
-        found.append(
+        findings.append(
             Finding("statistics", UNCHECKED, f"not published, though this version computes: {', '.join(newer)}")
         )
-    return found
+    return findings
 
 
-def _metrics(said: Path, found: Path) -> list[str]:
+def _metrics(said: Path, computed: Path) -> list[str]:
     """What metrics.json says otherwise than the tables give: as much of a number as `%g` shows is compared."""
     if not said.exists():
         return [f"statistics/{METRICS}: not there"]
-    differ = differences(flat(read_json(said)), flat(read_json(found)), ignored=())
+    differ = differences(flat(read_json(said)), flat(read_json(computed)), ignored=())
     return [f"statistics/{METRICS}: {one.what} is {one.first}, the tables give {one.second}" for one in differ]

@@ -45,13 +45,13 @@ class Verdict:
 
 def configs(first: Path, second: Path) -> tuple[list[Difference], list[str]]:
     """Keys of config.json that differ (the run's name does not count), and what follows from them."""
-    found = [flat(read_json(run / "config.json")) if (run / "config.json").exists() else None
+    flattened = [flat(read_json(run / "config.json")) if (run / "config.json").exists() else None
              for run in (first, second)]  # fmt: skip
-    if found[0] is None or found[1] is None:
-        absent = " and ".join(str(run / "config.json") for run, one in zip((first, second), found, strict=True)
+    if flattened[0] is None or flattened[1] is None:
+        absent = " and ".join(str(run / "config.json") for run, one in zip((first, second), flattened, strict=True)
                               if one is None)  # fmt: skip
         return [], [f"{absent}: not there, so the configs are not compared."]
-    differ = differences(found[0], found[1], ignored=("run",))
+    differ = differences(flattened[0], flattened[1], ignored=("run",))
     notes = []
     if any(difference.what == "run_seed" for difference in differ):
         notes.append(
@@ -66,18 +66,18 @@ def environments(first: Path, second: Path) -> tuple[list[Difference], list[str]
 
     Hashes of what a run made are left out: its numbers are compared, and on another machine weights differ by rounding.
     """
-    found = []
+    recorded = []
     for run in (first, second):
         path = run / "provenance.json"
-        found.append(flat(read_json(path)) if path.exists() else None)
-    if found[0] is None or found[1] is None:
-        absent = " and ".join(str(run / "provenance.json") for run, one in zip((first, second), found, strict=True)
+        recorded.append(flat(read_json(path)) if path.exists() else None)
+    if recorded[0] is None or recorded[1] is None:
+        absent = " and ".join(str(run / "provenance.json") for run, one in zip((first, second), recorded, strict=True)
                               if one is None)  # fmt: skip
         return [], [f"{absent}: not there, so commit, machine and versions are not compared."]
     made = ("criteria.", "glossary.", *(f"hashes.{kind}." for kind in ("backbones", "models", "samples", "rankings")))
-    beside = tuple(key for one in found if one for key in one if key.startswith(made))
+    beside = tuple(key for one in recorded if one for key in one if key.startswith(made))
     return differences(
-        found[0], found[1], ignored=("config_hash", "processor_time", "wall_seconds", "rules", *beside)
+        recorded[0], recorded[1], ignored=("config_hash", "processor_time", "wall_seconds", "rules", *beside)
     ), []
 
 
@@ -114,15 +114,15 @@ def verdicts(first: Path, second: Path) -> list[Verdict]:
     tables = [table if "where" in table else table.assign(where=table["study"]) for table in tables]  # earlier runs
     tables = [table if "remedy" in table else table.assign(remedy=NONE) for table in tables]
     keys = ["claim", "criterion", "scope", "where", "remedy"]
-    found = [
+    by_run = [
         {tuple("" if pd.isna(value) else str(value) for value in row[:5]): row[5]
          for row in table[[*keys, "verdict"]].itertuples(index=False)} for table in tables
     ]  # fmt: skip
     timed = _timed(tables[0]) | _timed(tables[1])
     changed = [
-        Verdict(key[0], key[1], _place(key[3], key[4]), found[0].get(key, ""), found[1].get(key, ""),
+        Verdict(key[0], key[1], _place(key[3], key[4]), by_run[0].get(key, ""), by_run[1].get(key, ""),
                 key[0] in timed)
-        for key in dict.fromkeys([*found[0], *found[1]]) if found[0].get(key) != found[1].get(key)
+        for key in dict.fromkeys([*by_run[0], *by_run[1]]) if by_run[0].get(key) != by_run[1].get(key)
     ]  # fmt: skip
     return sorted(changed, key=lambda verdict: not verdict.where.startswith(OVERALL))
 
@@ -168,10 +168,10 @@ def flat(value: Any, prefix: str = "") -> dict[str, str]:
     if isinstance(value, list) and value and all(isinstance(item, dict) and "name" in item for item in value):
         value = {item["name"]: item for item in value}
     if isinstance(value, dict):
-        found: dict[str, str] = {}
+        leaves: dict[str, str] = {}
         for key, inner in value.items():
-            found |= flat(inner, f"{prefix}.{key}" if prefix else str(key))
-        return found
+            leaves |= flat(inner, f"{prefix}.{key}" if prefix else str(key))
+        return leaves
     return {prefix: f"{value:g}" if isinstance(value, float) and math.isfinite(value) else str(value)}
 
 

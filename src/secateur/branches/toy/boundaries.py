@@ -43,7 +43,7 @@ def collect(
     for criterion in study.criteria:
         row = scores[criterion.name, samples, 0][None]
         masks[f"{variant}/{references}/{criterion.name}"] = removals(row, settings.removed)[0]
-    found = {
+    arrays = {
         "grid_x": x,
         "grid_y": y,
         "train_inputs": study.arrays["train_inputs"],
@@ -55,15 +55,15 @@ def collect(
     layers = layers_of(model)
     for key, removed in masks.items():
         right = _predicted(layers, study.arrays["train_inputs"], removed) == study.arrays["train_labels"]
-        found[key] = _predicted(layers, plane, removed).astype(np.uint8).reshape(len(y), len(x))
-        found[f"{key}/accuracy"] = np.array(right.mean())
-    return found
+        arrays[key] = _predicted(layers, plane, removed).astype(np.uint8).reshape(len(y), len(x))
+        arrays[f"{key}/accuracy"] = np.array(right.mean())
+    return arrays
 
 
 def _predicted(layers: HiddenLayers, inputs: np.ndarray, removed: Tensor) -> np.ndarray:
     """Predicted classes of `inputs` (N × 2), a few thousand at a time: a plane has too many points for one batch."""
-    found = []
+    predictions = []
     for part in torch.from_numpy(inputs).split(BATCH):
         prepared = prepare(layers, [(part, torch.zeros(len(part), dtype=torch.int64))])
-        found.append(logits(prepared, removed).argmax(0))
-    return torch.cat(found).numpy()
+        predictions.append(logits(prepared, removed).argmax(0))
+    return torch.cat(predictions).numpy()

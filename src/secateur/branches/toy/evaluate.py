@@ -146,11 +146,11 @@ def accuracies(prepared: Prepared, removals: Iterable[Tensor], known: dict[bytes
     Returns:
         One list a removal set: accuracies in [0, 1], in the order of the evaluation sets.
     """
-    found = []
+    measured = []
     for removed in removals:
         key = removed.numpy().tobytes()
         if key not in known:
             right = (logits(prepared, removed).argmax(0) == prepared.labels).to(torch.float64)
             known[key] = [float(right[section].mean()) for section in prepared.sections]
-        found.append(known[key])
-    return found
+        measured.append(known[key])
+    return measured

@@ -69,7 +69,7 @@ def _measured(
     for samples, repetitions, removed in cells:
         for criterion in study.criteria:
             gone = removals(_stacked(scores, criterion.name, samples, repetitions), removed)
-            found = np.array(accuracies(prepared, gone, known))
+            measured = np.array(accuracies(prepared, gone, known))
             tables += [
                 pd.DataFrame(
                     {
@@ -80,7 +80,7 @@ def _measured(
                         "removed": removed,
                         "evaluated_on": entry.evaluated_on,
                         "noise_sigma": entry.noise_sigma,
-                        "accuracy": found[:, column],
+                        "accuracy": measured[:, column],
                         "accuracy_unpruned": unpruned[column],
                     }
                 )

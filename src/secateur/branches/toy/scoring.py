@@ -34,7 +34,7 @@ def score_draws(study: ToyStudy, model: nn.Module, references: str, names: tuple
         SecateurError: a criterion failed or returned scores that do not fit; the message names it.
     """
     groups = find_unit_groups(model, torch.zeros(1, 2))
-    found: Scores = {}
+    by_draw: Scores = {}
     fixed: dict[str, np.ndarray] = {}
     for pool in study.pools(references, study.draw_counts(references)):
         cached = Network(
@@ -44,7 +44,7 @@ def score_draws(study: ToyStudy, model: nn.Module, references: str, names: tuple
             for criterion in study.criteria:
                 key = (criterion.name, samples, repetition)
                 if criterion.name in fixed:
-                    found[key] = fixed[criterion.name]
+                    by_draw[key] = fixed[criterion.name]
                     continue
                 generator = torch.Generator().manual_seed(study.seed(*names, criterion.name, repetition))
                 before = generator.get_state()
@@ -55,11 +55,11 @@ def score_draws(study: ToyStudy, model: nn.Module, references: str, names: tuple
                     scores = unit_scores(groups, layer_scores, "sum", criterion.normalisation)
                 except SecateurError as error:
                     raise SecateurError(f"toy, criterion '{criterion.name}': {error}") from error
-                found[key] = torch.cat([scores[layer] for layer in HIDDEN_LAYERS]).numpy()
+                by_draw[key] = torch.cat([scores[layer] for layer in HIDDEN_LAYERS]).numpy()
                 # A criterion that needs no samples and drew no random number gives the same scores every time.
                 if not criterion.file.needs and torch.equal(before, generator.get_state()):
-                    fixed[criterion.name] = found[key]
-    return found
+                    fixed[criterion.name] = by_draw[key]
+    return by_draw
 
 
 def removals(scores: np.ndarray, count: int) -> Tensor:

@@ -165,7 +165,7 @@ def read_criteria(criteria: Sequence[str | Mapping[str, Any]], folders: Sequence
     Raises:
         SecateurError: an unknown criterion, option or normalisation, or a name given twice.
     """
-    found: list[ToyCriterion] = []
+    chosen: list[ToyCriterion] = []
     for item in criteria:
         entry = {"name": item} if isinstance(item, str) else dict(item)
         name = str(entry["name"])
@@ -178,12 +178,12 @@ def read_criteria(criteria: Sequence[str | Mapping[str, Any]], folders: Sequence
             raise SecateurError(
                 f"criterion '{name}': normalisation {normalisation!r}; allowed: {', '.join(registry.NORMALISATIONS)}."
             )
-        if name in [other.name for other in found]:
+        if name in [other.name for other in chosen]:
             raise SecateurError(f"toy: criterion '{name}' is named twice. Give one of the entries another name.")
-        found.append(ToyCriterion(name, file, options, normalisation))
-    if not found:
+        chosen.append(ToyCriterion(name, file, options, normalisation))
+    if not chosen:
         raise SecateurError("toy: no criteria are given; at least one is needed.")
-    return found
+    return chosen
 
 
 def target_and_steps(dataset: str, settings: Settings, kind: str) -> tuple[float | None, int]:

@@ -52,7 +52,7 @@ def rankings(scores: np.ndarray) -> Rankings:
     return Rankings(removal_order(scores), rankdata(scores, axis=1))
 
 
-def between_repetitions(found: Rankings, sizes: Sequence[int]) -> list[dict]:
+def between_repetitions(repeated: Rankings, sizes: Sequence[int]) -> list[dict]:
     """Stability of one criterion over repetitions.
 
     Args:
@@ -63,13 +63,13 @@ def between_repetitions(found: Rankings, sizes: Sequence[int]) -> list[dict]:
         Rows with `measure` (overlap_first, overlap_last, spearman, kendall, spearman_argsort, kendall_argsort), `k`
         (0 for correlations), `mean` and `std` over pairs of repetitions, and `pairs`. Empty for fewer than two.
     """
-    count = len(found.orders)
+    count = len(repeated.orders)
     if count < 2:
         return []
     pairs = np.triu_indices(count, 1)
     # Kendall's pairs are neighbours in the list of draws: each repetition is in two of them at most.
     some = [(index, index + 1) for index in range(count - 1)][:KENDALL_PAIRS]
-    return _compare(found, found, sizes, pairs, some)
+    return _compare(repeated, repeated, sizes, pairs, some)
 
 
 def between_criteria(first: Rankings, second: Rankings, sizes: Sequence[int]) -> list[dict]:

@@ -88,7 +88,7 @@ class ToyStudy:
 
     def evaluation_sets(self, sigmas: Sequence[float]) -> list[EvaluationSet]:
         """The training set, then the unseen samples once for each standard deviation in `sigmas`."""
-        found = [EvaluationSet("train", 0.0, self.tensor("train_inputs"), self.tensor("train_labels"))]
+        sets = [EvaluationSet("train", 0.0, self.tensor("train_inputs"), self.tensor("train_labels"))]
         inputs, labels = self.arrays["test_inputs"], self.arrays["test_labels"]
         # The samples are ordered along the curves: an evenly spaced part stands for all of them.
         count = min(self.settings.unseen_samples, len(labels))
@@ -96,12 +96,12 @@ class ToyStudy:
         for sigma in sigmas:
             generator = np.random.default_rng(self.seed("noise", repr(float(sigma))))
             noisy = inputs[chosen] + sigma * generator.standard_normal((count, 2))
-            found.append(
+            sets.append(
                 EvaluationSet(
                     "unseen", float(sigma), torch.from_numpy(noisy.astype(np.float32)), torch.from_numpy(labels[chosen])
                 )
             )
-        return found
+        return sets
 
 
 def read(
