@@ -129,12 +129,12 @@ def of_study(config: dict[str, Any], study: str, left: Callable[[float], float] 
 
     `left` says what a network costs with a share of its units removed, as a share of the unpruned one: `left`, `whole`.
     """
-    found = sizes(config, config["studies"][study]["dataset"])
-    if found is None:
+    images = sizes(config, config["studies"][study]["dataset"])
+    if images is None:
         return None
     return [
         Work(stage, study, jobs, forward, training, networks)
-        for stage, jobs, networks, forward, training in _stages(config, study, found, left)
+        for stage, jobs, networks, forward, training in _stages(config, study, images, left)
         if config["retrain"]["run"] or stage not in RETRAINING
     ]
 
@@ -142,12 +142,12 @@ def of_study(config: dict[str, Any], study: str, left: Callable[[float], float] 
 def of_backbone(config: dict[str, Any], backbone: str) -> Work | None:
     """The pretraining of a backbone (no work, where its weights are given); None where the sizes are not known."""
     source = config["backbones"][backbone]["weights"].get("pretrain")
-    found = sizes(config, source) if source else Sizes(0, 0, 0)
-    if found is None:
+    images = sizes(config, source) if source else Sizes(0, 0, 0)
+    if images is None:
         return None
     epochs = config["training"]["pretrain"]["epochs"]
     jobs = len(draws_of(config, "pretraining")) if source else 1
-    return Work("backbone", backbone, jobs, jobs * found.test, jobs * TRAINING * epochs * found.train)
+    return Work("backbone", backbone, jobs, jobs * images.test, jobs * TRAINING * epochs * images.train)
 
 
 def _stages(

@@ -162,4 +162,4 @@ def in_order(samples_per_class: Iterable[str]) -> list[str]:
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table as dictionaries, column → value."""
-    return [{str(column): value for column, value in found.items()} for found in table.to_dict("records")]
+    return [{str(column): value for column, value in record.items()} for record in table.to_dict("records")]

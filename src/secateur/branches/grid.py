@@ -132,11 +132,11 @@ def _measured(
 
     rows = []
     for pair in itertools.product(*going):
-        found = measured({name: units for _, _, selection in pair for name, units in selection.items()})
+        left = measured({name: units for _, _, selection in pair for name, units in selection.items()})
         removed = {f"{kind}s_removed": sum(map(len, selection.values())) for kind, _, selection in pair}
-        shares = {f"{name}_share": found[name] / unpruned[name] for name in ("params", "macs")}
+        shares = {f"{name}_share": left[name] / unpruned[name] for name in ("params", "macs")}
         rates = {f"{kind}_rate": rate for kind, rate, _ in pair}
-        rows.append({"seed": seed, "samples_per_class": samples} | nothing | totals | rates | removed | shares | found)
+        rows.append({"seed": seed, "samples_per_class": samples} | nothing | totals | rates | removed | shares | left)
     return rows
 
 

@@ -118,7 +118,7 @@ def counted(
 
     `file`: that the config was read from. `left`: study -> what its pruned networks cost, see `workload.of_study`.
     """
-    found: list[Work] = []
+    every: list[Work] = []
     for study, entry in config["studies"].items():
         works = workload.of_study(config, study, left(study))
         if works is None:
@@ -127,8 +127,8 @@ def counted(
                 f"(snakemake data/{entry['dataset']} --cores all --configfile {file}), or give "
                 "`sizes: {train: ..., test: ..., classes: ...}` in its entry."
             )
-        found += works
-    return found
+        every += works
+    return every
 
 
 def tabulated(works: list[Work], speeds: dict[str, Speed], config: dict[str, Any]) -> pd.DataFrame:

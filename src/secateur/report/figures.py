@@ -260,12 +260,12 @@ def _further_toy(folder: Path, statistics: Path, look: style.Style) -> Iterator[
     """The 2-D study's figures that need its statistics, where the run has them."""
     if not (folder / "toy.parquet").exists() or not (statistics / "toy_published.csv").exists():
         return
-    found = {
+    stats = {
         name: read_statistics(statistics, name).astype({"samples_per_class": int})
         for name in ("toy_published", "toy_stability")
         if (statistics / f"{name}.csv").exists()
     }
     yield from toy_figures.drawings(
-        toy_reproduction.read_measured(folder / "toy.parquet"), found["toy_published"],
-        found.get("toy_stability", pd.DataFrame()), look,
+        toy_reproduction.read_measured(folder / "toy.parquet"), stats["toy_published"],
+        stats.get("toy_stability", pd.DataFrame()), look,
     )  # fmt: skip

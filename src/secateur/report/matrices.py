@@ -27,8 +27,8 @@ def pairs(tests: pd.DataFrame, apart: Collection[frozenset[str]], style: Style, 
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    found = {*tests["criterion"], *tests["other"]}
-    names = [name for name in style.colours if name in found]
+    present = {*tests["criterion"], *tests["other"]}
+    names = [name for name in style.colours if name in present]
     difference = pd.DataFrame(np.nan, index=names, columns=names)
     words = pd.DataFrame("", index=names, columns=names)
     for row in records(tests):
@@ -92,8 +92,8 @@ def agreement(table: pd.DataFrame, samples: str, style: Style, *, title: str) ->
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    found = {*table["criterion"], *table["other"]}
-    names = [name for name in style.colours if name in found]
+    present = {*table["criterion"], *table["other"]}
+    names = [name for name in style.colours if name in present]
     matrix = pd.DataFrame(np.nan, index=names, columns=names)
     chosen = table[(table["kind"] == "samples") | (table["samples_per_class"] == samples)]
     for row in records(chosen.groupby(["criterion", "other"])["spearman"].mean().reset_index()):

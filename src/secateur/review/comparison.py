@@ -108,9 +108,9 @@ def _side_by_side(first: Path, second: Path, tolerance: float) -> tuple[list[pd.
         frames: list[pd.DataFrame] = []
         for name in names:
             one, two = (
-                numbers.side(found[name], LAYOUTS[name], blocks, run / "tables" / f"{name}.parquet")
-                if name in found else None
-                for run, found, blocks in zip((first, second), tables, seeds, strict=True)
+                numbers.side(of_run[name], LAYOUTS[name], blocks, run / "tables" / f"{name}.parquet")
+                if name in of_run else None
+                for run, of_run, blocks in zip((first, second), tables, seeds, strict=True)
             )  # fmt: skip
             if one and two:
                 frames += numbers.matched(one, two, name, tolerance)

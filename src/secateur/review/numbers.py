@@ -63,25 +63,25 @@ def read(run: Path) -> dict[str, pd.DataFrame]:
     Raises:
         SecateurError: no table is there, or one cannot be read or lacks a column.
     """
-    found = {}
+    frames = {}
     for name, layout in LAYOUTS.items():
         path = run / "tables" / f"{name}.parquet"
         if not path.exists():
             continue
-        found[name] = with_defaults(tablefile.read(path, "Get or make it again."), name)
+        frames[name] = with_defaults(tablefile.read(path, "Get or make it again."), name)
         needed = [*layout.keys, layout.block, *layout.repeats, *layout.values, *layout.facts]
-        missing = [column for column in needed if column not in found[name].columns]
+        missing = [column for column in needed if column not in frames[name].columns]
         if missing:
             raise SecateurError(
                 f"{path}: without the column(s) {', '.join(missing)}. It was made by another version of Secateur; "
                 "compare runs with the version that made them."
             )
-    if not found:
+    if not frames:
         raise SecateurError(
             f"{run}: there is no run here: none of {', '.join(f'tables/{name}.parquet' for name in LAYOUTS)} is there. "
             "Name the folder of a run, e.g. results/demo, or of a published one, e.g. published/demo."
         )
-    return found
+    return frames
 
 
 def seeds_of(run: dict[str, pd.DataFrame], names: list[str], block: str) -> np.ndarray:
@@ -131,17 +131,17 @@ def side(table: pd.DataFrame, layout: Layout, seeds: np.ndarray, path: Path) -> 
     counts = there.astype(float) @ belongs
     raw = {value: wide[value].to_numpy(dtype=float) for value in layout.values}
     with np.errstate(invalid="ignore"):
-        means_ = {value: (np.where(there, found, 0.0) @ belongs) / counts for value, found in raw.items()}
+        means_ = {value: (np.where(there, measured, 0.0) @ belongs) / counts for value, measured in raw.items()}
     names = wide.index.to_frame(index=False)
     where = pd.Index([", ".join(f"{key} {value}" for key, value in zip(layout.keys, row, strict=True))
                       for row in names.itertuples(index=False)])  # fmt: skip
     first, averaged = names[layout.keys[0]].to_numpy(), names.get("rate", names[layout.keys[0]]).to_numpy() == ALL
     step = {}
-    for value, found in raw.items():
+    for value, measured in raw.items():
         step[value] = np.zeros(len(names))
         for key in np.unique(first):
             mine = (first == key) & ~averaged
-            step[value][mine] = _step(found[mine])
+            step[value][mine] = _step(measured[mine])
     return Side(where, (counts > 0).all(axis=1), there, raw, means_, step)
 
 
@@ -163,8 +163,8 @@ def matched(one: Side, two: Side, name: str, tolerance: float) -> list[pd.DataFr
     here = [(place >= 0) & side.whole[place] for place, side in zip(places, (one, two), strict=True)]
     frames = []
     for measure in one.raw:
-        sides = [np.where(found[:, None], side.means[measure][place], np.nan)
-                 for found, side, place in zip(here, (one, two), places, strict=True)]  # fmt: skip
+        sides = [np.where(known[:, None], side.means[measure][place], np.nan)
+                 for known, side, place in zip(here, (one, two), places, strict=True)]  # fmt: skip
         raw = [side.raw[measure][place] for side, place in zip((one, two), places, strict=True)]
         there = [side.there[place] for side, place in zip((one, two), places, strict=True)]
         equal = near = np.zeros(len(where), dtype=bool)
@@ -198,10 +198,10 @@ def alone(side: Side, name: str, state: str) -> list[pd.DataFrame]:
 
 def facts_that_differ(one: pd.DataFrame, two: pd.DataFrame, name: str, layout: Layout) -> list[Difference]:
     """Facts of the table `name` that are not the same in both runs, for each study or 2-D set that both have."""
-    found = []
+    differing = []
     for column in layout.facts:
         for key in sorted(set(one[layout.keys[0]]) & set(two[layout.keys[0]])):
             values = [sorted(map(str, set(table.loc[table[layout.keys[0]] == key, column]))) for table in (one, two)]
             if values[0] != values[1]:
-                found.append(Difference(f"{column} of {key} (table {name})", *map(", ".join, values)))
-    return found
+                differing.append(Difference(f"{column} of {key} (table {name})", *map(", ".join, values)))
+    return differing
