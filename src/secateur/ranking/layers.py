@@ -14,8 +14,8 @@ from secateur.pruning.units import UnitGroup
 from secateur.ranking import sensitivity
 from secateur.ranking.consumers import Consumers
 from secateur.ranking.memory import Memory
+from secateur.relevance.calls import Call, Plan, trace
 from secateur.relevance.folding import folded
-from secateur.relevance.tracing import Call, Plan, trace
 
 NO_LABELS = (
     "Gradients and relevance need the labels of the reference samples: give `labels` to Network; "

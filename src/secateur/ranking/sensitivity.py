@@ -13,9 +13,9 @@ from secateur.errors import SecateurError
 from secateur.pruning.masking import masked
 from secateur.pruning.units import UnitGroup
 from secateur.ranking.consumers import Consumer
+from secateur.relevance.calls import Plan
 from secateur.relevance.execution import Execution
 from secateur.relevance.passes import TARGETS, choose
-from secateur.relevance.tracing import Plan
 from secateur.relevance.undisturbed import undisturbed
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from secateur.relevance.calls import Plan
 from secateur.relevance.execution import Execution
 from secateur.relevance.passes import by_channel, places_of
-from secateur.relevance.tracing import Plan
 from secateur.relevance.undisturbed import undisturbed
 from secateur.relevance.vocabulary import CLAMPS, COPIES, FACTORS, GATES, POOLINGS, PRODUCTS, RAMPS, SUMS
 

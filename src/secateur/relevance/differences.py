@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from secateur.relevance.calls import Plan
 from secateur.relevance.execution import Execution
 from secateur.relevance.passes import backward, by_channel, forward, places_of
-from secateur.relevance.tracing import Plan
 from secateur.relevance.vocabulary import CLAMPS, FACTORS, GATES, NORMS, PRODUCTS
 
 ELEMENTWISE = {*FACTORS, *CLAMPS, *GATES, "relu", "leaky_relu", "prelu"}

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from secateur.errors import SecateurError
+from secateur.relevance.calls import Call, Plan
 from secateur.relevance.folding import kept, scale_and_shift
 from secateur.relevance.functions import Affine, Collect, WayBack
 from secateur.relevance.interception import Interception
 from secateur.relevance.rules import Rule
-from secateur.relevance.tracing import Call, Plan
 
 
 class Execution(Interception):

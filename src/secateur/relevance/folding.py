@@ -10,8 +10,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from secateur.errors import SecateurError
+from secateur.relevance.calls import trace
 from secateur.relevance.operators import Convolution, Linear, Operator
-from secateur.relevance.tracing import trace
 from secateur.relevance.undisturbed import undisturbed
 from secateur.relevance.vocabulary import arguments_of
 

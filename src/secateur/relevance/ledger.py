@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from secateur.relevance.calls import Plan
 from secateur.relevance.passes import Propagation, backward, chosen, forward, start_of
 from secateur.relevance.ruled import Ruled
 from secateur.relevance.rules import Rule
-from secateur.relevance.tracing import Plan
 from secateur.relevance.vocabulary import AFFINE, ATTENTION, NORMS, SUMS
 
 KINDS = ("input", "bias", "stabiliser", "normalisation", "constant", "attention", "other")

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from secateur.errors import SecateurError
+from secateur.relevance.calls import Plan
 from secateur.relevance.composites import Specification, assign
 from secateur.relevance.execution import Execution
 from secateur.relevance.ruled import Ruled
 from secateur.relevance.rules import Rule
-from secateur.relevance.tracing import Plan
 from secateur.relevance.undisturbed import undisturbed
 
 ADDITIONS = ("value", "positive", "absolute")

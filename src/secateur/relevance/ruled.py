@@ -7,10 +7,10 @@ from torch import Tensor
 
 from secateur.errors import SecateurError
 from secateur.relevance import attention
+from secateur.relevance.calls import Plan
 from secateur.relevance.execution import Execution
 from secateur.relevance.functions import Activation, Addition
 from secateur.relevance.rules import Rule
-from secateur.relevance.tracing import Plan
 from secateur.relevance.vocabulary import (
     ATTENTION,
     AVERAGES,

@@ -13,8 +13,8 @@ from secateur.errors import SecateurError
 from secateur.models.inputs import Images
 from secateur.pruning.operations import is_layer
 from secateur.pruning.units import UnitGroup
+from secateur.relevance.calls import Call, trace
 from secateur.relevance.reading import Watch
-from secateur.relevance.tracing import Call, trace
 
 MOST_BYTES = 1 << 30
 """Of a whole network's answers that are kept; what goes beyond is computed anew each time."""
