@@ -54,3 +54,12 @@ def test_the_watch_sees_what_is_imported():
         [sys.executable, "-c", "import yaml;" + WATCHED, "--help"], capture_output=True, text=True, timeout=300
     )
     assert "yaml" in done.stderr.split()
+
+
+def test_the_command_asks_the_warm_process_before_it_imports_a_subcommand():
+    """Hundreds of jobs do: their processes need a socket, and neither typer nor what it reads."""
+    asks = "import sys; from secateur.cli.server import ask; assert ask([]) is None; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asks], capture_output=True, text=True, timeout=300)
+    ours = {name for name in done.stdout.split() if name.startswith("secateur")}
+    assert ours == {"secateur", "secateur.cli", "secateur.cli.server", "secateur.loaded", "secateur.processes"}
+    assert not {"typer", "click", "rich", *HEAVY} & set(done.stdout.split())
