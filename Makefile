@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE =
 TESTS := OMP_NUM_THREADS=1 pytest -q -n auto --dist loadfile --no-loadscope-reorder
 export NAME REMOTE TORCH_INDEX
 
-.PHONY: help demo named publish spot-check test test-all property mutants lint bench docs leaderboard crate-test cluster slurm-test storage-test lock clean faults
+.PHONY: help demo named publish spot-check test test-all property mutants lint bench docs leaderboard crate-test lxt-test cluster slurm-test storage-test lock clean faults
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -66,7 +66,7 @@ property: $(ENVIRONMENT) ## 10,000 generated configs, command lines, score files
 	$(RUN) SECATEUR_EXAMPLES=10000 pytest -q -n auto tests/test_hostile_configs.py tests/test_hostile_commands.py
 
 # Packages of a few targets alone, beside the environment.
-.venv/mutants .venv/cluster .venv/docs .venv/crate: .venv/%: envs/%.txt | $(ENVIRONMENT)
+.venv/mutants .venv/cluster .venv/docs .venv/crate .venv/lxt: .venv/%: envs/%.txt | $(ENVIRONMENT)
 	rm -rf $@
 	@if command -v uv > /dev/null; then \
 		uv pip install --quiet --python .venv --target $@ --no-deps --require-hashes --requirement $<; \
@@ -98,6 +98,9 @@ storage-test: .venv/cluster ## the DAG with data and results in a storage plugin
 crate-test: .venv/crate ## a run's crate against the Workflow Run Crate profile, by the registry's validator
 	$(RUN) pytest -q -rs tests/review/test_crate.py
 
+lxt-test: .venv/lxt ## relevance through attention as by lxt, the implementation of AttnLRP's authors
+	$(RUN) pytest -q -rs tests/relevance/test_lxt.py
+
 docs: .venv/docs ## the site, offline, strict about links: build/site/index.html
 	$(RUN) PYTHONPATH=.venv/docs python docs/site/build.py
 
@@ -121,6 +124,9 @@ lock: ## resolve envs/requirements.txt anew from pyproject.toml (needs uv)
 		| uv pip compile - --constraint envs/requirements.txt --universal --python-version 3.11 --upgrade --quiet \
 		$$(grep -oE '^[a-z0-9-]+==' envs/requirements.txt | sort -u | sed 's/==//; s/^/--no-emit-package /') \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/mutants.txt
+	echo lxt \
+		| uv pip compile - --no-deps --universal --python-version 3.11 --upgrade --quiet \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/lxt.txt
 	echo roc-validator \
 		| uv pip compile - --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file envs/crate.txt
