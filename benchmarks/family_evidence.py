@@ -10,7 +10,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import graph_relevance
@@ -21,13 +23,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
+from secateur.pruning.cutting import STATED
 from secateur.pruning.gates import blind
 from secateur.pruning.masking import masked
 from secateur.pruning.operations import BATCH_NORMS, is_layer
 from secateur.pruning.proof import prove
 from secateur.pruning.removal import all_channels, remaining, remove
 from secateur.pruning.saved import build_unpruned, load, save
-from secateur.pruning.units import Analysis, UnitGroup, analyse
+from secateur.pruning.units import KINDS, Analysis, UnitGroup, analyse
 from secateur.ranking.network import Network
 from secateur.relevance.folding import pairs
 
@@ -37,6 +40,9 @@ ROUNDING = " (rounding: "
 """Stands behind a difference that is no larger than ten times what the image's last bits do to the oracle itself."""
 RATES = ((0.25, True), (0.6, False))
 """Shares of the units that are removed, and whether attention is fused then."""
+SCOPES = ("head_channels", "embedding")
+"""Scopes whose units are in no other."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 RULE = {"default": {"rule": "epsilon", "epsilon": 0.0}, "attention": "attnlrp"}
 FRESH = """
 import sys, torch
@@ -53,10 +59,11 @@ save_file({"outputs": outputs.contiguous()}, sys.argv[1] + "/outputs.safetensors
 """
 
 
-def evidence(member: Member, fresh: bool, relevance: str = "") -> dict[str, Any]:
+def evidence(member: Member, fresh: bool, earlier: Mapping[str, str] = NOTHING) -> dict[str, Any]:
     """All that the table says of a network, by the names of its columns.
 
-    `relevance` is what an earlier run found of it, which no change of the units can touch; empty: it is found anew.
+    `earlier` is what an earlier run found: "relevance", which no change of the units can touch, is not found anew, and
+    neither are "removal" and "saved" where the "units" are the same.
     """
     torch.manual_seed(0)
     model = enlivened(disturb(build_unpruned(member.architecture, member.arguments))).double().eval()
@@ -67,18 +74,53 @@ def evidence(member: Member, fresh: bool, relevance: str = "") -> dict[str, Any]
         found = analyse(model, inputs)
     except SecateurError as error:
         nothing = {"units": "none", "coverage": 0.0, "left out": short(error), "removal": "", "saved": ""}
-        return {**nothing, "seconds": time.process_time() - began, "relevance": relevance or agreement(model, inputs)}
+        nothing |= dict.fromkeys(SCOPES, "none")
+        nothing |= {"seconds": time.process_time() - began}
+        return {**nothing, "relevance": earlier.get("relevance") or agreement(model, inputs)}
     seconds = time.process_time() - began
     reasons = Counter(found.left_out.values()).most_common()
+    units = counted(found)
+    if units == earlier.get("units"):
+        gone, again = earlier["removal"], earlier["saved"]
+    elif found.groups:
+        gone, again = removal(model, found.groups, inputs), saved(model, found.groups, member, inputs, fresh)
+    else:
+        gone, again = "", ""
+    cells, differences = scoped(model, found.groups, inputs)
     return {
-        "units": counted(found),
+        "units": units,
         "coverage": coverage(model, found.groups),
+        **cells,
         "left out": "; ".join(f"{number} × {reason}" for reason, number in reasons),
-        "removal": removal(model, found.groups, inputs) if found.groups else "",
-        "saved": saved(model, found.groups, member, inputs, fresh) if found.groups else "",
-        "relevance": relevance or agreement(model, inputs),
+        "removal": worst([gone, *differences]),
+        "saved": again,
+        "relevance": earlier.get("relevance") or agreement(model, inputs),
         "seconds": seconds,
     }
+
+
+def scoped(model: nn.Module, groups: list[UnitGroup], inputs: Tensor) -> tuple[dict[str, str], list[float | str]]:
+    """What each scope of its own offers: its cell, with the share of the parameters that its units have together with
+    those before (`groups`: of the scope "all"); and the differences of removals of its units alone."""
+    cells, differences, before = {}, [], list(groups)
+    for scope in SCOPES:
+        own = [group for group in analyse(model, inputs, scope).groups if group.kind == KINDS[scope]]
+        before += own
+        cells[scope] = f"{sum(group.size for group in own)}: {100 * coverage(model, before):.0f}%" if own else "none"
+        if own:
+            differences.append(removal(model, own, inputs))
+    return cells, differences
+
+
+def worst(found: Sequence[float | str]) -> float | str:
+    """The largest of some differences, which may be written as cells have them; or the first that is none."""
+    numbers = []
+    for one in found:
+        try:
+            numbers += [float(one)] if one != "" else []
+        except ValueError:
+            return one
+    return max(numbers, default="")  # type: ignore[type-var]
 
 
 def enlivened(model: nn.Module) -> nn.Module:
@@ -126,7 +168,7 @@ def coverage(model: nn.Module, groups: list[UnitGroup]) -> float:
                     longest = max(range(marked.ndim), key=lambda dim: marked.shape[dim])
                     marked.index_fill_(longest if part.role == "parameter" else int(part.role[4:]), index, True)
                 continue
-            if part.role == "heads":
+            if part.role in STATED:
                 continue
             module = model.get_submodule(part.owner)
             grouped = is_layer(module) and getattr(module, "groups", 1) > 1

@@ -39,9 +39,10 @@ def test_the_smallest_member_has_the_fewest_parameters():
 
 def test_a_row_holds_what_is_true_of_a_small_network():
     row = families.row("test", "test_resnet", fresh=False)
-    assert len(row) == len(families.HEADER) and row[7] == "yes"
-    assert float(row[5]) <= 1e-8 and float(row[6]) <= 1e-8
-    assert families.exact(row[5]) and not families.exact("1e-06 (rounding: 3e-06)")
+    assert len(row) == len(families.HEADER) and row[families.SAVED] == "yes"
+    assert float(row[families.REMOVAL]) <= 1e-8 and float(row[families.RELEVANCE]) <= 1e-8
+    assert row[families.WITH_HEADS] == row[families.WITH_STREAMS] == "none"
+    assert families.exact(row[families.REMOVAL]) and not families.exact("1e-06 (rounding: 3e-06)")
     assert not families.exact("1e-07") and not families.exact("nothing: …")
 
 
@@ -66,12 +67,21 @@ def test_a_family_that_fails_is_a_row(monkeypatch, way):
 
 
 def test_rows_survive_being_written_and_read():
-    rows = [["a", "m", "64 px", "none; 3 of 3 layers left out", "0%", "", "refused: In x", "", "0.1", "3 × y"]]
-    rows.append(["b", "n", "64 px", "9 filters; 0 of 3 layers left out", "90%", "1e-3", "1e-15", "yes", "2.5", ""])
-    assert families.kept(f"{families.BEGIN}\n{families.table(rows)}\n{families.END}") == {"a": rows[0], "b": rows[1]}
+    left = "0 of 3 layers left out"
+    none = ["none; 3 of 3 layers left out", "0%", "none", "none", "", "refused: In x", "", "0.1", "3 × y"]
+    differing = ["1e-3", "1e-15", "yes", "2.5", ""]
+    rows = [
+        ["a", "m", "64 px", *none],
+        ["b", "n", "64 px", f"9 filters; {left}", "90%", "", "", *differing],
+        ["c", "o", "64 px", f"9 heads; {left}", "60%", "32: 80%", "8: 99%", *differing],
+        ["d", "p", "64 px", f"9 heads; {left}", "60%", "none", "8: 99%", *differing],
+    ]
+    page = f"{families.BEGIN}\n{families.table(rows)}\n{families.END}"
+    assert families.kept(page) == {row[0]: row for row in rows}
     said = families.sentences(rows)
-    assert "2 families. In 1 the units cover" in said and "Not exact: b." in said and "refused: a." in said
-    assert "to trace: b." in said
+    assert "4 families. In 2 the units cover" in said and ": in 1 those of" in said and "silencing, it is 3." in said
+    assert "Below 80 %: a, d." in said and "Not exact: b, c, d." in said and "refused: a." in said
+    assert "to trace: b, c, d." in said
 
 
 def test_the_share_of_parameters_in_units_by_hand():
@@ -93,3 +103,19 @@ def test_the_evidence_sees_a_removal_that_is_not_silence(monkeypatch):
 
     monkeypatch.setattr(family_evidence, "prove", wrong)
     assert family_evidence.removal(model, groups, inputs) >= 0.5  # relative to what silencing changes, at most 1
+
+
+def test_what_has_not_changed_is_not_found_anew(monkeypatch):
+    member = family_choice.member("test_vit")
+    whole = family_evidence.evidence(member, fresh=False)
+    assert whole["head_channels"].endswith("%") and whole["removal"] <= 1e-8
+    monkeypatch.setattr(family_evidence, "agreement", None)
+    monkeypatch.setattr(family_evidence, "saved", None)
+    earlier = {"relevance": "2e-2", "units": whole["units"], "removal": "0.5", "saved": "no"}
+    found = family_evidence.evidence(member, False, earlier)
+    assert (found["relevance"], found["removal"], found["saved"]) == ("2e-2", 0.5, "no")
+    assert found["embedding"] == whole["embedding"]
+    assert family_evidence.worst(["1e-15", 2e-14, ""]) == 2e-14
+    assert family_evidence.worst([1.0, "counts 3"]) == "counts 3"
+    with pytest.raises(TypeError):  # other units: saving is tried anew
+        family_evidence.evidence(member, False, {**earlier, "units": "none"})

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from secateur.pruning.operations import is_layer, layer_size
 from secateur.pruning.widths import free
 
-PROJECTIONS = ("proj", "out_proj", "o_proj", "to_out", "proj_out")
+PROJECTIONS = ("proj", "out_proj", "o_proj", "to_out", "proj_out", "output")
 COUNTS = ("num_heads", "heads")
 HEADS = (*COUNTS, "num_kv_heads")
-WIDTHS = ("attn_dim", "all_head_dim", "dim_attn", "inner_dim", "kv_dim", "dim_out", "out_dim")
+WIDTHS = (
+    "attn_dim", "all_head_dim", "dim_attn", "inner_dim", "kv_dim", "dim_out", "out_dim", "key_attn_dim", "val_attn_dim"
+)  # fmt: skip
 SIZES = ("head_dim", "dim_head", "head_size", "key_dim", "val_dim")
 SHAPES = ("bias_shape",)
 """What modules state of their heads: number, channels of all together and of each, and shapes that end in the first."""
@@ -24,7 +26,10 @@ PAIRS = (("fc1", "fc2"), ("w12", "w3"))
 
 
 class Attention(NamedTuple):
-    """How many heads a module has, and the name in it of the layer that joins them; or how many neurons likewise."""
+    """How many heads a module has, and the name in it of the layer that joins them; or how many neurons likewise.
+
+    The name is one with dots where the layer lies inside a wrapper, as in Gemma's clipped layers and LeViT's.
+    """
 
     heads: int
     projection: str
@@ -35,9 +40,8 @@ def stated(module: nn.Module) -> Attention | None:
     """The heads of a module that has any: their number, and a projection whose inputs they divide."""
     if not (heads := stated_heads(module)):
         return None
-    for name in PROJECTIONS:
-        layer = module._modules.get(name)
-        if is_layer(layer) and layer_size(layer, "in") % heads == 0:
+    for name, layer in _projections(module):
+        if layer_size(layer, "in") % heads == 0:
             return Attention(heads, name)
     return None
 
@@ -49,8 +53,19 @@ def stated_heads(module: nn.Module) -> int:
 
 
 def sources(module: nn.Module, projection: str) -> list[tuple[str, int]]:
-    """The layers of a module that may make its heads, and of how many parts (queries, keys, values)."""
-    width = layer_size(module._modules[projection], "in")
+    """The layers of a module that may make its heads, and of how many parts (queries, keys, values).
+
+    Of wrappers the last layers, which may also have other numbers of channels for queries and keys than for values:
+    parts are then none that could be counted.
+    """
+    width = layer_size(module.get_submodule(projection), "in")
+    if "." in projection:
+        last = [_last(name, child) for name, child in module.named_children() if name != projection.split(".")[0]]
+        return [
+            (name, 0 if layer_size(layer, "out") % width else layer_size(layer, "out") // width)
+            for name, layer in last
+            if layer is not None and layer_size(layer, "out") % stated_heads(module) == 0
+        ]
     return [
         (name, layer_size(layer, "out") // width)
         for name, layer in module._modules.items()
@@ -59,10 +74,28 @@ def sources(module: nn.Module, projection: str) -> list[tuple[str, int]]:
 
 
 def alike(module: nn.Module, projection: str) -> list[tuple[str, int]]:
-    """Those of `sources` that are layers of the projection's kind, not convolutions that make keys fewer; or all."""
+    """Those of `sources` that are layers of the projection's kind, not convolutions that make keys fewer; or all.
+
+    Of layers inside wrappers those as wide as the projection, not keys and values that all heads share.
+    """
     every = sources(module, projection)
-    kind = type(module._modules[projection])
+    kind = type(module.get_submodule(projection))
+    if "." in projection:
+        return [(name, parts) for name, parts in every if parts] or every
     return [(name, parts) for name, parts in every if type(module._modules[name]) is kind] or every
+
+
+def _projections(module: nn.Module) -> list[tuple[str, Any]]:
+    """The layers that may join a module's heads: its own, then the only ones inside its wrappers."""
+    named = [(name, child) for name in PROJECTIONS if (child := module._modules.get(name)) is not None]
+    inside = [[(n, part) for n, part in child.named_modules(prefix=name) if is_layer(part)] for name, child in named]
+    return sorted((one[0] for one in inside if len(one) == 1), key=lambda found: "." in found[0])
+
+
+def _last(name: str, child: nn.Module) -> tuple[str, Any]:
+    """The last layer of a wrapper, or a layer itself."""
+    layers = [(place, part) for place, part in child.named_modules(prefix=name) if is_layer(part)]
+    return layers[-1] if layers else (name, None)
 
 
 def mlp(module: nn.Module) -> Attention | None:
@@ -85,12 +118,12 @@ def head_size(module: nn.Module) -> int:
     """Channels of one head of a module with heads."""
     about = stated(module)
     assert about is not None
-    return layer_size(module._modules[about.projection], "in") // about.heads
+    return layer_size(module.get_submodule(about.projection), "in") // about.heads
 
 
 def projection_of(module: nn.Module) -> Any:
     """The layer behind attention, of a module that has one."""
-    return next(module._modules[name] for name in PROJECTIONS if is_layer(module._modules.get(name)))
+    return _projections(module)[0][1]
 
 
 def counts(model: nn.Module) -> dict[str, int]:

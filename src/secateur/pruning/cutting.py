@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from secateur.models import memory_format
+from secateur.pruning import sums
 from secateur.pruning.attention import head_size, release, restate_heads, restate_size, stated_heads
 from secateur.pruning.duplication import duplicate
 from secateur.pruning.operations import CONVOLUTIONS, is_layer, layer_size
@@ -40,14 +41,16 @@ STATED = ("heads", "head_size")
 def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
     """A new network with, at each site named, only the channels `staying` (ascending indices); the rest as in `model`.
 
-    A grouped convolution must be given whole groups, inputs and outputs alike.
+    A grouped convolution must be given whole groups, inputs and outputs alike, or as many outputs of each and no input.
+    A norm that divides by a sum over its channels is put right (`sums`).
     """
     by_owner: dict[str, dict[str, Tensor]] = defaultdict(dict)
     for (owner, role), index in staying.items():
         by_owner[owner][role] = index
     memo: dict[int, object] = {}
     form = memory_format.of(model)
-    resized: list[str] = []
+    resized: dict[str, int | None] = {}
+    narrowed: dict[str, int] = {}
     persistent: list[str] = []
     heads: dict[str, int] = {}
     head_sizes: dict[str, tuple[int, int]] = {}
@@ -64,9 +67,11 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
         if "head_size" in roles:
             head_sizes[owner] = (head_size(module), len(roles["head_size"]))
             continue
-        resized.append(owner)
+        resized[owner] = None
         if is_layer(module):
             grouped = getattr(module, "groups", 1) > 1
+            if grouped and "in" not in roles:
+                resized[owner] = module.groups
             weight = [(0, roles["out"])] if "out" in roles else []
             if "in" in roles and not grouped:
                 weight.append((1, roles["in"]))
@@ -74,16 +79,20 @@ def cut(model: nn.Module, staying: Mapping[Site, Tensor]) -> nn.Module:
             if module.bias is not None and "out" in roles:
                 _keep(memo, module.bias, [(0, roles["out"])], form)
             continue
+        if sums.sums(module):
+            narrowed[owner] = module.weight.numel()
         for tensor in [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
             if tensor.ndim == 1:  # not batch-norm's count of batches
                 _keep(memo, tensor, [(0, roles["channels"])], form)
     new = duplicate(model, memo)
-    for owner in resized:
-        resize(new.get_submodule(owner))
+    for owner, groups in resized.items():
+        resize(new.get_submodule(owner), groups)
+    for owner, before in narrowed.items():
+        sums.correct(new.get_submodule(owner), before)
     for owner, left in heads.items():
         restate_heads(new.get_submodule(owner), left)
-    for owner, (before, after) in head_sizes.items():
-        restate_size(new.get_submodule(owner), before, after)
+    for owner, (size, after) in head_sizes.items():
+        restate_size(new.get_submodule(owner), size, after)
     for owner in {owner.rpartition(".")[0] for owner, roles in by_owner.items() if "in" in roles}:
         release(
             new.get_submodule(owner),
@@ -126,6 +135,36 @@ def silent(model: nn.Module, slices: Sequence[Slice]) -> Iterator[nn.Module]:
             tensor.data = values
 
 
+@contextlib.contextmanager
+def unread(model: nn.Module, slices: Sequence[Slice]) -> Iterator[nn.Module]:
+    """Within this context all that reads channels sees zeros in their place; afterwards the network is as before.
+
+    `slices`: the places. Those read that are inputs of layers, and norms whose sums are over them.
+    """
+    hooks = []
+    try:
+        for part in slices:
+            module: Any = None if is_tensor(part.role) else model.get_submodule(part.owner)
+            if part.role == "in" or (part.role == "channels" and sums.sums(module)):
+                hooks.append(module.register_forward_pre_hook(_zeros(part.index.flatten())))
+        yield model
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _zeros(channels: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...]]:
+    """A hook before a module that gives it zeros at some channels of its input."""
+
+    def silence(module: nn.Module, values: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        count = values[0].ndim
+        last = isinstance(module, nn.Linear)
+        axis = count - 1 if last else sums.axis(module, count) if sums.sums(module) else 1
+        return (values[0].index_fill(axis, channels.to(values[0].device), 0), *values[1:])
+
+    return silence
+
+
 def tensors_of(model: nn.Module, part: Slice) -> list[tuple[str, Tensor, int]]:
     """The tensors that make a slice's channels, by name, and on which axis: none where channels are read or stated."""
     owner = owner_of(model, part.owner, part.role)
@@ -148,19 +187,22 @@ def moved(index: Tensor, gone: Tensor) -> Tensor:
     return index - torch.searchsorted(gone, index)  # as many places down as channels below it are gone
 
 
-def resize(module: Any) -> None:
-    """Set a module's stated numbers of channels to those of its tensors."""
+def resize(module: Any, groups: int | None = None) -> None:
+    """Set a module's stated numbers of channels to those of its tensors; of a convolution `groups` stay, if given."""
     if isinstance(module, nn.Linear):
         module.out_features, module.in_features = module.weight.shape
     elif isinstance(module, CONVOLUTIONS):
         out, inner = module.weight.shape[:2]
-        if module.groups > 1:
+        if groups is not None:
+            module.groups = groups
+        elif module.groups > 1:
             module.groups = out // (module.out_channels // module.groups)  # whole groups go: the rest keep their size
         module.out_channels, module.in_channels = out, inner * module.groups
     elif isinstance(module, nn.PReLU):
         module.num_parameters = module.weight.numel()
-    elif isinstance(module, nn.LayerNorm):
-        module.normalized_shape = tuple(module.weight.shape)
+    elif isinstance(module, nn.LayerNorm) or sums.sums(module):
+        if hasattr(module, "normalized_shape"):
+            module.normalized_shape = tuple(module.weight.shape)
     else:
         tensor = next(tensor for tensor in [*module.parameters(False), *module.buffers(False)] if tensor.ndim == 1)
         module.num_features = tensor.numel()
@@ -219,8 +261,8 @@ def site_size(owner: Any, role: str) -> int:
         return head_size(owner)
     if is_layer(owner):
         return layer_size(owner, role)
-    if isinstance(owner, nn.LayerNorm):
-        return int(owner.normalized_shape[0])
+    if isinstance(owner, nn.LayerNorm) or sums.sums(owner):
+        return int(owner.weight.numel())
     return int(owner.num_parameters if isinstance(owner, nn.PReLU) else owner.num_features)
 
 

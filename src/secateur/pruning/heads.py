@@ -29,7 +29,7 @@ CARRIES_NOT = "attention whose code mixes its heads or counts on their number"
 class Heads(NamedTuple):
     """The units of one module's attention, or its gated neurons: what makes them, what reads them, all their places."""
 
-    kind: Literal["head", "head_channel", "neuron", "embedding"]
+    kind: Literal["head", "head_channel", "neuron", "filter", "embedding"]
     projection: str
     sources: tuple[str, ...]
     slices: tuple[Slice, ...]

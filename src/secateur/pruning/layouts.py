@@ -16,13 +16,16 @@ Places = dict[tuple[str, str], Tensor]
 def guesses(module: nn.Module, about: Attention) -> Iterator[Places]:
     """The ways in which a module's heads may lie: parts, heads and channels in any order, axes from either side.
 
-    What makes them is every layer that is wide enough, or those alone that are of the projection's kind.
+    What makes them is every layer that is wide enough, or those alone of the projection's kind. At last, buffers
+    and inputs of other layers stay, which may be as many as the heads by chance, as Swin-v2's two coordinates.
     """
     every, same = sources(module, about.projection), alike(module, about.projection)
     seen: list[Places] = []
-    for making in (every, same) if same != every else (every,):
+    for by_chance, making in product((False, True), (every, same) if same != every else (every,)):
         for joined_last, heads_first, from_the_end in product((False, True), repeat=3):
             places = _laid(module, about, making, heads_first, from_the_end)
+            if by_chance:
+                places = _without_chance(module, about, places)
             if joined_last:  # the projection reads the first channel of every head, then the second, as in NesT
                 places[about.projection, "in"] = places[about.projection, "in"].reshape(-1, about.heads).T
             if making and not any(_same(places, other) for other in seen):
@@ -35,14 +38,17 @@ def _laid(
 ) -> Places:
     """The places of a module's heads, as one guess has them."""
     heads = about.heads
-    width = layer_size(module._modules[about.projection], "in")
-    inside = {module._modules[name] for name in (about.projection, *(name for name, _ in making))}
+    width = layer_size(module.get_submodule(about.projection), "in")
+    inside = {module.get_submodule(name) for name in (about.projection, *(name for name, _ in making))}
     places: Places = {}
     for name, parts in making:
-        rows = torch.arange(parts * width)
+        rows = torch.arange(layer_size(module.get_submodule(name), "out"))
         size = width // heads
-        rows = rows.reshape(heads, -1) if heads_first else rows.reshape(parts, heads, size).transpose(0, 1).flatten(1)
+        by_head = heads_first or not parts
+        rows = rows.reshape(heads, -1) if by_head else rows.reshape(parts, heads, size).transpose(0, 1).flatten(1)
         places[name, "out"] = rows
+        for norm in _norms_behind(module, name):
+            places[norm, "channels"] = rows
     places[about.projection, "in"] = torch.arange(width).reshape(heads, -1)
     for prefix, part in module.named_modules():
         if part in inside or isinstance(part, (*CHANNEL_NORMS, BATCH_NORMS)):
@@ -58,6 +64,24 @@ def _laid(
     if about.kind == "head":
         places["", "heads"] = torch.arange(heads).unsqueeze(1)
     return places
+
+
+def _without_chance(module: nn.Module, about: Attention, places: Places) -> Places:
+    """Places but for those that have one number a head and are no weight's: of buffers, and of what layers read."""
+    buffers = {name for name, _ in module.named_buffers()}
+    return {
+        (owner, role): index
+        for (owner, role), index in places.items()
+        if owner == about.projection or index.shape[1] > 1 or not (role == "in" or owner in buffers)
+    }
+
+
+def _norms_behind(module: nn.Module, layer: str) -> list[str]:
+    """The batch-norms behind a layer in its wrapper; none where it is the module's own."""
+    wrapper, _, leaf = layer.rpartition(".")
+    parts = list(module.get_submodule(wrapper)._modules.items()) if wrapper else []
+    behind = parts[1 + [name for name, _ in parts].index(leaf) :] if wrapper else []
+    return [f"{wrapper}.{name}" for name, part in behind if isinstance(part, BATCH_NORMS)]
 
 
 def _axis(tensor: Tensor, heads: int, width: int, from_the_end: bool) -> int | None:

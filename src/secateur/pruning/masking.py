@@ -4,7 +4,6 @@ It computes what the pruned network must compute, by other means and at full cos
 """
 
 import contextlib
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -23,39 +22,19 @@ def masked(
     """Within this context `model` behaves as if the selected units were silent; afterwards it is as it was.
 
     Every layer that consumes a unit sees zeros in its place: after batch-norm and activation, so that no shift leaks.
+    So does every norm that divides by a sum over the unit's channels.
     Channels of heads are zero in queries, keys and values, where nothing else can be done to them; without channels of
     streams that norms read, norms are those of the channels that are left (`embedding`).
     """
-    silent: dict[str, list[Tensor]] = defaultdict(list)
+    read: list[Slice] = []
     unmade: list[Slice] = []
     narrowed: list[Slice] = []
     for group in groups:
-        units = list(selection.get(group.name, []))
-        if units and group.kind == "head_channel":
-            unmade += [replace(part, index=part.index[units]) for part in group.slices]
-            continue
-        if units and group.kind == "embedding":
-            narrowed += [replace(part, index=part.index[units]) for part in group.slices]
-            continue
-        for part in group.consumers:
-            if units:
-                silent[part.owner].append(part.index[units].flatten())
-    hooks = []
-    for owner, indices in silent.items():
-        module = model.get_submodule(owner)
-        channels = torch.cat(indices)
-
-        def silence(module: nn.Module, values: tuple[Tensor, ...], channels: Tensor = channels) -> tuple[Tensor, ...]:
-            dimension = values[0].ndim - 1 if isinstance(module, nn.Linear) else 1
-            return (values[0].index_fill(dimension, channels.to(values[0].device), 0), *values[1:])
-
-        hooks.append(module.register_forward_pre_hook(silence))
-    try:
-        with cutting.silent(model, unmade), embedding.without(model, narrowed):
-            yield model
-    finally:
-        for hook in hooks:
-            hook.remove()
+        if units := list(selection.get(group.name, [])):
+            places = {"head_channel": unmade, "embedding": narrowed}.get(group.kind, read)
+            places += [replace(part, index=part.index[units]) for part in group.slices]
+    with cutting.unread(model, read), cutting.silent(model, unmade), embedding.without(model, narrowed):
+        yield model
 
 
 def largest_difference(

@@ -20,7 +20,7 @@ from secateur.files import md5, read_json, replacing, write_json
 from secateur.models import devices
 from secateur.models.build import register
 from secateur.models.unpacked import replaced, unpacked
-from secateur.pruning import attention, widths
+from secateur.pruning import attention, sums, widths
 from secateur.pruning.cutting import head_inputs, resize, restate_head
 from secateur.pruning.operations import BATCH_NORMS, is_layer, layer_size
 from secateur.pruning.removal import Kept
@@ -69,8 +69,10 @@ def save(
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.state_dict().items()}
     with replacing(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary)
-    description = {"format": FORMAT, "architecture": architecture, "arguments": settings, "kept": record}
-    description["attributes"] = {name: dict(stated) for name, stated in (attributes or {}).items()}
+    description: dict[str, Any] = {"format": FORMAT, "architecture": architecture, "arguments": settings}
+    own, given = sums.stated(model), attributes or {}
+    every = {name: {**own.get(name, {}), **given.get(name, {})} for name in {**own, **given}}
+    description |= {"kept": record, "attributes": every}
     description["heads"] = attention.counts(model)
     if freed := widths.recorded(model):  # for load.py; here it follows from the shapes
         description["widths"] = freed
@@ -105,7 +107,8 @@ def load(folder: str | Path, *, build: Builder | None = None) -> Saved:
     _gain(model, tensors)
     _check_names(model, tensors, architecture, where)
     before = head_inputs(model)
-    _shrink_to(model, tensors, heads, where)
+    groups = {name: stated.get("groups") for name, stated in attributes.items() if isinstance(stated, dict)}
+    _shrink_to(model, tensors, heads, groups, where)
     _check_record(model, kept, where)
     model.load_state_dict(tensors, assign=True)
     _match_precision(model)
@@ -219,16 +222,19 @@ def _check_names(model: nn.Module, tensors: Mapping[str, Tensor], architecture: 
         raise SecateurError(f"{where}: the weights are not those of a {architecture}: {shown}.")
 
 
-def _shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], heads: Mapping[str, int], where: str) -> None:
+def _shrink_to(
+    model: nn.Module, tensors: Mapping[str, Tensor], heads: Mapping[str, int], groups: Mapping[str, Any], where: str
+) -> None:
     """Make the network's tensors as small as those of the file, and its modules' stated sizes with them.
 
-    `heads`: module -> how many it has left; where it is not there, no head has lost a channel.
+    `heads`: module -> how many it has left; where it is not there, no head has lost a channel. `groups`: convolution ->
+    in how many groups it works; where it is not there, it has lost whole groups or none.
     """
     modules = dict(model.named_modules())
     sizes = {name: attention.head_size(module) for name, module in modules.items() if attention.stated(module)}
     for prefix, module in model.named_modules():
         changed = False
-        sized = is_layer(module) or isinstance(module, (nn.PReLU, nn.LayerNorm, BATCH_NORMS))
+        sized = is_layer(module) or isinstance(module, (nn.PReLU, nn.LayerNorm, BATCH_NORMS)) or sums.sums(module)
         for name, own in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
             full = f"{prefix}.{name}" if prefix else name
             if full not in tensors or tensors[full].shape == own.shape:
@@ -245,7 +251,7 @@ def _shrink_to(model: nn.Module, tensors: Mapping[str, Tensor], heads: Mapping[s
             changed = True
         if changed and sized:
             before = layer_size(module, "in") if is_layer(module) else 0
-            resize(module)
+            resize(module, groups.get(prefix))
             if is_layer(module) and layer_size(module, "in") < before:
                 attention.release(modules[prefix.rpartition(".")[0]], [prefix.rpartition(".")[2]])
     for name, size in sizes.items():

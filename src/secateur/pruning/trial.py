@@ -111,7 +111,7 @@ def _random(module: nn.Module, generator: torch.Generator) -> nn.Module:
     memo: dict[int, Any] = {}
     for tensor in [*module.parameters(), *module.buffers()]:
         values = torch.zeros(tensor.shape, dtype=tensor.dtype) if tensor.is_meta else tensor.detach().cpu()
-        if tensor.is_floating_point():
+        if tensor.is_floating_point() and (tensor.ndim or isinstance(tensor, nn.Parameter)):  # a buffer's is a setting
             values = torch.empty(tensor.shape, dtype=torch.float64).uniform_(-0.5, 0.5, generator=generator)
         memo[id(tensor)] = nn.Parameter(values) if isinstance(tensor, nn.Parameter) else values
     twin: nn.Module = copy.deepcopy(module, memo)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from secateur.errors import SecateurError
 from secateur.pruning import worded
+from secateur.pruning.between import find_between
 from secateur.pruning.cutting import Slice, cut, others, owner_of, site_size
 from secateur.pruning.embedding import find_streams
 from secateur.pruning.gates import blind, gated
@@ -164,6 +165,8 @@ def analyse(model: nn.Module, example_input: Tensor, scope: str = "all") -> Anal
         if not any(name in constant for name, _ in group.producers)
     ]
     heads, refused = find_heads(model, size, {*layers_of(groups), *constant}, scope == "head_channels")
+    made = {name for found_heads in heads for name in found_heads.sources}
+    heads += find_between(model, size, {*layers_of(groups), *constant, *made})
     if scope == "embedding":
         streams, written = find_streams(model, size, found, unit_of)
         heads, refused = heads + streams, refused | written

@@ -30,7 +30,7 @@ def free(module: nn.Module, projection: str, sources: Sequence[str]) -> None:
     """
     if not hasattr(module, READ):
         kind: Any = type(module)
-        module.__class__ = freed(kind, projection, tuple(sources), _size(module._modules[projection]))
+        module.__class__ = freed(kind, projection, tuple(sources), _size(module.get_submodule(projection)))
 
 
 def recorded(model: nn.Module) -> dict[str, list[Any]]:
