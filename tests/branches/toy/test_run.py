@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from secateur.analysis import toy_reproduction
 from secateur.branches.toy import read_settings, run_toy
 from secateur.branches.toy.settings import read_criteria
 from secateur.errors import SecateurError
@@ -183,3 +184,15 @@ def test_a_folder_that_is_no_dataset_is_an_error(tmp_path: Path, moons: Path) ->
     (tmp_path / "train_inputs.npy").write_bytes((moons / "train_inputs.npy").read_bytes()[:100])
     with pytest.raises(SecateurError, match="not a readable dataset"):
         run_toy(tmp_path, {}, ["lrp"], 1, tmp_path / "a", tmp_path / "b", tmp_path / "c")
+
+
+@pytest.mark.slow
+def test_the_statistics_of_a_run_are_written(finished: Path, tmp_path: Path) -> None:
+    toy_reproduction.run(finished, tmp_path, "report/published/toy_published.csv")
+    comparison = pd.read_csv(tmp_path / "toy_published.csv")
+    # The small study removes 40 neurons, not 1,000: nothing of it may pass for a published cell.
+    assert comparison.empty or set(comparison["verdict"]) == {"not measured"}
+    stability = pd.read_csv(tmp_path / "toy_stability.csv")
+    assert set(stability["networks"]) == {2}
+    for name in ("toy_cells", "toy_ordering"):
+        assert (tmp_path / f"{name}.csv").exists()
