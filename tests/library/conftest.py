@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +11,13 @@ import pytest
 import timm
 import torch
 from PIL import Image
+from tests.library.elsewhere import BLOCK, Elsewhere
 from torch import Tensor, nn
 
 from secateur.shipped import PACKAGE
 
 SMALL = {"channels": [8, 8, 16, 16], "num_classes": 3}
 COLOURS = ("blue", "green", "red")
-BLOCK = """
-from importlib.machinery import PathFinder
-
-found = PathFinder.find_spec
-hidden = lambda name, *rest: None if name.partition(".")[0] in {blocked!r} else found(name, *rest)
-PathFinder.find_spec = staticmethod(hidden)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +52,14 @@ def images() -> Tensor:
 def labels() -> Tensor:
     """Their classes."""
     return torch.arange(12) % 3
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Elsewhere]:
+    """Where Secateur is not there."""
+    process = Elsewhere(tmp_path_factory.mktemp("elsewhere"))
+    yield process
+    process.end()
 
 
 @pytest.fixture

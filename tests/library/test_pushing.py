@@ -6,8 +6,10 @@ import sys
 
 import pytest
 import torch
+from huggingface_hub import constants
 
 import secateur
+from secateur.portability.hub import push
 from secateur.shipped import PACKAGE
 from taking_hub import TOKEN, Hub, taking_hub
 
@@ -63,25 +65,33 @@ def test_a_folder_goes_to_the_hub_whole_and_comes_back_the_same(hub, folder, tmp
 
 
 @pytest.mark.slow
-def test_what_cannot_be_sent_is_one_clear_error(hub, folder, tmp_path):
-    (tmp_path / "empty").mkdir()
-    for arguments, variables, message in [
-        (("push", str(tmp_path / "empty"), "me/a"), {}, "holds no network.json"),
-        (("push", str(folder), "no name!"), {}, "is no name of a repository"),
-        (("push", str(folder), "me/a"), {"HF_TOKEN": "wrong"}, "the hub did not take"),
-        (("push", str(folder), "me/a"), {"HF_HUB_OFFLINE": "1"}, "the hub did not take"),
-        (("push", str(folder), "me/a"), {"HF_ENDPOINT": "http://127.0.0.1:9"}, "the hub did not take"),
-    ]:
-        done = secateur_command(hub, tmp_path, *arguments, **variables)
-        assert done.returncode == 2 and message in done.stderr, done.stderr
-        assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
+def test_a_hub_that_refuses_ends_the_command_in_one_line(hub, folder, tmp_path):
+    done = secateur_command(hub, tmp_path, "push", str(folder), "me/a", HF_TOKEN="wrong")
+    assert done.returncode == 2 and "the hub did not take" in done.stderr, done.stderr
+    assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
     assert not hub.files.get("me/a")
-    script = (
-        "import secateur\n"
-        "try:\n"
-        '    secateur.load("hf-hub:me/nowhere")\n'
-        "except secateur.SecateurError as error:\n"
-        "    print(error)\n"
-    )
-    absent = run(hub, tmp_path, sys.executable, "-c", script)
-    assert "hf-hub:me/nowhere: cannot be fetched from the hub" in absent.stdout, absent.stderr
+
+
+def test_what_cannot_be_sent_is_one_clear_error(hub, folder, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    for name, value in [
+        ("ENDPOINT", hub.address),
+        ("HF_HUB_CACHE", str(tmp_path / "cache")),
+        ("HF_HUB_OFFLINE", False),
+    ]:
+        monkeypatch.setattr(constants, name, value)
+    with pytest.raises(secateur.SecateurError, match="hf-hub:me/nowhere: cannot be fetched from the hub"):
+        secateur.load("hf-hub:me/nowhere")
+    assert any("me/nowhere" in request for request in hub.requests)
+    for sent, repository, changed, message in [
+        (tmp_path / "empty", "me/a", {}, "holds no network.json"),
+        (folder, "no name!", {}, "is no name of a repository"),
+        (folder, "me/a", {"HF_HUB_OFFLINE": True}, "the hub did not take .*offline"),
+        (folder, "me/a", {"HF_HUB_OFFLINE": False, "ENDPOINT": "http://127.0.0.1:9"}, "did not take .*refused"),
+    ]:
+        for name, value in changed.items():
+            monkeypatch.setattr(constants, name, value)
+        with pytest.raises(secateur.SecateurError, match=message):
+            push(sent, repository)
+    assert not hub.files.get("me/a")

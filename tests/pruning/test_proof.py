@@ -57,7 +57,7 @@ def test_removal_equals_silence(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CASES if name not in FAST])
 def test_removal_equals_silence_on_every_architecture(name: str) -> None:
-    check(name, 4)
+    check(name, 2 if name.startswith("VGG") else 4)  # theirs are 138 million parameters, in a plain chain
 
 
 @pytest.mark.slow
