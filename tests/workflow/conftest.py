@@ -29,6 +29,13 @@ def house(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
 
 
 @pytest.fixture
+def own_house(finished: Path, tmp_path: Path) -> House:
+    """Another one, for one test to change."""
+    shutil.copytree(finished, tmp_path / "house", symlinks=True)
+    return House.at(tmp_path / "house")
+
+
+@pytest.fixture
 def empty_house(tmp_path: Path) -> House:
     """A house in which nothing has run."""
     return House(tmp_path)

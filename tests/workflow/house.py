@@ -5,10 +5,46 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from secateur.config import REPOSITORY
 
 TINY = "tests/workflow/tiny.yaml"
+DRY = ("--dry-run", "--quiet", "rules")
+PLAN_EACH = """
+import os
+import sys
+
+from snakemake.cli import main
+
+from secateur import dag, sources
+
+for command in ("retrain", "toy", "statistics", "report make"):  # most sources are read and parsed for these
+    sources.of_command(command, {})
+place = sys.argv.index("--configfile") + 1
+for config in sys.argv[place:]:
+    child = os.fork()
+    if child == 0:
+        said = os.open(f"{config}.said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(said, 1)
+        os.dup2(said, 2)
+        main([*sys.argv[1:place], config])
+    with open(f"{config}.ended", "w") as ended:
+        ended.write(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+"""
+"""A program that starts Snakemake with each of the configs it is given, each in a fork of itself."""
+
+
+def smaller(**values: object) -> dict[str, Any]:
+    """The tiny run's config without what stands apart: the 2-D study, the grid, other choices of units, remedies and
+    latencies. `values` are set in it."""
+    config = yaml.safe_load((REPOSITORY / TINY).read_text(encoding="utf-8"))
+    for key in ("toy", "decompose", "latency"):
+        del config[key]
+    del config["fewshot"]["grid"], config["fewshot"]["remedies"]
+    return config | values
 
 
 class House:
@@ -64,9 +100,23 @@ class House:
 
     def planned(self, config: str = TINY) -> dict[str, int]:
         """Rule → number of jobs that a run would do."""
-        done = self.snakemake("--dry-run", "--quiet", "rules", config=config)
+        done = self.snakemake(*DRY, config=config)
         assert done.returncode == 0, done.stdout + done.stderr
-        lines = [line.split() for line in (done.stdout + done.stderr).splitlines()]
-        return {
-            words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdigit() and words[0] != "total"
-        }
+        return jobs_of(done.stdout + done.stderr)
+
+    def planned_each(self, *configs: str) -> dict[str, dict[str, int]]:
+        """Config → what `planned` gives, where nothing but the config differs: the sources are read once."""
+        done = self.run(sys.executable, "-c", PLAN_EACH, "--cores", "2", *DRY, "--configfile", *configs)
+        assert done.returncode == 0, done.stdout + done.stderr
+        said = {config: (self.folder / f"{config}.said").read_text(encoding="utf-8") for config in configs}
+        for config in configs:
+            assert (self.folder / f"{config}.ended").read_text() == "0", said[config]
+        return {config: jobs_of(text) for config, text in said.items()}
+
+
+def jobs_of(said: str) -> dict[str, int]:
+    """Rule → number of jobs, in what a dry run has said."""
+    lines = [line.split() for line in said.splitlines()]
+    return {
+        words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdigit() and words[0] != "total"
+    }

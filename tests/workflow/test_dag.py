@@ -1,8 +1,9 @@
 """The real DAG: one command makes the report, a second makes nothing, and an edit reruns what depends on it."""
 
-import hashlib
 import json
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,8 +14,6 @@ from secateur.config import REPOSITORY
 
 pytestmark = pytest.mark.slow
 RESULTS = "results/tiny"
-TABLES = ["curves", "profiles", "grid", "toy", "toy_stability"]
-"""The tables that are byte-identical between runs: all but the timings in cost and latency."""
 OF_A_CRITERION = {
     "redraw": 1,
     "fewshot": 1,
@@ -29,11 +28,51 @@ OF_A_CRITERION = {
 AFTER_A_CURVE = {"collect": 1, "statistics": 1, "figures": 1, "report": 1, "all": 1}
 
 
-def hashes(house: House) -> dict[str, str]:
-    return {
-        name: hashlib.sha256((house.folder / RESULTS / "tables" / f"{name}.parquet").read_bytes()).hexdigest()
-        for name in TABLES
-    }
+def readme_criterion() -> tuple[str, str]:
+    """Name and source of README's example, as printed."""
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    name, source = re.search(r"`src/secateur/criteria/(\w+)\.py`.*?```python\n(.*?)```", readme, re.DOTALL).groups()
+    assert len(source.strip().splitlines()) <= 15
+    return name, source
+
+
+def add_readme_criterion(house: House) -> str:
+    """Put README's example where it belongs; its name."""
+    name, source = readme_criterion()
+    (house.folder / f"src/secateur/criteria/{name}.py").write_text(source, encoding="utf-8")
+    return name
+
+
+def changed(house: House, name: str, change: Callable[[dict[str, Any]], object]) -> str:
+    """A config of the tiny run with a change; its file's name."""
+    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
+    change(config)
+    (house.folder / f"{name}.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return f"{name}.yaml"
+
+
+CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "without a control": lambda config: config["retrain"].update(controls={"unpruned": False}),
+    "with shapes from scratch": lambda config: config["retrain"].update(controls={"scratch": True}),
+    "trained longer": lambda config: config["retrain"].update(finetune={"epochs": 2}),
+    "fewer remedies": lambda config: config["fewshot"].update(remedies=["bias"]),
+    "no remedy": lambda config: config["fewshot"].update(remedies=["none"]),
+    "a study's own remedies": lambda config: (
+        config["fewshot"].update(remedies=["none"]), config["studies"]["digits_vgg"].update(remedies=["bias"])
+    ),
+    "more shuffles": lambda config: config["decompose"].update(shuffles=3),
+    "no other choices": lambda config: config.pop("decompose"),
+    "another criterion": lambda config: config["criteria"].append(readme_criterion()[0]),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def planned(house: House) -> dict[str, dict[str, int]]:
+    """Change of the config → rule → number of jobs that a run would do; README's example is there."""
+    add_readme_criterion(house)
+    configs = {name: changed(house, name.replace(" ", "_"), change) for name, change in CHANGES.items()}
+    plans = house.planned_each(*configs.values())
+    return {name: plans[config] for name, config in configs.items()}
 
 
 def test_the_tables_hold_every_measurement_once(house):
@@ -76,66 +115,32 @@ def test_a_second_run_does_nothing(house):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
-def test_a_control_is_a_job_of_its_own(house):
+def test_a_control_is_a_job_of_its_own(planned):
     """Switching it off drops its jobs and reruns nothing that measures a pruned network."""
-    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
-    config["retrain"]["controls"] = {"unpruned": False}
-    (house.folder / "off.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    assert house.planned("off.yaml") == AFTER_A_CURVE
+    assert planned["without a control"] == AFTER_A_CURVE
+    assert planned["with shapes from scratch"] == {"scratch": 3} | AFTER_A_CURVE
 
 
-def test_remedies_are_jobs_of_their_own(house):
+def test_remedies_are_jobs_of_their_own(planned):
     """Another choice of remedies measures no network again that has none; their seconds are part of the costs."""
-    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
-    config["fewshot"]["remedies"] = ["bias"]
-    (house.folder / "fewer.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    assert house.planned("fewer.yaml") == {"repair": 3, "cost": 1} | AFTER_A_CURVE
-    config["fewshot"]["remedies"] = ["none"]
-    (house.folder / "without.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    assert house.planned("without.yaml") == {"cost": 1} | AFTER_A_CURVE
-    study = next(iter(config["studies"].values()))
-    config["fewshot"]["remedies"], study["remedies"] = ["none"], ["bias"]  # the study's own choice is what counts
-    (house.folder / "own.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    assert house.planned("own.yaml") == {"repair": 3, "cost": 1} | AFTER_A_CURVE
+    assert planned["fewer remedies"] == {"repair": 3, "cost": 1} | AFTER_A_CURVE
+    assert planned["no remedy"] == {"cost": 1} | AFTER_A_CURVE
+    assert planned["a study's own remedies"] == {"repair": 3, "cost": 1} | AFTER_A_CURVE  # they are what counts
 
 
-def test_other_choices_of_units_are_jobs_of_their_own(house):
+def test_other_choices_of_units_are_jobs_of_their_own(planned):
     """Without them, or with other ones, no network is measured again that the criteria chose."""
-    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
-    config["decompose"]["shuffles"] = 3
-    (house.folder / "shuffled.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    assert house.planned("shuffled.yaml") == {"decompose": 3} | AFTER_A_CURVE
-    del config["decompose"]
-    (house.folder / "whole.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    assert house.planned("whole.yaml") == AFTER_A_CURVE
+    assert planned["more shuffles"] == {"decompose": 3} | AFTER_A_CURVE
+    assert planned["no other choices"] == AFTER_A_CURVE
 
 
-def test_shapes_from_scratch_are_trained_where_the_config_asks(house):
-    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
-    config["retrain"]["controls"] = {"scratch": True}
-    (house.folder / "scratch.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    assert house.planned("scratch.yaml") == {"scratch": 3} | AFTER_A_CURVE
-    done = house.snakemake(config="scratch.yaml")
-    assert done.returncode == 0, done.stdout + done.stderr
-    curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")
-    found = curves[curves["control"] == "scratch"]
-    assert found.groupby("criterion").size().to_dict() == {"weight": 6, "lrp": 6, "random": 6}
-    assert house.snakemake().returncode == 0
+def test_another_recipe_of_retraining_leaves_the_other_branch_alone(planned):
+    assert planned["trained longer"] == {"retrain": 3, "retrain_unpruned": 1} | AFTER_A_CURVE
 
 
-def test_another_recipe_of_retraining_leaves_the_other_branch_alone(house):
-    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
-    config["retrain"]["finetune"] = {"epochs": 2}
-    (house.folder / "longer.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    assert house.planned("longer.yaml") == {"retrain": 3, "retrain_unpruned": 1} | AFTER_A_CURVE
-
-
-def test_deleting_a_curve_reruns_what_depends_on_it(house):
-    before = hashes(house)
-    (house.folder / RESULTS / "curves/fewshot/digits_vgg/lrp/0-1.parquet").unlink()
-    assert house.planned() == {"fewshot": 1} | AFTER_A_CURVE
-    assert house.snakemake().returncode == 0
-    assert hashes(house) == before
+def test_one_file_and_one_word_in_the_config_add_a_criterion(planned):
+    """README's example: nothing else runs again."""
+    assert planned["another criterion"] == {f"rank_{readme_criterion()[0]}": 1} | OF_A_CRITERION | AFTER_A_CURVE
 
 
 def test_editing_a_criterion_reruns_that_criterion_alone(house):
@@ -182,21 +187,28 @@ def test_snakemake_lint_has_nothing_to_say(house):
     assert "Congratulations" in done.stdout + done.stderr
 
 
-def test_readme_criterion_joins_both_branches_statistics_and_report(house):
-    """README's example, as printed: one file and one word in the config, and nothing else runs again."""
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    name, source = re.search(r"`src/secateur/criteria/(\w+)\.py`.*?```python\n(.*?)```", readme, re.DOTALL).groups()
-    assert len(source.strip().splitlines()) <= 15
-    (house.folder / f"src/secateur/criteria/{name}.py").write_text(source, encoding="utf-8")
-    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
-    config["criteria"].append(name)
-    (house.folder / "more.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    planned = house.planned("more.yaml")
-    assert planned == {f"rank_{name}": 1} | OF_A_CRITERION | AFTER_A_CURVE
-    done = house.snakemake(config="more.yaml")
+def test_what_is_added_or_was_deleted_is_made_and_the_rest_stays(own_house):
+    """README's criterion joins both branches, statistics and report; shapes are trained from scratch; a curve that was
+    deleted comes back the same."""
+    results = own_house.folder / RESULTS
+    curve = results / "curves/fewshot/digits_vgg/lrp/0-1.parquet"
+    content, before = curve.read_bytes(), pd.read_parquet(results / "tables/curves.parquet")
+    curve.unlink()
+    assert own_house.planned() == {"fewshot": 1} | AFTER_A_CURVE
+    name = add_readme_criterion(own_house)
+    both = ("another criterion", "with shapes from scratch")
+    config = changed(own_house, "more", lambda config: [CHANGES[each](config) for each in both])
+    done = own_house.snakemake(config=config)
     assert done.returncode == 0, done.stdout + done.stderr
-    curves = pd.read_parquet(house.folder / RESULTS / "tables" / "curves.parquet")
+    assert curve.read_bytes() == content
+    curves = pd.read_parquet(results / "tables/curves.parquet")
+    added = (curves["criterion"] == name) | (curves["control"] == "scratch")
+    keys = ["branch", "study", "criterion", "control", "remedy", "choice", "shuffle", "seed", "samples_per_class"]
+    there, here = (each.sort_values([*keys, "rate"], ignore_index=True) for each in (before, curves[~added]))
+    pd.testing.assert_frame_equal(here, there, check_exact=True)
+    scratch = curves[curves["control"] == "scratch"].groupby("criterion").size().to_dict()
+    assert scratch == dict.fromkeys(["weight", "lrp", "random", name], 6)
     assert set(curves[curves["criterion"] == name]["branch"]) == {"fewshot", "retrain"}
-    intervals = pd.read_csv(house.folder / RESULTS / "statistics" / "intervals.csv")
+    intervals = pd.read_csv(results / "statistics" / "intervals.csv")
     assert name in set(intervals["criterion"])
-    assert name in (house.folder / RESULTS / "report.html").read_text(encoding="utf-8")
+    assert name in (results / "report.html").read_text(encoding="utf-8")
