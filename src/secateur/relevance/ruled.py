@@ -10,6 +10,7 @@ from secateur.relevance import attention
 from secateur.relevance.calls import Plan
 from secateur.relevance.execution import Execution
 from secateur.relevance.functions import Activation, Addition
+from secateur.relevance.norms import normed
 from secateur.relevance.rules import Rule
 from secateur.relevance.vocabulary import (
     ATTENTION,
@@ -178,24 +179,6 @@ class Ruled(Execution):
         return Addition.apply(first, second if factor == 1 else second * factor, self.additions, 1e-6)
 
     def _norm(self, name: str, arguments: dict[str, Any]) -> Tensor:
-        """Layer, group, instance or root-mean-square norm, with the deviation it divides by as a constant."""
-        inputs, weight, bias = arguments["input"], arguments.get("weight"), arguments.get("bias")
-        values, centred = inputs, name != "rms_norm"
-        if name in ("layer_norm", "rms_norm"):
-            dims = tuple(range(-len(arguments["normalized_shape"]), 0))
-        else:
-            if arguments.get("running_mean") is not None and not arguments.get("use_input_stats", True):
-                raise self.refusal("normalises instances by running statistics")
-            groups = arguments["num_groups"] if name == "group_norm" else inputs.shape[1]
-            values, dims = inputs.reshape(inputs.shape[0], groups, -1), (-1,)
-            shape = [1, -1] + [1] * (inputs.dim() - 2)
-            weight, bias = (None if tensor is None else tensor.reshape(shape) for tensor in (weight, bias))
-        if centred:
-            values = values - values.mean(dims, keepdim=True)
-        default = torch.finfo(inputs.dtype).eps if name == "rms_norm" else 1e-5
-        epsilon = default if arguments.get("eps") is None else arguments["eps"]
-        deviation = (values.detach().square().mean(dims, keepdim=True) + epsilon).sqrt_()
-        values = (values / deviation).reshape(inputs.shape)
-        if weight is not None:
-            values = values * weight
-        return values if bias is None else values + bias
+        if arguments.get("running_mean") is not None and not arguments.get("use_input_stats", True):
+            raise self.refusal("normalises instances by running statistics")
+        return normed(name, arguments)

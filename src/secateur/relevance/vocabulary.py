@@ -84,7 +84,7 @@ _EXACT = """
     ReplicationPad1D ReplicationPad2D ReplicationPad3D
     UpsampleNearest1D UpsampleNearest2D UpsampleNearest3D UpsampleNearestExact2D
     UpsampleLinear1D UpsampleBilinear2D UpsampleBicubic2D UpsampleTrilinear3D PixelShuffle PixelUnshuffle ChannelShuffle
-    Affine Activation Addition Share
+    Affine Activation Addition Share HeldLayerNorm
 """
 EXACT_NODES = frozenset(_EXACT.split())
 """Autograd nodes whose gradient carries the multiplier exactly: a linear function, or homogeneous of degree one."""
