@@ -68,7 +68,7 @@ def _all(folder: Path, kills: int, seed: int, only: str) -> Iterator[faults.Resu
     house = House(_made(folder / "house"))
     done = house.snakemake()
     assert done.returncode == 0, done.stdout + done.stderr
-    undisturbed = faults.tables(house)
+    undisturbed = faults.undisturbed(house)
     tries: list[Try] = []
     for pattern, how in itertools.product(faults_storage.DAMAGED, ("cut short", "one bit flipped")):
         tries += [(f"{pattern} {how}", lambda p=pattern, h=how: faults_storage.damage(house, undisturbed, p, h, seed))]
@@ -101,7 +101,7 @@ def _all(folder: Path, kills: int, seed: int, only: str) -> Iterator[faults.Resu
             yield do()
 
 
-def _of_sources(folder: Path, house: House, undisturbed: dict[str, str], log: Path) -> list[Try]:
+def _of_sources(folder: Path, house: House, undisturbed: faults.Undisturbed, log: Path) -> list[Try]:
     """Those of faults_sources.py: edits during a run, no or a killed warm process, other clones."""
 
     def new(name: str) -> House:

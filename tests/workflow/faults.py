@@ -2,15 +2,15 @@
 
 Each function of the faults_*.py beside this file takes a house (a copy of the repository), does one kind of fault to
 the tiny run in it, lets the run complete as a user would, and returns what was tried, what the user was told and what
-was lost. A fault that was not survived is an AssertionError. Used by the slow tests with few faults and by
-benchmarks/faults.py with many. Here is what they share.
+was lost. A fault that was not survived is an AssertionError. Used by the slow tests with few faults, on the way to a
+part of the run, and by benchmarks/faults.py with many, on the way to all of it. Here is what they share.
 """
 
 import hashlib
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,8 @@ CRITERION = "digits_vgg/lrp/0-1"
 """Where the files of one criterion lie, in the folders of rankings and curves."""
 TABLES = ["curves", "profiles", "grid", "units", "toy", "toy_stability"]
 """The tables that are byte-identical between runs: all but the timings in cost and latency."""
+ALL_TABLES = f"{RESULTS}/tables"
+"""The target with which all experiments are asked for, and no page."""
 COMMAND = ("snakemake", "--cores", "2", "--configfile", TINY)
 SECONDS_TO_DIE = 20.0
 LONGEST_RUN = 600.0
@@ -37,23 +39,48 @@ class Result:
     details: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Undisturbed:
+    """What a run is asked for, and what it makes of it when nothing disturbs it."""
+
+    hashes: dict[str, str]
+    """File → hash."""
+    targets: tuple[str, ...] = ()
+    """What Snakemake is asked for; nothing named: the report, and with it all that there is."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What starts such a run."""
+        return (*COMMAND, "--", *self.targets)
+
+
+def undisturbed(house: House, *targets: str) -> Undisturbed:
+    """What the complete run in `house` made: the files `targets`, or all tables that are no timings."""
+    named = [name for name in targets if name != ALL_TABLES]
+    return Undisturbed(hashes(house, named) if named else tables(house), targets)
+
+
 def tables(house: House) -> dict[str, str]:
     """Hash of every table that is no timing."""
-    folder = house.folder / RESULTS / "tables"
-    return {name: hashlib.sha256((folder / f"{name}.parquet").read_bytes()).hexdigest() for name in TABLES}
+    return hashes(house, [f"{RESULTS}/tables/{name}.parquet" for name in TABLES])
 
 
-def complete(house: House, undisturbed: dict[str, str]) -> None:
-    """Run to the end; the tables are the undisturbed run's, and nothing is left to do nor half-written."""
-    done = house.snakemake()
+def hashes(house: House, names: Iterable[str]) -> dict[str, str]:
+    """File → hash."""
+    return {name: hashlib.sha256((house.folder / name).read_bytes()).hexdigest() for name in names}
+
+
+def complete(house: House, undisturbed: Undisturbed) -> None:
+    """Run to the end; what was asked for is the undisturbed run's, and nothing is left to do nor half-written."""
+    done = house.run(*undisturbed.command)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert tables(house) == undisturbed
+    assert hashes(house, undisturbed.hashes) == undisturbed.hashes
     left = [
         path for folder in ("results", "data") for path in (house.folder / folder).rglob(".*") if is_temporary(path)
     ]
     assert not left, f"half-written files are left: {left}"
     if "Nothing to be done" not in done.stdout + done.stderr:
-        again = house.snakemake()
+        again = house.run(*undisturbed.command)
         assert "Nothing to be done" in again.stdout + again.stderr
 
 

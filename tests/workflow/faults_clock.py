@@ -7,14 +7,14 @@ import os
 import signal
 from pathlib import Path
 
-from faults import COMMAND, CRITERION, LONGEST_RUN, RESULTS, Result, complete, ended, error_line, until
+from faults import COMMAND, CRITERION, LONGEST_RUN, RESULTS, Result, Undisturbed, complete, ended, error_line, until
 from faults_processes import processes
 from house import TINY, House
 
 DAYS = 2
 
 
-def after_a_run(house: House, undisturbed: dict[str, str]) -> Result:
+def after_a_run(house: House, undisturbed: Undisturbed) -> Result:
     """All was made two days in the future: refused, until its times are set back; then what is there stays, what is
     missing is made, and what something else was made of is seen to have changed."""
     _set_back(house)
@@ -32,7 +32,7 @@ def after_a_run(house: House, undisturbed: dict[str, str]) -> Result:
     return Result(f"clock set back by {DAYS} days after a run", 1, told)
 
 
-def before_a_change(house: House, undisturbed: dict[str, str]) -> Result:
+def before_a_change(house: House, undisturbed: Undisturbed) -> Result:
     """The results, not the data, were made two days in the future. Now the backbone is trained anew, otherwise, and the
     run stops there: what was made of the former backbone is out of date, though its time was later."""
     _set_back(house, "results")
@@ -48,9 +48,9 @@ def before_a_change(house: House, undisturbed: dict[str, str]) -> Result:
     return Result(f"clock set back by {DAYS} days before a change of the recipe", 1, told)
 
 
-def during_a_run(house: House, undisturbed: dict[str, str], log: Path) -> Result:
+def during_a_run(house: House, undisturbed: Undisturbed, log: Path) -> Result:
     """Once the models are there all files are of two days later; the run goes on for a while and is killed."""
-    run = house.start(*COMMAND, said=log)
+    run = house.start(*undisturbed.command, said=log)
     models = house.folder / RESULTS / "models/digits_vgg/0-1.safetensors"
     while not models.exists():
         assert ended(run, 0.05) is None, log.read_text()

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from faults import COMMAND, LONGEST_RUN, RESULTS, Result, complete, ended, error_line, until
+from faults import COMMAND, LONGEST_RUN, Result, Undisturbed, complete, ended, error_line, until
 from house import House
 
 
@@ -46,7 +46,7 @@ def kinds(session: int) -> dict[str, list[int]]:
     return found
 
 
-def kill_at_random(house: House, undisturbed: dict[str, str], number: int, seed: int, log: Path) -> Result:
+def kill_at_random(house: House, undisturbed: Undisturbed, number: int, seed: int, log: Path) -> Result:
     """SIGKILL to a random process of the running DAG at `number` random moments; after each, the run goes on.
 
     The kind of process is drawn first, since there is one Snakemake and many shells. When the run ends, whether the
@@ -58,7 +58,7 @@ def kill_at_random(house: House, undisturbed: dict[str, str], number: int, seed:
     details: list[str] = []
     whole = unlocked = 0
     while sum(killed.values()) < number:
-        run = house.start(*COMMAND, said=log)
+        run = house.start(*undisturbed.command, said=log)
         began = time.monotonic()
         victim = ""
         while sum(killed.values()) < number and ended(run, draw.uniform(0.5, 14)) is None:
@@ -77,28 +77,28 @@ def kill_at_random(house: House, undisturbed: dict[str, str], number: int, seed:
         code = run.wait(LONGEST_RUN)
         until(lambda session=run.pid: not processes(session), f"processes outlive a run in which {victim} was killed")
         if victim == "snakemake" and code != 0:
-            refused = house.snakemake()
+            refused = house.run(*undisturbed.command)
             said = refused.stdout + refused.stderr
             if refused.returncode != 0:  # killed before it locked the folder, it leaves no lock
                 assert "cannot be locked" in said and "--unlock" in said and "Traceback" not in said, said
                 assert house.run(*COMMAND, "--unlock").returncode == 0
                 unlocked += 1
-        if (house.folder / RESULTS / "report.html").exists() and house.snakemake("-n").stdout.count(
-            "Nothing to be done"
-        ):
+        if code == 0:
             complete(house, undisturbed)
             whole += 1
             for folder in ("results", "data", "logs"):
                 shutil.rmtree(house.folder / folder)
-    complete(house, undisturbed)
+    if code != 0:
+        complete(house, undisturbed)
+        whole += 1
     seen = ", ".join(f"{count} {kind}" for kind, count in sorted(killed.items()))
-    seen = f"{seen}; {unlocked} stale locks, each named with its remedy; {whole + 1} completed runs compared"
+    seen = f"{seen}; {unlocked} stale locks, each named with its remedy; {whole} completed runs compared"
     return Result(f"SIGKILL of a random process of the running DAG (seed {seed})", number, seen, details=details)
 
 
-def two_runs(house: House, undisturbed: dict[str, str], log: Path) -> Result:
+def two_runs(house: House, undisturbed: Undisturbed, log: Path) -> Result:
     """A second run is started in the folder of a running one: it is refused, and the first completes."""
-    first = house.start(*COMMAND, said=log)
+    first = house.start(*undisturbed.command, said=log)
     locked = house.folder / ".snakemake" / "locks"
     while not (locked.is_dir() and any(locked.iterdir())):
         assert ended(first, 0.1) is None, log.read_text()

@@ -5,11 +5,12 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-from faults import COMMAND, LONGEST_RUN, RESULTS, Result, complete, ended, remove, tables
+from faults import COMMAND, CRITERION, LONGEST_RUN, RESULTS, Result, Undisturbed, complete, ended, hashes, remove
 from faults_processes import kinds
 from house import House
 from secateur import sources
@@ -46,6 +47,7 @@ if sys.argv[0].endswith("secateur"):
 """
 """A sitecustomize.py, with which every `secateur` command notes what it has loaded."""
 TIMED = ("cost", "latency")
+PAGE = ("collect", "statistics", "figures", "report")
 MADE_OF_TIMES = re.compile(
     r"(cost|latency|logs|usage|state)/|(workflow|provenance|code)\.json|report\.html|tables/(cost|latency)"
     r"|statistics/(cost|latency|criteria|verdicts|choices|sentences)|figures/(cost|latency|speed|workflow|page)|tables\.tex"
@@ -86,7 +88,7 @@ def stage_of(rule: str) -> Path:
     raise AssertionError(f"{rule}: no stage found in {command}")
 
 
-def edited_during_runs(house: House, undisturbed: dict[str, str], rules: list[str], warm: bool, log: Path) -> Result:
+def edited_during_runs(house: House, undisturbed: Undisturbed, rules: list[str], warm: bool, log: Path) -> Result:
     """Rule by rule, the stage is edited once its job is planned, and put back when the run has ended.
 
     The job has the bytes of the sources that it was planned with, or fails with the file's name and leaves nothing.
@@ -126,17 +128,21 @@ def edited_during_runs(house: House, undisturbed: dict[str, str], rules: list[st
     return Result(fault, len(rules), seen, details=details)
 
 
-def without_the_warm_process(house: House, other: House) -> Result:
+def without_the_warm_process(house: House, other: House, whole: bool = True) -> Result:
     """The same run in another house, on one core, each command importing for itself: files without times are the same.
 
-    And no command has loaded a module of ours that its rule does not depend on.
+    And no command has loaded a module of ours that its rule does not depend on. `whole`: every job is done, not one of
+    each rule alone, with what the others made taken over from `house`.
     """
     noted = other.folder / "noted"
     noted.mkdir()
     (noted / "sitecustomize.py").write_text(NOTE, encoding="utf-8")
     other.packages = (*other.packages, noted)
-    done = other.snakemake(cores=1, **{VARIABLE: OFF})
-    assert done.returncode == 0, done.stdout + done.stderr
+    for targets in [[]] if whole else [_one_of_each(house), []]:
+        done = other.snakemake("--", *targets, cores=1, **{VARIABLE: OFF})
+        assert done.returncode == 0, done.stdout + done.stderr
+        if targets:
+            _take_over(house, other)
     assert other.run("secateur", "--help").returncode == 0
     _check_loaded(other, noted)
     ours, theirs = (_hashes(each.folder) for each in (house, other))
@@ -148,6 +154,25 @@ def without_the_warm_process(house: House, other: House) -> Result:
     assert not missing, f"not compared: {missing}"
     seen = f"{len(ours)} files of {len(rules)} rules, all with the same bytes"
     return Result("the whole run without the warm process", 1, seen)
+
+
+def _one_of_each(house: House) -> list[str]:
+    """Outputs of a job of every rule that measures something, those of one criterion."""
+    plan = json.loads((house.folder / RESULTS / "workflow.json").read_text())
+    found: dict[str, list[str]] = {}
+    for job in plan["jobs"]:
+        if job["outputs"] and job["rule"] not in PAGE and (job["rule"] not in found or CRITERION in job["outputs"][0]):
+            found[job["rule"]] = job["outputs"]
+    return [name for outputs in found.values() for name in outputs]
+
+
+def _take_over(house: House, other: House) -> None:
+    """Give `other` what jobs in `house` have measured that it has not done."""
+    for job in json.loads((house.folder / RESULTS / "workflow.json").read_text())["jobs"]:
+        for name in job["outputs"] if job["rule"] not in PAGE else ():
+            if not (other.folder / name).exists():
+                (other.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(house.folder / name, other.folder / name)
 
 
 def _check_loaded(house: House, noted: Path) -> None:
@@ -167,12 +192,12 @@ def _check_loaded(house: House, noted: Path) -> None:
     assert len(seen) > len(sources.REGISTRIES) and seen <= jobs.keys()
 
 
-def clones_share_data(first: House, second: House, undisturbed: dict[str, str], logs: tuple[Path, Path]) -> Result:
+def clones_share_data(first: House, second: House, undisturbed: Undisturbed, logs: tuple[Path, Path]) -> Result:
     """Two clones with one data/ folder start together: one waits until the other has made what both need."""
     place = first.folder / "data"
     place.mkdir(exist_ok=True)
     (second.folder / "data").symlink_to(place, target_is_directory=True)
-    runs = [house.start(*COMMAND, said=log) for house, log in zip((first, second), logs, strict=True)]
+    runs = [house.start(*undisturbed.command, said=log) for house, log in zip((first, second), logs, strict=True)]
     codes = [run.wait(LONGEST_RUN) for run in runs]
     said = [log.read_text() for log in logs]
     assert codes == [0, 0], "\n".join(said)
@@ -196,9 +221,9 @@ def another_clones_environment(house: House, other: House) -> Result:
     return Result("a run started in another clone's environment", 1, lines[0])
 
 
-def server_killed(house: House, undisturbed: dict[str, str], log: Path) -> Result:
+def server_killed(house: House, undisturbed: Undisturbed, log: Path) -> Result:
     """The warm process of a run is killed: another one is started, and the run completes."""
-    run = house.start(*COMMAND, said=log)
+    run = house.start(*undisturbed.command, said=log)
     killed = None
     while killed is None:
         assert ended(run, 0.1) is None, log.read_text()
@@ -207,7 +232,7 @@ def server_killed(house: House, undisturbed: dict[str, str], log: Path) -> Resul
     os.kill(killed, signal.SIGKILL)
     assert run.wait(LONGEST_RUN) == 0, log.read_text()
     line = next(line for line in log.read_text().splitlines() if "the warm process has died" in line)
-    assert tables(house) == undisturbed
+    assert hashes(house, undisturbed.hashes) == undisturbed.hashes
     complete(house, undisturbed)
     return Result("the warm process killed during a run", 1, line)
 

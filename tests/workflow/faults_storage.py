@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faults import COMMAND, CRITERION, RESULTS, Result, complete, error_line, remove, tables
+from faults import COMMAND, CRITERION, RESULTS, Result, Undisturbed, complete, error_line, hashes, remove
 from house import House
 
 
@@ -32,11 +32,11 @@ def can_mount(folder: Path) -> bool:
         return False
 
 
-def full_disk(house: House, undisturbed: dict[str, str], where: str, kilobytes: int) -> Result:
+def full_disk(house: House, undisturbed: Undisturbed, where: str, kilobytes: int) -> Result:
     """`where` (results or data) on a disk that fills up in the middle of the run; room is made; the run goes on."""
     folder = house.folder / where
     with mounted(folder, "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs"):
-        done = house.snakemake()
+        done = house.run(*undisturbed.command)
         said = done.stdout + done.stderr
         assert done.returncode != 0, "the disk was large enough"
         assert "Traceback" not in said, said
@@ -46,7 +46,7 @@ def full_disk(house: House, undisturbed: dict[str, str], where: str, kilobytes: 
     return Result(f"the disk under {where}/ full at {kilobytes} kB", 1, told)
 
 
-def read_only(house: House, undisturbed: dict[str, str]) -> Result:
+def read_only(house: House, undisturbed: Undisturbed) -> Result:
     """The results, none yet or one of them missing, on a file system that is read-only; then it is writable again."""
     folder = house.folder / "results"
     missing = house.folder / RESULTS / "curves/fewshot" / f"{CRITERION}.parquet"
@@ -54,7 +54,7 @@ def read_only(house: House, undisturbed: dict[str, str]) -> Result:
     missing.unlink(missing_ok=True)
     with mounted(folder, "--bind", str(folder)):
         subprocess.run(["mount", "-o", "remount,ro,bind", str(folder)], check=True)
-        done = house.snakemake()
+        done = house.run(*undisturbed.command)
         said = done.stdout + done.stderr
         assert done.returncode != 0 and "Traceback" not in said, said
         told = error_line(said, "ead-only file system", "Write-protected output")
@@ -88,7 +88,7 @@ DAMAGED = {
 """File to damage → what to remove so that a job must read it (Snakemake misses only what the run is asked for)."""
 
 
-def damage(house: House, undisturbed: dict[str, str], pattern: str, how: str, seed: int) -> Result:
+def damage(house: House, undisturbed: Undisturbed, pattern: str, how: str, seed: int) -> Result:
     """One file of a complete run cut short or with a bit flipped, its time unchanged as when a disk fails.
 
     A job that must read it names it and fails, or does it anew; the file is removed, as the message says, and the run
@@ -106,11 +106,11 @@ def damage(house: House, undisturbed: dict[str, str], pattern: str, how: str, se
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     for name in DAMAGED[pattern]:
         remove(house.folder / name.format(results=RESULTS))
-    done = house.snakemake()
+    done = house.run(*undisturbed.command)
     said = done.stdout + done.stderr
     name = path.relative_to(house.folder)
     if done.returncode == 0:
-        assert tables(house) == undisturbed, f"{name} {how}: nobody noticed"
+        assert hashes(house, undisturbed.hashes) == undisturbed.hashes, f"{name} {how}: nobody noticed"
         same = path.read_bytes() == content
         told = "no effect: that byte carries no data" if same else "seen and made again by the same run"
     else:

@@ -12,9 +12,8 @@ from house import House
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def undisturbed(house: House) -> dict[str, str]:
-    return faults.tables(house)
+MEASURED = f"{faults.RESULTS}/unpruned/digits_vgg/0-1.parquet"
+"""Made of data, images, a backbone and the models of a study."""
 
 
 def planned_after(house: House, *names: str) -> set[str]:
@@ -66,20 +65,22 @@ def test_edits_of_what_no_stage_uses_and_unused_sources_of_ones_own_rerun_nothin
     criterion.unlink()
 
 
-def test_an_edit_during_a_run_that_is_put_back_leaves_no_wrong_result(house, undisturbed, tmp_path_factory):
-    log = tmp_path_factory.mktemp("log") / "log"
-    faults_sources.edited_during_runs(house, undisturbed, ["statistics", "fewshot"], True, log)
-    faults_sources.edited_during_runs(house, undisturbed, ["statistics"], False, log)
+def test_an_edit_during_a_run_that_is_put_back_leaves_no_wrong_result(own_house, tmp_path_factory):
+    """Of a stage that the warm process has not loaded, of one that it has, and without it."""
+    log, undisturbed = tmp_path_factory.mktemp("log") / "log", faults.undisturbed(own_house)
+    faults_sources.edited_during_runs(own_house, undisturbed, ["report"], False, log)
+    faults_sources.edited_during_runs(own_house, undisturbed, ["report", "unpruned"], True, log)
 
 
 def test_on_one_core_in_another_folder_without_the_warm_process_every_stage_gives_the_same_bytes(house, empty_house):
     faults_sources.without_the_warm_process(house, empty_house)
 
 
-def test_clones_that_share_data_wait_for_each_other(empty_house, undisturbed, tmp_path_factory):
+def test_clones_that_share_data_wait_for_each_other(empty_house, house, tmp_path_factory):
     other = House(tmp_path_factory.mktemp("other"))
     folder = tmp_path_factory.mktemp("logs")
-    faults_sources.clones_share_data(empty_house, other, undisturbed, (folder / "first", folder / "second"))
+    logs = folder / "first", folder / "second"
+    faults_sources.clones_share_data(empty_house, other, faults.undisturbed(house), logs)
 
 
 def test_the_environment_of_another_clone_is_refused(house, empty_house):
@@ -87,5 +88,5 @@ def test_the_environment_of_another_clone_is_refused(house, empty_house):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
-def test_a_warm_process_that_dies_is_replaced(empty_house, undisturbed, tmp_path):
-    faults_sources.server_killed(empty_house, undisturbed, tmp_path / "log")
+def test_a_warm_process_that_dies_is_replaced(empty_house, house, tmp_path):
+    faults_sources.server_killed(empty_house, faults.undisturbed(house, MEASURED), tmp_path / "log")
