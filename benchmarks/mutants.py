@@ -1,22 +1,27 @@
 """Wrong changes of the code, one at a time: does a fast test fail? A sample of cosmic-ray's mutants.
 
-    make mutants                                   # 300 of them, to docs/mutants.md
+    make mutants                                   # 300 of them, to mutants.csv and docs/mutants.md
     python benchmarks/mutants.py --count 20 --rooms ranking
+    python benchmarks/mutants.py --again --write   # the survivors of mutants.csv, with today's tests
+    python benchmarks/mutants.py --page            # docs/mutants.md from mutants.csv and mutants_reasons.yaml
 
 Places are drawn first and then one change at each, so that a place with many possible changes (a + has eleven) counts
-once. Not drawn are annotations and what stands in an error's text: no test should depend on these. A mutant is killed
-when one of the fast tests that run its line fails, or a test of the same files; those tests are known from one run of
-the fast tier under coverage (`mutants_tests.py`).
+once. Not drawn is what no test should depend on: annotations, what stands in an error's text, and what says only what
+must never happen (arguments of `@dataclass`, `strict=` of zip). A mutant is killed when one of the fast tests that run
+its line fails, or a test of the same files; those tests are known from one run of the fast tier under coverage
+(`mutants_tests.py`). With `--write` both files are written after every mutant: a run that is cut short has its page.
 """
 
 import argparse
 import ast
 import random
+import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mutants_outcome import INVALID, KILLED, SURVIVED, Outcome, tried
+from mutants_outcome import KILLED, tried
+from mutants_page import RECORDS, Record, page, read, reasons, write
 from mutants_tests import Covering, measured
 
 from secateur.config import REPOSITORY
@@ -63,7 +68,7 @@ def mutants(path: Path) -> Iterator[Mutant]:
 
 
 def unjudged(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Spans of a source (line and column) that no test should depend on: annotations, errors' texts."""
+    """Spans of a source (line and column) that no test should depend on: see above."""
     found: list[ast.AST] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
@@ -72,6 +77,11 @@ def unjudged(source: str) -> list[tuple[tuple[int, int], tuple[int, int]]]:
             found.append(node.returns)
         elif isinstance(node, ast.Raise) and node.exc is not None:
             found.append(node.exc)
+        elif isinstance(node, ast.ClassDef):
+            made_by = [one for one in node.decorator_list if isinstance(one, ast.Call)]
+            found += [one for one in made_by if isinstance(one.func, ast.Name) and one.func.id == "dataclass"]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "zip":
+            found += [given.value for given in node.keywords if given.arg == "strict"]
     return [((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)) for node in found]  # type: ignore[attr-defined]
 
 
@@ -98,66 +108,77 @@ def changed(mutant: Mutant) -> str:
     return text
 
 
-def page(found: list[tuple[Mutant, Outcome]], seed: int) -> str:
-    """The page: how many were killed, by room, and every survivor with its line before and after."""
-    judged = [(mutant, outcome) for mutant, outcome in found if outcome.kind != INVALID]
-    killed = sum(outcome.kind == KILLED for _, outcome in judged)
-    lines = [
-        "# Mutants", "",
-        "Wrong changes of the code, drawn at random: does a fast test fail? Made by `make mutants`; how is said in "
-        "`benchmarks/mutants.py`.", "",
-        f"**{killed} of {len(judged)} killed ({100 * killed / max(1, len(judged)):.0f} %).** Drawn with seed {seed}; "
-        f"{len(found) - len(judged)} more did not import and are not counted.", "",
-        "| room | drawn | killed | run by no fast test |", "|---|---:|---:|---:|",
-    ]  # fmt: skip
-    for room in dict.fromkeys(sorted(mutant.path.split("/")[2] for mutant, _ in judged)):
-        own = [outcome for mutant, outcome in judged if mutant.path.split("/")[2] == room]
-        lines.append(
-            f"| {room} | {len(own)} | {sum(one.kind == KILLED for one in own)} | "
-            f"{sum(one.kind == SURVIVED and not one.tests for one in own)} |"
-        )
-    lines += [
-        "",
-        "## Survivors",
-        "",
-        "| where and what | before | after | fast tests that ran the line |",
-        "|---|---|---|---:|",
-    ]
-    for mutant, outcome in sorted(judged, key=lambda pair: pair[0].name):
-        if outcome.kind == SURVIVED:
-            before, after = (_cell(text.splitlines()[mutant.line - 1]) for text in (
-                (REPOSITORY / mutant.path).read_text(encoding="utf-8"), changed(mutant)))  # fmt: skip
-            lines.append(f"| {mutant.name} | {before} | {after} | {outcome.tests} |")
-    return "\n".join(lines) + "\n"
+def recorded(mutant: Mutant, seed: int, commit: str) -> Record:
+    """What is written down of a mutant before it is tried."""
+    before, after = ((text.splitlines() + [""] * mutant.line)[mutant.line - 1].strip() for text in (
+        (REPOSITORY / mutant.path).read_text(encoding="utf-8"), changed(mutant)))  # fmt: skip
+    path = mutant.path.removeprefix("src/secateur/")
+    nth = [one.occurrence for one in _beside(mutant)].index(mutant.occurrence)
+    return Record(path, mutant.line, mutant.operator.partition("/")[2], nth, before, after, commit=commit, seed=seed)
 
 
-def _cell(line: str) -> str:
-    return "`" + line.strip().replace("|", "¦").replace("`", "'") + "`"
+def _beside(mutant: Mutant) -> list[Mutant]:
+    """The mutants of one line by one operator, in their order."""
+    every = mutants(REPOSITORY / mutant.path)
+    return [one for one in every if (one.operator, one.line) == (mutant.operator, mutant.line)]
+
+
+def today(record: Record) -> Mutant | None:
+    """The same change of a line with the same text, the nearest where several have it; None where no line has it now.
+
+    A file that has gone is looked for in the whole room.
+    """
+    path = REPOSITORY / "src" / "secateur" / record.path
+    paths = [path] if path.exists() else sorted((REPOSITORY / "src" / "secateur" / record.room).rglob("*.py"))
+    alike: list[Mutant] = []
+    for one in paths:
+        lines = one.read_text(encoding="utf-8").splitlines()
+        at = [number for number, line in enumerate(lines, 1) if line.strip() == record.before]
+        if at:
+            every = [found for found in mutants(one) if found.operator.partition("/")[2] == record.operator]
+            for line in at:
+                alike += [found for found in every if found.line == line][record.nth : record.nth + 1]
+    return min(alike, key=lambda found: (abs(found.line - record.line), found.path), default=None)
 
 
 def main() -> None:
-    """Draw mutants, try each, and write or print the page."""
+    """Draw mutants or take those that survived, try each, and write or print the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rooms", default=",".join(ROOMS))
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--tests", default="tests", help="the tests that are to kill them")
+    parser.add_argument("--tests", nargs="+", default=["tests"], help="the tests that are to kill them")
     parser.add_argument("--work", type=Path, default=REPOSITORY / "build" / "mutants", help="what is kept between runs")
-    parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
+    parser.add_argument("--again", action="store_true", help=f"those that survived by {RECORDS.name}, drawing none")
+    parser.add_argument("--page", action="store_true", help=f"try none: write {PAGE.name} from {RECORDS.name}")
+    parser.add_argument("--write", action="store_true", help=f"write {RECORDS.name} and {PAGE.name}")
     given = parser.parse_args()
+    if given.page:
+        write_text(PAGE, page(read(), reasons()))
+        return
     covering: Covering = measured(given.work, given.jobs, given.tests)
-    chosen = drawn(given.rooms.split(","), given.count, given.seed)
-    tasks = [(mutant.path, changed(mutant), covering.of(mutant.path, mutant.line)) for mutant in chosen]
-    found: list[tuple[Mutant, Outcome]] = []
-    for mutant, outcome in zip(chosen, tried(tasks, given.work, given.jobs), strict=True):
-        found.append((mutant, outcome))
-        print(f"{len(found)}/{len(chosen)} {outcome.kind:8} {outcome.seconds:5.1f} s  {mutant.name}", flush=True)
-    text = page(found, given.seed)
-    if given.write:
-        write_text(PAGE, text)
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(asked, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.strip()
+    if given.again:
+        records = read()
+        places = [(n, mutant) for n, record in enumerate(records) if record.stands and (mutant := today(record))]
     else:
-        print(text)
+        chosen = drawn(given.rooms.split(","), given.count, given.seed)
+        records = [recorded(mutant, given.seed, commit) for mutant in chosen]
+        places = list(enumerate(chosen))
+    tasks = [(mutant.path, changed(mutant), covering.of(mutant.path, mutant.line)) for _, mutant in places]
+    for place, ((number, mutant), outcome) in enumerate(zip(places, tried(tasks, given.work, given.jobs), strict=True)):
+        if not given.again:
+            records[number] = replace(records[number], outcome=outcome.kind, tests=outcome.tests)
+        elif outcome.kind == KILLED:
+            records[number] = replace(records[number], killed_since=commit)
+        print(f"{place + 1}/{len(places)} {outcome.kind:8} {outcome.seconds:5.1f} s  {mutant.name}", flush=True)
+        if given.write:
+            write(records)
+            write_text(PAGE, page(records, reasons()))
+    if not given.write:
+        print(page(records, reasons()))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from scipy import stats
 
 from secateur import tensorfile
 from secateur.analysis import agreement as module
+from secateur.analysis import statistics
 from secateur.analysis.agreement import COLUMNS, LAYER_COLUMNS
 from secateur.analysis.agreement import agreement as both
 from secateur.errors import SecateurError
@@ -124,3 +125,21 @@ def test_different_units_and_broken_files_are_errors(tmp_path):
 
 def test_no_score_files_give_an_empty_table(tmp_path):
     assert agreement(files(tmp_path)).empty
+
+
+def test_criteria_are_compared_at_the_sample_counts_that_both_have_and_with_themselves_on_few_and_many(tmp_path):
+    write(tmp_path, "a", {"0/1/x": [1.0, 2, 3], "0/10/x": [3.0, 2, 1]})
+    write(tmp_path, "b", {"0/1/x": [1.0, 2, 3]})
+    found = agreement(files(tmp_path))
+    assert {(row.kind, row.criterion, round(row.spearman, 9)) for row in found.itertuples()} == {
+        ("criteria", "a", 1.0), ("samples", "a", -1.0),
+    }  # fmt: skip
+
+
+def test_there_is_a_table_on_the_oracle_where_the_run_has_one(tmp_path):
+    write(tmp_path, "a", {"0/1/x": [1.0, 2, 3]})
+    write(tmp_path, "truth", {"0/1/x": [1.0, 3, 2]})
+    entries = [{"name": "a", "criterion": "weight"}, {"name": "truth", "criterion": "oracle"}]
+    assert set(statistics._rankings(files(tmp_path), [], entries[:1])) == {"agreement", "agreement_layers", "ties"}
+    with_truth = statistics._rankings(files(tmp_path), [], entries)
+    assert set(with_truth) == {"agreement", "agreement_layers", "ties", "oracle"} and len(with_truth["oracle"]) == 1

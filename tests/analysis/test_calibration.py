@@ -162,3 +162,15 @@ def test_the_interval_is_reported_by_the_exact_binomial():
     found = calibration.Proportion(5, 100)
     assert found.value == 0.05
     assert found.interval == pytest.approx((0.0164, 0.1128), abs=1e-4)  # Clopper and Pearson
+
+
+def test_every_situation_is_at_the_bound_that_its_words_name():
+    """A false verdict is counted where the truth is exactly what the claim may just not have."""
+    gains = {"better by exactly": calibration.MARGIN, "all criteria equal": 0.0, "exactly at the limit": 0.0}
+    assert len(SITUATIONS) == 19
+    for words, situation in SITUATIONS.items():
+        gain = next((gain for said, gain in gains.items() if said in words), -calibration.MARGIN)
+        assert situation.gain == gain, words
+        assert situation.exists == ("“keeps”" in words) and situation.beyond > 0
+        limits = situation.limits
+        assert max(limits) <= calibration.MARGIN and min(limits) >= -calibration.MARGIN

@@ -104,3 +104,15 @@ def test_a_claim_about_three_rivals_is_contradicted_only_after_the_correction(lo
     assert directions(np.full(3, 0.9), np.array([0.5, lowest, 0.5]), 0.05) == says
     assert directions(np.full(3, 0.024), np.full(3, 0.9), 0.05) == 1
     assert directions(np.array([0.024, 0.026, 0.024]), np.full(3, 0.9), 0.05) == 0
+
+
+@pytest.mark.parametrize(("criteria", "after"), [(2, "contradicted"), (3, "undecided")])
+def test_what_is_contradicted_by_itself_may_not_be_once_all_are_corrected_together(criteria, after):
+    found = {
+        f"lrp{number}": decide(
+            differences(8, a=-0.05, b=-0.05, c=-0.05), Bounds(0.01, 0.0), alpha=0.05, test="wilcoxon"
+        )
+        for number in range(criteria)
+    }
+    assert all(decision.verdict == "contradicted" for decision in found.values())
+    assert set(corrected(found, 0.05).values()) == {after}

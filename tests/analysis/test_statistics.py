@@ -115,3 +115,13 @@ def test_a_run_of_one_seed_and_one_branch_passes_through(tmp_path):
     statistics.run(folder, tmp_path / "statistics", {})
     verdicts = pd.read_csv(tmp_path / "statistics/verdicts.csv")
     assert set(verdicts["verdict"]) == {"undecided"} and np.isnan(verdicts["p"]).all()
+
+
+def test_two_seeds_have_a_standard_deviation_and_one_has_none():
+    for seeds in (2, 1):
+        measures = numbered(measure_all(synthetic.curves(seeds=seeds, samples=("1",), branches=("fewshot",))))
+        found = statistics.intervals(measures[measures["measure"] == "mean_accuracy_over_rate"], 0.05, 0)
+        for row in found.itertuples():
+            own = measures[(measures["criterion"] == row.criterion) & (measures["measure"] == row.measure)]
+            assert row.n == seeds
+            assert row.sd == pytest.approx(own["value"].std(ddof=1), nan_ok=True) and np.isnan(row.sd) == (seeds == 1)

@@ -87,3 +87,10 @@ def test_no_statistic_changes_by_a_control(tmp_path):
 
 def test_sample_counts_are_ordered_as_numbers_with_words_last():
     assert tables.in_order(["all", "10", "2", "1", "10"]) == ["1", "2", "10", "all"]
+
+
+def test_a_table_that_is_not_there_has_line_numbers_where_they_are_asked_for_alone(tmp_path):
+    assert list(tables.optional(tmp_path, "cost")) == tables.COLUMNS["cost"]
+    assert list(tables.optional(tmp_path, "cost", numbered=True)) == [*tables.COLUMNS["cost"], "line"]
+    folder = synthetic.write(tmp_path, curves=synthetic.curves(seeds=1), cost=synthetic.cost())
+    assert "line" not in tables.optional(folder, "cost") and "line" in tables.optional(folder, "cost", numbered=True)

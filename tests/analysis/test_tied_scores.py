@@ -58,3 +58,18 @@ def test_the_page_names_the_criterion_that_does_not_choose_and_between_which_rat
     sure = found[found["criterion"] == "sure"]
     assert "(3 rankings): which units go is decided by scores" in checks.of_ties(sure)
     assert not checks.ties_table(sure).rows and not checks.ties_table(found[:0]).rows
+
+
+def test_rankings_of_one_study_are_not_counted_for_another(rankings):
+    paths, _ = rankings
+    others = []
+    for path in paths:
+        other = path.parents[2] / "a study before" / path.parent.name / path.name
+        other.parent.mkdir(parents=True)
+        other.write_bytes(path.read_bytes())
+        others.append(other)
+    both = ties([*paths, *others])
+    assert both["study"].tolist() == ["a study before"] * 6 + ["study"] * 6
+    for study in ("a study before", "study"):
+        own = both[both["study"] == study].drop(columns=["study", "source"]).reset_index(drop=True)
+        assert own.equals(ties(paths).drop(columns=["study", "source"]))

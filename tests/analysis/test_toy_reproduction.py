@@ -193,3 +193,12 @@ def test_unreadable_files_are_one_clear_error(tmp_path: Path) -> None:
         toy_reproduction.read_measured(tmp_path / "none.parquet")
     with pytest.raises(SecateurError, match="not a list of differences"):
         toy_reproduction.read_differences(tmp_path / "none.yaml")
+
+
+def test_the_spread_of_one_network_is_that_of_its_draws_and_of_one_value_there_is_none() -> None:
+    table = measured({"lrp": 0.9}, networks=1)
+    table["accuracy"] += 0.01 * (table["repetition"] == 0)
+    found = toy_reproduction.summarise(table[table["repetition"] < 2])
+    np.testing.assert_allclose(found["ours_std"], np.std([0.91, 0.9], ddof=1))
+    assert set(found["networks"]) == {1} and set(found["draws"]) == {2} and found["network_std"].isna().all()
+    assert (toy_reproduction.summarise(table[table["repetition"] == 1])["ours_std"] == 0).all()

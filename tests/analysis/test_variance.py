@@ -129,3 +129,13 @@ def test_the_table_has_the_parts_of_a_run_from_its_own_pairs_of_networks(tmp_pat
 def test_a_run_from_before_has_no_parts():
     curves = synthetic.curves(seeds=4, samples=("1",), branches=("fewshot",)).assign(varied="")
     assert parts(curves, variances(numbered(measure_all(curves)))).empty
+
+
+def test_two_criteria_are_enough_for_parts_and_one_is_not(tmp_path):
+    both = [synthetic.curves(seeds=4, samples=("1",), branches=("fewshot",), seed=seed) for seed in (0, 1)]
+    every = pd.concat([both[0].assign(varied=""), both[1].assign(varied="head")])
+    whole = variances(numbered(measure_all(both[0])))
+    for names, some in ((["lrp", "weight"], True), (["lrp"], False)):
+        folder = synthetic.write(tmp_path / names[-1], curves=every[every["criterion"].isin(names)])
+        found = parts(tables.read(folder, "curves", numbered=True, varied=True), whole)
+        assert (len(found) > 0) == some

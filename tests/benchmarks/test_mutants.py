@@ -7,32 +7,43 @@ import sys
 import mutants
 import pytest
 from mutants import Mutant
-from mutants_outcome import INVALID, KILLED, SURVIVED, Outcome, copied
-from mutants_tests import BUDGET, Covering
+from mutants_outcome import INVALID, KILLED, SURVIVED, copied
+from mutants_page import REASONS, RECORDS, Record
+from mutants_tests import BUDGET, Covering, imported
 
 from secateur.config import REPOSITORY
+from secateur.errors import SecateurError
 
 SOURCE = """
+@dataclass(frozen=True)
+class Parts:
+    of: int
+
+
 def share(part: int = 3, whole: "int | None" = None) -> float | None:
     count: int = 4
     if part < 0:
         raise ValueError(f"{part + 1} is below 0")
-    return part / (whole or count)
+    model.load_state_dict(part, strict=True)
+    return part / (whole or count), dict(zip(part, whole, strict=True))
 """
 
 
 class Contexts:
-    """Coverage's data: of each line the tests that ran it."""
+    """Coverage's data: of each line the tests that ran it, all in a function's body."""
 
     def contexts_by_lineno(self, path):
-        assert path.endswith("src/secateur/x.py")
-        return {1: ["tests/test_a.py::slow", "tests/test_b.py::fast", ""], 2: ["tests/test_a.py::slow"]}
+        assert path.endswith("src/secateur/ranking/ties.py")
+        return {31: ["tests/test_a.py::slow", "tests/test_b.py::fast", ""], 32: ["tests/test_a.py::slow"]}
 
 
-def test_annotations_and_the_texts_of_errors_are_left_out():
+def test_annotations_the_texts_of_errors_and_what_must_never_happen_are_left_out():
     lines = SOURCE.splitlines()
-    spans = {lines[row - 1][start:end] for (row, start), (_, end) in mutants.unjudged(SOURCE)}
-    assert spans == {"int", '"int | None"', "float | None", 'ValueError(f"{part + 1} is below 0")'}
+    spans = [lines[row - 1][start:end] for (row, start), (_, end) in mutants.unjudged(SOURCE)]
+    assert sorted(spans) == sorted([
+        "int", "int", "int", '"int | None"', "float | None", 'ValueError(f"{part + 1} is below 0")',
+        "dataclass(frozen=True)", "True",
+    ])  # fmt: skip
 
 
 def test_a_mutant_is_tried_with_the_fastest_test_of_its_line_first_and_then_with_others_of_the_files():
@@ -40,26 +51,77 @@ def test_a_mutant_is_tried_with_the_fastest_test_of_its_line_first_and_then_with
         "tests/test_a.py::slow": 3.0, "tests/test_b.py::fast": 1.0, "tests/test_b.py::other": 0.1,
         "tests/test_c.py::elsewhere": 0.1, "tests/test_a.py::endless": BUDGET,
     })  # fmt: skip
-    assert covering.of("src/secateur/x.py", 1) == [
+    assert covering.of("src/secateur/ranking/ties.py", 31) == [
         "tests/test_b.py::fast",
         "tests/test_a.py::slow",
         "tests/test_b.py::other",
     ]
-    assert covering.of("src/secateur/x.py", 2)[0] == "tests/test_a.py::slow"
-    assert covering.of("src/secateur/x.py", 9) == []
+    assert covering.of("src/secateur/ranking/ties.py", 32)[0] == "tests/test_a.py::slow"
+    assert covering.of("src/secateur/ranking/ties.py", 39) == []
 
 
-def test_a_mutant_that_no_test_tries_survives_and_one_that_does_not_import_is_not_counted(monkeypatch):
-    found = [
-        (Mutant("src/secateur/ranking/ties.py", "core/AddNot", 0, 1, 0), Outcome(KILLED, 3, 1.0)),
-        (Mutant("src/secateur/ranking/ties.py", "core/AddNot", 1, 2, 0), Outcome(SURVIVED, 0, 1.0)),
-        (Mutant("src/secateur/ranking/ties.py", "core/AddNot", 2, 3, 0), Outcome(INVALID, 3, 1.0)),
-    ]
-    monkeypatch.setattr(mutants, "changed", lambda mutant: "a\nnot b | c\n")
-    text = mutants.page(found, seed=1)
-    assert "**1 of 2 killed (50 %).**" in text and "1 more did not import" in text
-    assert "| ranking | 2 | 1 | 1 |" in text
-    assert "| ranking/ties.py:2 AddNot |" in text and "`not b ¦ c` | 0 |" in text
+def record(line: int, outcome: str, tests: int = 3, **more: str) -> Record:
+    return Record("ranking/ties.py", line, "AddNot", 0, f"if b{line} | c:", f"if not b{line} | c:", outcome, tests,
+                  commit="abc", **more)  # fmt: skip
+
+
+def test_the_page_counts_equivalent_mutants_apart_and_says_what_was_not_tried():
+    records = [
+        record(1, KILLED), record(2, SURVIVED, 0), record(3, INVALID), record(4, SURVIVED),
+        record(5, SURVIVED, killed_since="def"), record(6, ""),
+    ]  # fmt: skip
+    known = {records[3].key: ("equivalent", "an order among equals.")}
+    text = mutants.page(records, known)
+    assert "**1 of 4 killed (25 %) by the tests as they were** at commit abc" in text
+    assert "Of the 3 that change anything, 1 were killed (33 %);" in text and "survivors, 2 (67 %)**" in text
+    assert "6 mutants, of which 5 were tried, in the order of the draw; the run was cut short. 1 did not" in text
+    assert "| ranking | 4 | 1 | 1 | 1 | 1 | 1 |" in text
+    assert "| ranking/ties.py:2 AddNot | `if b2 ¦ c:` | `if not b2 ¦ c:` | 0 | no reason is known |" in text
+    assert "| 3 | changes nothing that is computed or said: an order among equals. |" in text
+    assert "| 3 | killed by a test written since (commit def) |" in text
+
+
+def test_records_read_as_they_were_written_and_a_reason_is_of_a_kind(tmp_path):
+    records = [record(1, KILLED), record(2, "", killed_since="def")]
+    mutants.write(records, tmp_path / "mutants.csv")
+    assert mutants.read(tmp_path / "mutants.csv") == records
+    path = tmp_path / "reasons.yaml"
+    path.write_text("- {file: a.py, line: b, changed: c, kind: so, because: d}\n")
+    with pytest.raises(SecateurError, match="needs `kind`"):
+        mutants.reasons(path)
+
+
+@pytest.mark.skipif(not RECORDS.exists(), reason="no mutants were tried yet")
+def test_the_shipped_page_is_that_of_its_records_and_every_reason_is_of_a_survivor():
+    records, known = mutants.read(), mutants.reasons(REASONS)
+    assert mutants.PAGE.read_text(encoding="utf-8") == mutants.page(records, known)
+    assert known.keys() <= {one.key for one in records if one.stands}
+
+
+def test_a_survivor_is_found_again_by_the_text_of_its_line(monkeypatch, tmp_path):
+    file = tmp_path / "src" / "secateur" / "ranking" / "ties.py"
+    file.parent.mkdir(parents=True)
+    file.write_text("if b2 | c:\n    a\n\nif b2 | c:\n    a\n")
+    monkeypatch.setattr(mutants, "REPOSITORY", tmp_path)
+    places = [Mutant("src/secateur/ranking/ties.py", "core/AddNot", n, line, 3) for n, line in enumerate((1, 4))]
+    monkeypatch.setattr(mutants, "mutants", lambda path: iter(places))
+    assert mutants.today(record(2, SURVIVED)) == places[0], "the nearest of two"
+    assert mutants.today(record(3, SURVIVED)) is None
+    file.rename(file.with_name("renamed.py"))
+    assert mutants.today(record(2, SURVIVED)) == places[0], "anywhere in the room when its file has gone"
+
+
+def test_what_runs_at_import_is_tried_with_the_tests_of_the_whole_file():
+    source = "LIMIT = 3\n\n\n@cached\ndef f(x=1,\n      y=2):\n    z = LIMIT\n    return z\n"
+    assert [imported(source, line) for line in range(1, 9)] == [True] * 6 + [False] * 2
+    path = "src/secateur/analysis/regret.py"
+    number = (REPOSITORY / path).read_text(encoding="utf-8").splitlines().index("import pandas as pd") + 1
+
+    class Some:
+        def contexts_by_lineno(self, path):
+            return {number: [""], number + 30: ["tests/test_a.py::one", ""]}
+
+    assert Covering(Some(), {"tests/test_a.py::one": 1.0}).of(path, number) == ["tests/test_a.py::one"]
 
 
 @pytest.mark.slow

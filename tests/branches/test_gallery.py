@@ -79,3 +79,12 @@ def test_large_images_are_reduced_and_small_ones_are_not():
     photographs = np.full((2, 300, 150, 3), 7, np.uint8)
     assert reduced(photographs, 100).shape == (2, 100, 50, 3) and (reduced(photographs, 100) == 7).all()
     assert reduced(photographs, 300).shape == photographs.shape
+
+
+def test_of_a_map_the_strongest_pixels_are_at_the_ends_of_the_scale():
+    ascending = torch.arange(1.0, 101).reshape(10, 10)
+    found = scaled(torch.stack([ascending, -3 * ascending, torch.zeros(10, 10)]))
+    assert found.min() == -1 and (found[2] == 0).all()
+    assert ((found[0] == 1).sum(), (found[1] == -1).sum()) == (3, 3), "three of a hundred"
+    assert np.allclose(found[0].ravel()[:97], np.arange(1, 98) / (97 + 0.03), atol=1e-4)
+    assert np.allclose(found[0], -found[1])

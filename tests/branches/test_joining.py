@@ -35,3 +35,25 @@ def test_a_machine_that_measures_the_unpruned_network_otherwise_is_refused():
         joining.same_start(rows, rows.assign(accuracy=0.87), 1e-5)
     with pytest.raises(SecateurError, match=r"unpruned network of s, seed 1, has the loss 0\.6 here and 0\.61"):
         joining.same_start(rows, rows.assign(loss=[0.5, 0.9, 0.61]), 1e-5)
+
+
+class Begun(Exception):
+    """The first study was to be run."""
+
+
+def test_the_networks_of_the_published_run_lie_where_they_would_be_made(tmp_path, monkeypatch):
+    def begun(again, name, seeds):
+        raise Begun
+
+    monkeypatch.setattr(joining.Again, "study", begun)
+    published, folder = tmp_path / "published", tmp_path / "mine"
+    for kind in ("models", "samples", "rankings"):
+        (published / kind / "study").mkdir(parents=True)
+        (published / kind / "study" / "0-1").write_text(kind)
+    (folder / "models").mkdir(parents=True)  # a killed call left it
+    config = {"criteria": [{"name": "mine"}], "studies": {"study": {}}, "seeds": 2, "seeds_per_job": 2}
+    with pytest.raises(Begun):
+        joining.measure(published, config, folder, {})
+    assert (folder / "models" / "study" / "0-1").read_text() == "models"
+    assert (folder / "samples" / "study" / "0-1").read_text() == "samples"
+    assert not (folder / "rankings").exists(), "what is ranked is ranked here"

@@ -143,3 +143,10 @@ def test_bad_selections_are_one_clear_error() -> None:
     smaller = remove(network, groups, {"stem": [0]})
     with pytest.raises(SecateurError, match="those that `shrink` gives"):
         remove(smaller, groups, {"stem": [0]})
+
+
+def test_a_unit_before_the_first_is_none() -> None:
+    network = gated()
+    groups = find_unit_groups(network, IMAGE)
+    with pytest.raises(SecateurError, match="units -1 to 0 selected, but it has 4"):
+        remove(network, groups, {"stem": [0, -1]})

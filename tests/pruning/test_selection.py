@@ -118,3 +118,16 @@ def test_bad_arguments_are_one_clear_error() -> None:
         select(GROUPS, scores | {"left": torch.zeros(3)}, 0.1)
     with pytest.raises(SecateurError, match="no unit groups"):
         select([], {}, 0.1)
+
+
+def test_ties_go_by_the_middle_of_each_unit_s_place_in_its_group() -> None:
+    """Of a group of n units the k-th stands at (k + ½) / n: groups give their units in turn, the largest first."""
+    scores = {group.name: torch.zeros(group.size) for group in GROUPS}
+    turns = sorted(((place + 0.5) / group.size, group.name) for group in GROUPS for place in range(group.size - 1))
+    assert len({at for at, _ in turns}) == len(turns), "no two at one place"
+    for count_ in range(len(turns) + 1):
+        selection = select(GROUPS, scores, count_ / TOTAL)
+        gone = [name for _, name in turns[:count_]]
+        assert {name: len(units) for name, units in selection.items()} == {
+            group.name: gone.count(group.name) for group in GROUPS
+        }

@@ -5,6 +5,7 @@ import timm
 import torch
 from tests.tiers import rows
 
+from secateur import tensorfile
 from secateur.errors import SecateurError
 from secateur.pruning import unitfile
 from secateur.pruning.removal import remove, shrink
@@ -48,3 +49,20 @@ def test_a_damaged_file_is_named(keep, tmp_path):
         unitfile.read(path)
     with pytest.raises(SecateurError, match=r"gone: not a readable file"):
         unitfile.read(tmp_path / "gone")
+
+
+def test_a_file_from_before_gates_and_scales_were_written_reads_as_without_them(tmp_path):
+    path = tmp_path / "u.safetensors"
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    groups = find_unit_groups(model, torch.rand(1, 3))
+    unitfile.write(path, groups)
+    tensors, about = tensorfile.read(path, "file of unit groups")
+    tensorfile.write(
+        path, tensors, [{k: v for k, v in entry.items() if k not in ("gate", "scaled")} for entry in about]
+    )
+    (one,), (other,) = unitfile.read(path), groups
+    assert one.gate is False is other.gate
+    assert [part.scaled for part in one.slices] == [part.scaled for part in other.slices]
+    gate = [entry | {"gate": True} for entry in about]
+    tensorfile.write(path, tensors, gate)
+    assert unitfile.read(path)[0].gate is True

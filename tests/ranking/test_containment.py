@@ -83,3 +83,10 @@ def test_a_child_that_a_criterion_forks_leaves_as_it_wants(tmp_path):
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     with pytest.raises(KeyboardInterrupt), contained("this"):
         raise KeyboardInterrupt
+
+
+def test_of_a_long_error_the_beginning_is_said():
+    for length, said in ((500, 500), (501, 500), (9000, 500)):
+        with pytest.raises(SecateurError) as error, contained("It"):
+            raise ValueError("x" * length)
+        assert str(error.value) == f"It raised ValueError: {'x' * said}"

@@ -41,3 +41,24 @@ def test_a_users_rule_and_what_its_file_leaves_open(tmp_path):
     found = glossary.entry({"criterion": "mine", "options": {"power": True, "at": [1, 2]}}, [tmp_path])
     assert found["sentence"] == "Mine: a number. Here with power: true; at: 1, 2." and found["formula"] == "One each."
     assert found["needs"] == "reference images with their labels" and found["paper"] == ""
+
+
+def test_a_constant_that_is_put_together_when_the_file_runs_hides_none_behind_it(tmp_path):
+    (tmp_path / "later.py").write_text(
+        '"""Later: a number."""\n\nNEEDS = tuple(["samples"])\nNORMALISATION = "sum"\nPAPER = "Nobody, 2020"\n\n\n'
+        'def score(network):\n    """One each."""\n'
+    )
+    found = glossary.entry({"criterion": "later"}, [tmp_path])
+    assert found["paper"] == "Nobody, 2020" and found["normalisation"] == glossary.COMPARABLE["sum"]
+    assert found["needs"] == "reference images with their labels", "what is usual, where the file leaves it open"
+
+
+def test_of_a_rule_in_another_language_nothing_is_said_to_be_needed(tmp_path):
+    (tmp_path / "ruled.smk").write_text(
+        "# Ruled: by a rule.\n# paper: Nobody, 2020\n\n\nrule ruled:\n"
+        '    input:\n        "{case}/samples.safetensors",\n'
+    )
+    found = glossary.entry({"criterion": "ruled"}, [tmp_path])
+    assert found["sentence"] == "Ruled: by a rule." and found["formula"] == found["needs"] == ""
+    (tmp_path / "filed.py").write_text('"""Filed."""\nNEEDS = ()\n\n\ndef score(network):\n    """One each."""\n')
+    assert glossary.entry({"criterion": "filed"}, [tmp_path])["needs"] == "nothing but the network"

@@ -89,3 +89,20 @@ def test_without_a_target_the_published_steps_are_taken_as_they_are() -> None:
                 parameter -= 0.001 * speed
     for one, other in zip(found.parameters(), model.parameters(), strict=True):
         assert torch.allclose(one, other, atol=1e-7)
+
+
+def test_the_learning_rate_falls_in_the_last_third_of_a_cycle(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+    step = torch.optim.SGD.step
+
+    def noted(optimizer: torch.optim.SGD) -> None:
+        rates.append(optimizer.param_groups[0]["lr"])
+        step(optimizer)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", noted)
+    monkeypatch.setattr(mlp, "CYCLES", 2)
+    inputs, labels = tensors("spirals")
+    with pytest.raises(SecateurError):
+        mlp.train(inputs, labels, 4, "text", 1, 1.1, 12, hidden=10)
+    cycle = [1.0] * 9 + [0.75, 0.5, 0.25]
+    assert [rate / mlp.LEARNING_RATE for rate in rates] == pytest.approx(cycle + cycle)
