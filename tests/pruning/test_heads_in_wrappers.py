@@ -65,7 +65,7 @@ def of_modules(model):
     ]
 
 
-@pytest.mark.parametrize("kind", [*NETWORKS, "shared"])
+@pytest.mark.parametrize("kind", rows([*NETWORKS, "shared"], ["levit", "shared"]))
 def test_without_some_it_is_the_whole_with_them_silent(kind):
     model = network(kind)
     groups = of_modules(model)
@@ -97,7 +97,7 @@ def test_where_the_heads_lie():
     assert (pruned.attn.num_heads, pruned.attn.query.proj.out_channels, pruned.attn.key.proj.out_channels) == (2, 12, 6)
 
 
-@pytest.mark.parametrize("kind", ["levit", "gemma"])
+@pytest.mark.parametrize("kind", rows(["levit", "gemma"], ["levit"]))
 def test_a_head_that_lies_elsewhere_is_found_out(kind, monkeypatch):
     """Planted: the rows of another head go; and a batch-norm behind the layer keeps them all."""
     model = network(kind)
