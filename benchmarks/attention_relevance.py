@@ -4,6 +4,7 @@ python benchmarks/attention_relevance.py [--write]
 """
 
 import argparse
+import importlib.util
 import platform
 import statistics
 import time
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 from secateur.files import write_text
+from secateur.models.profiling import peak_bytes
 from secateur.ranking.network import Network
 
 PAGE = Path(__file__).parent.parent / "docs" / "relevance.md"
@@ -71,17 +73,30 @@ def growth(gain: float) -> list[str]:
     return rows
 
 
+def others(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> dict[str, Callable[[], object]]:
+    """The same passes by autolrp, where it is installed."""
+    if importlib.util.find_spec("autolrp") is None:
+        return {}
+    import autolrp
+
+    def by(preset: dict[str, object]) -> None:
+        outputs = model(autolrp.tensor(images.clone())).gather(1, labels.unsqueeze(1))
+        outputs.sum().lrp(config=autolrp.LRPConfig(rule={**autolrp.BASE, **preset}, eps=1e-6))
+
+    return {"autolrp, CP": lambda: by(autolrp.CPLRP), "autolrp, AttnLRP": lambda: by(autolrp.ATTNLRP)}
+
+
 def costs() -> list[str]:
-    """Processor seconds of one pass over ViT-S/16 at 224 px beside the gradient's."""
+    """Processor seconds of one pass over ViT-S/16 at 224 px beside the gradient's, and the most memory in use."""
     torch.manual_seed(0)
-    model = timm.create_model("vit_small_patch16_224", num_classes=10).eval()
+    model = timm.create_model("vit_small_patch16_224", num_classes=10).eval().requires_grad_(False)
     images, labels = torch.rand(BATCH, 3, 224, 224), torch.arange(BATCH)
     network = Network(model, ["blocks.0.attn.qkv"], images, labels, batch_size=BATCH)
     passes: dict[str, Callable[[], object]] = {
         "gradient": lambda: list(network.gradients()),
         "ε, `cp`": lambda: list(network.relevance("cp-lrp")),
         "ε, `attnlrp`": lambda: list(network.relevance("attnlrp")),
-    }
+    } | others(model, images, labels)
     seconds: dict[str, list[float]] = {name: [] for name in passes}
     for _ in range(REPEATS):
         for name, run in passes.items():
@@ -89,8 +104,13 @@ def costs() -> list[str]:
             run()
             seconds[name].append(time.process_time() - start)
     middle = {name: statistics.median(taken) for name, taken in seconds.items()}
-    rows = ["| pass | seconds | ÷ gradient |", "|---|---:|---:|"]
-    return rows + [f"| {name} | {took:.2f} | {took / middle['gradient']:.2f} |" for name, took in middle.items()]
+    most = {name: peak_bytes(run, torch.device("cpu")) for name, run in passes.items()}
+    rows = ["| pass | seconds | ÷ gradient | peak MB | peak ÷ gradient |", "|---|---:|---:|---:|---:|"]
+    return rows + [
+        f"| {name} | {took:.2f} | {took / middle['gradient']:.2f} | "
+        f"{most[name] / 1e6:.0f} | {most[name] / most['gradient']:.2f} |"
+        for name, took in middle.items()
+    ]
 
 
 def text() -> str:
