@@ -38,10 +38,10 @@ for config in sys.argv[place:]:
 
 
 def smaller(**values: object) -> dict[str, Any]:
-    """The tiny run's config without what stands apart: the 2-D study, the grid, other choices of units, remedies and
-    latencies. `values` are set in it."""
+    """The tiny run's config without what stands apart: the 2-D study, the grid, other choices of units and remedies.
+    `values` are set in it."""
     config = yaml.safe_load((REPOSITORY / TINY).read_text(encoding="utf-8"))
-    for key in ("toy", "decompose", "latency"):
+    for key in ("toy", "decompose"):
         del config[key]
     del config["fewshot"]["grid"], config["fewshot"]["remedies"]
     return config | values

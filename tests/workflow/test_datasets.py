@@ -11,7 +11,7 @@ import pytest
 import yaml
 from tests.data.hosts import pack, picture, serving
 
-from house import TINY, House
+from house import House, smaller
 from secateur.config import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -30,10 +30,8 @@ def pets(each: int) -> dict[str, bytes]:
 
 def run_on(house: House, name: str, entry: dict) -> str:
     """The tiny run with its study on a dataset of one's own; name of the config."""
-    config = yaml.safe_load((house.folder / TINY).read_text(encoding="utf-8"))
-    del config["toy"], config["fewshot"]["grid"]
-    config |= {"datasets": {name: entry}, "criteria": ["weight", "lrp"]}
-    config["studies"] = {"own": {"dataset": name, "backbone": "vgg_small"}}
+    studies = {"own": {"dataset": name, "backbone": "vgg_small"}}
+    config = smaller(datasets={name: entry}, criteria=["weight", "lrp"], studies=studies)
     (house.folder / "own.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return "own.yaml"
 
