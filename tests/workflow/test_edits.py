@@ -73,7 +73,7 @@ def test_an_edit_during_a_run_that_is_put_back_leaves_no_wrong_result(own_house,
 
 
 def test_on_one_core_in_another_folder_without_the_warm_process_every_stage_gives_the_same_bytes(house, empty_house):
-    faults_sources.without_the_warm_process(house, empty_house)
+    faults_sources.without_the_warm_process(house, empty_house, whole=False)
 
 
 def test_clones_that_share_data_wait_for_each_other(empty_house, house, tmp_path_factory):
