@@ -14,6 +14,7 @@ its line fails, or a test of the same files; those tests are known from one run 
 
 import argparse
 import ast
+import difflib
 import random
 import subprocess
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mutants_outcome import KILLED, tried
-from mutants_page import RECORDS, Record, page, read, reasons, write
+from mutants_page import EQUIVALENT, RECORDS, Record, page, read, reasons, write
 from mutants_tests import Covering, measured
 
 from secateur.config import REPOSITORY
@@ -31,6 +32,8 @@ ROOMS = ("relevance", "pruning", "ranking", "branches", "analysis")
 LEFT_OUT = ("core/ExceptionReplacer", "core/RemoveDecorator")
 """Another exception is caught by no test that reads its text; without a decorator modules do not import."""
 PAGE = REPOSITORY / "docs" / "mutants.md"
+ALIKE = 0.8
+"""How like its text of then (difflib's ratio) a line must be to be the same line: names are changed."""
 
 
 @dataclass(frozen=True)
@@ -124,21 +127,23 @@ def _beside(mutant: Mutant) -> list[Mutant]:
 
 
 def today(record: Record) -> Mutant | None:
-    """The same change of a line with the same text, the nearest where several have it; None where no line has it now.
+    """The same change of a line with the same text, or with the text most like it; None where no line is like it.
 
-    A file that has gone is looked for in the whole room.
+    Of several lines the nearest is taken. A file that has gone is looked for in the whole room.
     """
     path = REPOSITORY / "src" / "secateur" / record.path
     paths = [path] if path.exists() else sorted((REPOSITORY / "src" / "secateur" / record.room).rglob("*.py"))
+    places = [(one, number, text.strip()) for one in paths for number, text in _lines(one)]
+    texts = difflib.get_close_matches(record.before, {text for _, _, text in places}, 1, ALIKE)
     alike: list[Mutant] = []
-    for one in paths:
-        lines = one.read_text(encoding="utf-8").splitlines()
-        at = [number for number, line in enumerate(lines, 1) if line.strip() == record.before]
-        if at:
-            every = [found for found in mutants(one) if found.operator.partition("/")[2] == record.operator]
-            for line in at:
-                alike += [found for found in every if found.line == line][record.nth : record.nth + 1]
-    return min(alike, key=lambda found: (abs(found.line - record.line), found.path), default=None)
+    for one, line, _ in (place for place in places if place[2] in texts):
+        every = [it for it in mutants(one) if (it.operator.partition("/")[2], it.line) == (record.operator, line)]
+        alike += every[record.nth : record.nth + 1]
+    return min(alike, key=lambda one: (abs(one.line - record.line), one.path), default=None)
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    return list(enumerate(path.read_text(encoding="utf-8").splitlines(), 1))
 
 
 def main() -> None:
@@ -162,7 +167,9 @@ def main() -> None:
     commit = subprocess.run(asked, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.strip()
     if given.again:
         records = read()
-        places = [(n, mutant) for n, record in enumerate(records) if record.stands and (mutant := today(record))]
+        known = reasons()
+        waiting = [n for n, one in enumerate(records) if one.stands and known.get(one.key, ("",))[0] != EQUIVALENT]
+        places = [(n, mutant) for n in waiting if (mutant := today(records[n]))]
     else:
         chosen = drawn(given.rooms.split(","), given.count, given.seed)
         records = [recorded(mutant, given.seed, commit) for mutant in chosen]

@@ -1,6 +1,7 @@
 """Trying mutants: each in a copy of the repository and a process of its own, forked from one that has torch."""
 
 import contextlib
+import importlib
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from secateur.config import REPOSITORY
+from secateur.errors import SecateurError
 
 KILLED, SURVIVED, INVALID = "killed", "survived", "invalid"
 PRELOADED = (
@@ -24,6 +26,8 @@ PRELOADED = (
     "pytest",
     "_pytest.assertion.rewrite",
 )
+UNIMPORTABLE = 70
+"""Exit status where the changed file cannot be imported."""
 PATIENCE = 4.0
 """A mutant that takes so many times what its tests take without it runs without end: killed."""
 STARTING = 30.0
@@ -40,10 +44,19 @@ class Outcome:
 
 
 def tried(tasks: list[tuple[str, str, list[str]]], work: Path, jobs: int) -> Iterator[Outcome]:
-    """The outcomes of mutants (file, its changed text, tests to try) in their order, `jobs` at a time."""
+    """The outcomes of mutants (file, its changed text, tests to try) in their order, `jobs` at a time.
+
+    Killed is one whose file imports and whose tests then fail, cannot be collected, end the process or do not end.
+
+    Raises:
+        SecateurError: a file of tests that git does not know.
+    """
     for name in PRELOADED:
         __import__(name)
     places = [copied(work / f"copy-{number}") for number in range(jobs)]
+    for name in sorted({test.partition("::")[0] for _, _, tests in tasks for test in tests}):
+        if not (places[0] / name).exists():  # else what fails for its absence would count as killed
+            raise SecateurError(f"{name} is not known to git, so no mutant can be tried with it: git add it.")
     running: dict[int, tuple[int, int, float]] = {}
     done: dict[int, Outcome] = {}
     waiting, said = list(enumerate(tasks)), 0
@@ -65,7 +78,7 @@ def tried(tasks: list[tuple[str, str, list[str]]], work: Path, jobs: int) -> Ite
             path, _, tests = tasks[number]
             _put_back(places[place], path)
             code = os.waitstatus_to_exitcode(status) if found else 1
-            kind = {0: SURVIVED, 1: KILLED}.get(code, KILLED if code < 0 else INVALID)
+            kind = {0: SURVIVED, UNIMPORTABLE: INVALID}.get(code, KILLED)
             done[number] = Outcome(SURVIVED if not tests else kind, len(tests), took)
         while said in done:
             yield done[said]
@@ -89,13 +102,13 @@ def _put_back(folder: Path, name: str) -> None:
 
 
 def _started(folder: Path, path: str, text: str, tests: list[str]) -> int:
-    """The process that tries a mutant: its exit status is pytest's."""
+    """The process that tries a mutant: its exit status is pytest's, or UNIMPORTABLE."""
     (folder / path).unlink()
     (folder / path).write_text(text, encoding="utf-8")
     process = os.fork()
     if process:
         return process
-    code = 70
+    code = UNIMPORTABLE
     try:
         os.setsid()
         os.chdir(folder)
@@ -109,6 +122,7 @@ def _started(folder: Path, path: str, text: str, tests: list[str]) -> int:
         os.dup2(log, 2)
         import pytest
 
+        importlib.import_module(".".join(Path(path).with_suffix("").parts[1:]))
         given = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(folder), "-o", "addopts="]
         temporary = folder.with_suffix(".tmp")
         code = int(pytest.main([*given, "--basetemp", str(temporary), *tests])) if tests else 0

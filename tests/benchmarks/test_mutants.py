@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import mutants
 import pytest
@@ -106,7 +107,8 @@ def test_a_survivor_is_found_again_by_the_text_of_its_line(monkeypatch, tmp_path
     places = [Mutant("src/secateur/ranking/ties.py", "core/AddNot", n, line, 3) for n, line in enumerate((1, 4))]
     monkeypatch.setattr(mutants, "mutants", lambda path: iter(places))
     assert mutants.today(record(2, SURVIVED)) == places[0], "the nearest of two"
-    assert mutants.today(record(3, SURVIVED)) is None
+    assert mutants.today(replace(record(3, SURVIVED), before="if b2 | d:")) == places[1], "a name was changed"
+    assert mutants.today(replace(record(3, SURVIVED), before="while wanted in others:")) is None
     file.rename(file.with_name("renamed.py"))
     assert mutants.today(record(2, SURVIVED)) == places[0], "anywhere in the room when its file has gone"
 
@@ -126,13 +128,13 @@ def test_what_runs_at_import_is_tried_with_the_tests_of_the_whole_file():
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="mutants are tried in forked processes")
-def test_a_wrong_change_is_killed_and_a_harmless_one_survives(tmp_path):
+def test_a_wrong_change_is_killed_a_harmless_one_survives_and_one_that_does_not_import_counts_for_neither(tmp_path):
     path = "src/secateur/ranking/glossary.py"
     text = (REPOSITORY / path).read_text(encoding="utf-8")
     tests = ["tests/ranking/test_glossary.py"]
     broken = text.replace("return ", "return None and ")
     assert broken != text
-    tasks = [(path, text + "# more\n", tests), (path, broken, tests)]
+    tasks = [(path, text + "# more\n", tests), (path, broken, tests), (path, text + "None + 1\n", tests)]
     # In a process of its own: what this one has imported, tests too, a fork of it would have as well.
     code = (
         f"from mutants_outcome import tried\nprint(*(one.kind for one in tried({tasks!r}, Path({str(tmp_path)!r}), 1)))"
@@ -141,7 +143,7 @@ def test_a_wrong_change_is_killed_and_a_harmless_one_survives(tmp_path):
         [sys.executable, "-c", f"from pathlib import Path\n{code}"], capture_output=True, text=True, check=True,
         cwd=REPOSITORY / "benchmarks",
     )  # fmt: skip
-    assert done.stdout.splitlines()[-1].split() == [SURVIVED, KILLED]
+    assert done.stdout.splitlines()[-1].split() == [SURVIVED, KILLED, INVALID]
 
 
 def test_a_copy_has_the_files_that_git_knows_and_leaves_the_originals_alone(tmp_path):

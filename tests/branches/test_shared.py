@@ -247,3 +247,13 @@ def test_a_table_of_rows_is_one_that_others_can_read(tmp_path):
     one.row(["x"], lambda: ROW)
     one.tell()
     assert list(pd.read_parquet(tmp_path / "one.parquet")) == ["key", *ROW]
+
+
+def test_networks_that_fit_are_kept_beside_each_other(tmp_path, monkeypatch):
+    network, calls = nn.Linear(10, 10), []
+    size = sum(tensor.nbytes for tensor in network.state_dict().values())
+    monkeypatch.setattr(shared, "NETWORKS_BYTES", 20 * size)
+    one = Shared(tmp_path, "one", "hash", CPU)
+    for number in (*range(5), *range(5)):
+        one.trained(network, [number], lambda: calls.append(1) or ROW)
+    assert len(calls) == 5

@@ -8,7 +8,7 @@ from tests.pruning import networks
 from torch import Tensor, nn
 
 from secateur.errors import SecateurError
-from secateur.pruning.gates import gated
+from secateur.pruning.gates import blind, gated
 from secateur.pruning.operations import is_layer
 from secateur.pruning.units import GATE, analyse, find_unit_groups, in_scope, outside
 from secateur.ranking.network import Network
@@ -92,3 +92,20 @@ def test_a_network_whose_only_units_are_inside_gates_has_none_by_default():
     network = timm.create_model("nf_regnet_b0", num_classes=3).eval()
     with pytest.raises(SecateurError, match=r"no unit .* in scope 'signal'.* Scope 'all' has 3304 units"):
         find_unit_groups(network, torch.zeros(1, 3, 64, 64), "signal")
+
+
+class Placed(nn.Module):
+    """A map of constants made by a layer and added to what an image gives, as position biases are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.places, self.head = nn.Conv2d(3, 4, 3), nn.Linear(2, 4), nn.Linear(4, 2)
+        self.register_buffer("constants", torch.rand(1, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.stem(x).mean((2, 3)) + self.places(self.constants))
+
+
+def test_a_layer_that_reads_nothing_of_the_image_is_known_by_name() -> None:
+    assert blind(Placed(), SIZE) == {"places"}
+    assert blind(Swish(), SIZE) == set()

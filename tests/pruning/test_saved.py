@@ -107,3 +107,27 @@ def test_a_record_that_does_not_fit_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(SecateurError, match="JSON's types"):
         save(network, tmp_path, architecture="resnet18", arguments={"act": nn.ReLU}, kept=kept)
     assert list(tmp_path.iterdir()) == []
+
+
+class Scaled(nn.Module):
+    """A convolution, a scale of its outputs that is a plain parameter in the shape of images, and a head."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(2, channels, 3), nn.Linear(channels, 2)
+        self.scale = nn.Parameter(torch.rand(1, channels, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head((self.conv(x) * self.scale).mean((2, 3)))
+
+
+def test_a_plain_parameter_with_one_number_a_channel_is_made_smaller_with_its_layers(tmp_path: Path) -> None:
+    """More than 256 channels, too: Python has each smaller number once only."""
+    smaller, image = Scaled(300).eval(), torch.rand(1, 2, 5, 5)
+    record = {"conv": list(range(10, 310)), "head": [0, 1]}
+    arguments = {"classes": 2, "pretrained": True, "width": 320}
+    save(smaller, tmp_path, architecture="scaled", arguments=arguments, kept=record)
+    loaded = load(tmp_path, build=lambda architecture, arguments: Scaled(arguments["width"]))
+    assert torch.equal(loaded.model.eval()(image), smaller(image))
+    description = json.loads((tmp_path / "network.json").read_text(encoding="utf-8"))
+    assert description["arguments"] == {"classes": 2, "width": 320}

@@ -155,3 +155,11 @@ def test_a_rule_that_fails_says_what_it_said(network, model, tmp_path):
     groups = find_unit_groups(model, INPUTS[:1])
     with pytest.raises(SecateurError, match=r"criterion 'broken' \(.*\): rule .*broken\.smk .*no such filter"):
         rank(model, groups, INPUTS, LABELS, Scoring(criterion))
+
+
+def test_an_empty_line_of_a_table_of_scores_hides_none_behind_it(network, tmp_path):
+    outside.write_case(tmp_path, network, (outside.NETWORK,))
+    path = tmp_path / "mine.csv"
+    path.write_text(GOOD.replace("one,1", "\none,1") + "\n", encoding="utf-8")
+    scores = outside.read_scores(path, tmp_path / outside.NETWORK)
+    assert scores["one"].tolist() == [1, 0.002, -4] and scores["two"].tolist() == [0, 1, 2, 3]

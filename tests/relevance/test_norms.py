@@ -1,4 +1,5 @@
-"""Norms and clamps on the way back: a norm's deviation is a constant, a clamp must let 0 through; else a refusal."""
+"""Norms, clamps and sums on the way back: a norm's deviation is a constant, a clamp must let 0 through, a sum of
+another shape is no sum of branches."""
 
 import pytest
 import torch
@@ -23,11 +24,13 @@ class Between(nn.Module):
         return self.head(self.between(self.first(x)).flatten(1))
 
 
-def relevance_of_first(between):
+def relevance_of_first(between, **options):
     torch.manual_seed(0)
     model = Between(between).double().eval()
     inputs, labels = torch.randn(5, 2, 6, 6, dtype=torch.float64), torch.arange(5) % CLASSES
-    (found,) = Network(model, ["first"], inputs, labels).relevance({"rule": "epsilon", "epsilon": 1e-12}, start="logit")
+    (found,) = Network(model, ["first"], inputs, labels).relevance(
+        {"rule": "epsilon", "epsilon": 1e-12}, start="logit", **options
+    )
     return model, inputs, labels, found["first"]
 
 
@@ -101,3 +104,28 @@ def test_a_weight_with_factors_is_the_map_and_then_the_factors(transposed, group
     operator = Convolution((1, 1), (0, 0), (1, 1), transposed, (0, 0), groups)
     expected = function(inputs, weight, groups=groups) * factors.reshape(1, -1, 1, 1)
     assert torch.allclose(function(inputs, operator.scaled(weight, factors), groups=groups), expected)
+
+
+@pytest.mark.parametrize("additions", ["positive", "absolute"])
+def test_a_sum_is_shared_out_between_signals_of_one_shape_alone(additions):
+    torch.manual_seed(1)
+    whole, by_channel = torch.randn(5, 4, 4, 4).double(), torch.randn(1, 4, 1, 1).double()
+    for other, shared in ((whole, True), (by_channel, False)):
+        by_value, found = (
+            relevance_of_first(lambda x, other=other: x + other, additions=how)[3] for how in ("value", additions)
+        )
+        assert torch.equal(by_value, found) != shared
+
+
+@pytest.mark.parametrize("additions", ["positive", "absolute"])
+def test_a_difference_is_a_sum_with_the_other_sign_and_a_factor_belongs_to_its_summand(additions):
+    torch.manual_seed(1)
+    other = torch.randn(5, 4, 4, 4).double()
+    for function, summand in (
+        (lambda x: x - other, -other), (lambda x: torch.sub(x, other, alpha=2), -2 * other),
+        (lambda x: torch.add(x, other, alpha=3), 3 * other),
+    ):  # fmt: skip
+        found = relevance_of_first(function, additions=additions)[3]
+        assert torch.allclose(found, relevance_of_first(lambda x, it=summand: x + it, additions=additions)[3])
+    found = relevance_of_first(lambda x: torch.rsub(x, other), additions=additions)[3]
+    assert torch.allclose(found, relevance_of_first(lambda x: other + -1 * x, additions=additions)[3])
