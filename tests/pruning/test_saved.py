@@ -131,3 +131,14 @@ def test_a_plain_parameter_with_one_number_a_channel_is_made_smaller_with_its_la
     assert torch.equal(loaded.model.eval()(image), smaller(image))
     description = json.loads((tmp_path / "network.json").read_text(encoding="utf-8"))
     assert description["arguments"] == {"classes": 2, "width": 320}
+
+
+@pytest.mark.parametrize("heads", [{"a": 0}, {"a": "2"}, {"a": True}, {"a": 2.0}, [2]])
+def test_a_number_of_heads_that_is_none_is_refused(folder: Path, heads: Any) -> None:
+    path = folder / "network.json"
+    description = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(description | {"heads": heads}), encoding="utf-8")
+    with pytest.raises(SecateurError, match="entry 'heads' is of the wrong kind"):
+        load(folder)
+    path.write_text(json.dumps(description | {"heads": {}}), encoding="utf-8")
+    load(folder)

@@ -6,6 +6,7 @@ from torch import nn
 
 from secateur.errors import SecateurError
 from secateur.ranking.network import Network
+from secateur.relevance.vocabulary import inexact_node, nodes_between
 
 OUTPUTS = {
     "two rows": (lambda x: torch.stack([x, x], 2), r"returns \(4, 3, 2\), not one row of logits"),
@@ -41,3 +42,15 @@ def test_a_label_that_no_logit_stands_for_is_refused():
     assert len(relevance(lambda x: x, torch.tensor([0, 1, 2, 0]))) == 1
     with pytest.raises(SecateurError, match="Label 3 is beyond the network's 3 classes"):
         relevance(lambda x: x, torch.tensor([0, 1, 3, 0]))
+
+
+@pytest.mark.parametrize("beside", ["a known signal", "a constant", "twice the same"])
+def test_what_is_not_exact_is_found_beside_what_is_no_matter(beside):
+    leaf = torch.rand(3, requires_grad=True)
+    first, second = leaf * 2, leaf * 3
+    other = {"a known signal": second, "a constant": torch.ones(3), "twice the same": first}[beside]
+    known = {first.grad_fn, second.grad_fn}
+    assert inexact_node((first + other).grad_fn, known, set()) is None
+    for result in (first.sin() + other, other + first.sin()):
+        assert inexact_node(result.grad_fn, known, set()).name() == "SinBackward0"
+        assert inexact_node(result.grad_fn, known, nodes_between(result.grad_fn, known)) is None
