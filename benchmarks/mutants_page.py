@@ -124,7 +124,7 @@ def page(records: list[Record], known: dict[tuple[str, str, str], tuple[str, str
         f"{', '.join(sorted({one.killed_since for one in judged if one.killed_since})) or 'no later commit'}).",
         f"- {drawn}: {len(records)} mutants, of which {len(judged) + invalid} were tried"
         f"{', in the order of the draw; the run was cut short' if len(judged) + invalid < len(records) else ''}. "
-        f"{invalid} did not import and are not counted.",
+        f"{invalid} could not be imported or let no test be collected, and are not counted.",
         "",
         "| room | tried | killed | killed by tests since | equivalent | survive | run by no fast test |",
         "|---|---:|---:|---:|---:|---:|---:|",

@@ -75,7 +75,7 @@ def test_the_page_counts_equivalent_mutants_apart_and_says_what_was_not_tried():
     text = mutants.page(records, known)
     assert "**1 of 4 killed (25 %) by the tests as they were** at commit abc" in text
     assert "Of the 3 that change anything, 1 were killed (33 %);" in text and "survivors, 2 (67 %)**" in text
-    assert "6 mutants, of which 5 were tried, in the order of the draw; the run was cut short. 1 did not" in text
+    assert "6 mutants, of which 5 were tried, in the order of the draw; the run was cut short. 1 could not" in text
     assert "| ranking | 4 | 1 | 1 | 1 | 1 | 1 |" in text
     assert "| ranking/ties.py:2 AddNot | `if b2 ¦ c:` | `if not b2 ¦ c:` | 0 | no reason is known |" in text
     assert "| 3 | changes nothing that is computed or said: an order among equals. |" in text
