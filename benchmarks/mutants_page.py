@@ -121,7 +121,8 @@ def page(records: list[Record], known: dict[tuple[str, str, str], tuple[str, str
         f"- {len(equal)} of the others change nothing that is computed or said. **Of the {len(telling)} that change "
         f"anything, {first} were killed ({_share(first, len(telling))}); with the tests that were written since in "
         f"answer to survivors, {first + since} ({_share(first + since, len(telling))})** (tried again at "
-        f"{', '.join(sorted({one.killed_since for one in judged if one.killed_since})) or 'no later commit'}).",
+        f"{', '.join(sorted({one.killed_since for one in judged if one.killed_since})) or 'no later commit'}). "
+        "Those tests are aimed at these very mutants: another seed (`--seed`) says what they do beyond them.",
         f"- {drawn}: {len(records)} mutants, of which {len(judged) + invalid} were tried"
         f"{', in the order of the draw; the run was cut short' if len(judged) + invalid < len(records) else ''}. "
         f"{invalid} could not be imported or let no test be collected, and are not counted.",
