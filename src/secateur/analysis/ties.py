@@ -45,7 +45,7 @@ def many(rows: pd.DataFrame) -> pd.DataFrame:
     """The rankings in which more than `MANY` of the units have one score, and what rates these reach over.
 
     Args:
-        found: of `ties`.
+        rows: of `ties`.
 
     Returns:
         One row a study, sample count and criterion, the most tied first: `rankings` (how many of the seeds'), `seeds`,
