@@ -13,7 +13,9 @@ from pathlib import Path
 
 import timm
 import torch
-from torch import nn
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.nn import functional
 
 from secateur.files import write_text
 from secateur.models.profiling import peak_bytes
@@ -29,6 +31,8 @@ RULES = {
 KINDS = ("bias", "stabiliser", "normalisation", "constant", "attention", "other", "input")
 DEPTHS = (2, 6, 12, 24)
 SAMPLES, BATCH, REPEATS = 4, 10, 3
+LEARNT, SEEN, STEPS, RATE = 1500, 64, 300, 1e-3
+"""Digits that a network is trained on (the rest is kept apart), images a step, steps, Adam's highest rate."""
 
 
 def vit(depth: int, gain: float = 1.0, width: int = 96, heads: int = 3, size: int = 64) -> nn.Module:
@@ -58,22 +62,47 @@ def ledgers() -> list[str]:
     return rows
 
 
-def growth(gain: float) -> list[str]:
-    """Σ|R| at the input for a start of 1, by depth and rule: what cancels makes it exceed 1."""
+def growth(models: list[nn.Module], images: Tensor, labels: Tensor) -> list[str]:
+    """Σ|R| at the input for a start of 1, by rule and network, one for each depth: what cancels makes it exceed 1."""
     rows = [f"| rule | {' | '.join(f'{depth} blocks' for depth in DEPTHS)} |", "|---|" + "---:|" * len(DEPTHS)]
-    images = torch.rand(SAMPLES, 3, 64, 64, dtype=torch.float64)
-    models = [vit(depth, gain) for depth in DEPTHS]
     for name, rule in RULES.items():
-        found = []
+        cells = []
         for model in models:
-            network = Network(model, ["blocks.0.attn.qkv"], images, torch.arange(SAMPLES) % 10)
+            network = Network(model, ["blocks.0.attn.qkv"], images, labels)
             sizes = torch.cat([batch.abs().flatten(1).sum(1) for batch in network.input_relevance(rule)])
-            found.append(f"{float(sizes.median()):.2g} ({float(sizes.max()):.2g})")
-        rows.append(f"| {name} | {' | '.join(found)} |")
+            cells.append(f"{float(sizes.median()):.2g} ({float(sizes.max()):.2g})")
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return rows
 
 
-def others(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> dict[str, Callable[[], object]]:
+def digits() -> tuple[Tensor, Tensor]:
+    """scikit-learn's handwritten digits, 64 px and three channels, float64 in 0 to 1, in one drawn order."""
+    given = load_digits()
+    order = torch.randperm(len(given.target), generator=torch.Generator().manual_seed(0))
+    images = torch.from_numpy(given.images[order.numpy()] / 16).unsqueeze(1)
+    return functional.interpolate(images, 64, mode="bilinear").repeat(1, 3, 1, 1), torch.from_numpy(given.target)[order]
+
+
+def trained(depth: int) -> tuple[nn.Module, float]:
+    """A ViT (`vit`, but with timm's initial weights) trained on digits, float64, and its accuracy on the others."""
+    images, labels = digits()
+    torch.manual_seed(0)
+    model: nn.Module = timm.create_model(
+        "vit_tiny_patch16_224", img_size=64, embed_dim=96, depth=depth, num_heads=3, num_classes=10
+    )
+    optimizer = torch.optim.AdamW(model.parameters(), RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, STEPS)
+    for _ in range(STEPS):
+        chosen = torch.randint(LEARNT, (SEEN,))
+        functional.cross_entropy(model(images[chosen].float()), labels[chosen]).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+    model = model.double().eval().requires_grad_(False)
+    return model, float((model(images[LEARNT:]).argmax(1) == labels[LEARNT:]).double().mean())
+
+
+def others(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Callable[[], object]]:
     """The same passes by autolrp, where it is installed."""
     if importlib.util.find_spec("autolrp") is None:
         return {}
@@ -114,17 +143,23 @@ def costs() -> list[str]:
 
 
 def text() -> str:
-    """The three tables with what they show."""
+    """The tables with what they show."""
+    images, labels = torch.rand(SAMPLES, 3, 64, 64, dtype=torch.float64), torch.arange(SAMPLES) % 10
+    unseen, classes = (part[LEARNT:] for part in digits())
+    models, accuracies = zip(*(trained(depth) for depth in DEPTHS), strict=True)
     parts = [
         "Kept by each kind, as a share of the start, ViT of 12 blocks (96 channels, 3 heads, 64 px), random weights:",
         "\n".join(ledgers()),
         "Σ|R| at the input for a start of 1, median (largest) over samples, by depth; weights of deviation 1/√inputs:",
-        "\n".join(growth(1)),
+        "\n".join(growth([vit(depth, 1) for depth in DEPTHS], images, labels)),
         "The same with weights of deviation 2/√inputs, which makes attention sharp:",
-        "\n".join(growth(2)),
+        "\n".join(growth([vit(depth, 2) for depth in DEPTHS], images, labels)),
+        f"The same of trained networks, over {len(classes)} handwritten digits that they have not seen "
+        f"({STEPS} steps on {LEARNT:,} others; accuracy {', '.join(f'{accuracy:.2f}' for accuracy in accuracies)}):",
+        "\n".join(growth(list(models), unseen, classes)),
         "Cost on ViT-S/16 at 224 px, batch 10, float32, one thread:",
         "\n".join(costs()),
-        f"`python benchmarks/attention_relevance.py --write`; {SAMPLES} random images; "
+        f"`python benchmarks/attention_relevance.py --write`; {SAMPLES} random images, but where digits are named; "
         f"{platform.processor() or platform.machine()}, torch {torch.__version__}, timm {timm.__version__}.",
     ]
     return "\n\n".join(parts)

@@ -252,7 +252,7 @@ def test_a_job_dies_with_its_supervisor_and_the_command_fails(warm, sleeper):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
 def test_a_server_ends_when_the_workflow_is_killed(tmp_path):
-    code = "from secateur import warm; import time; print(warm.start().pid, flush=True); time.sleep(60)"
+    code = "from secateur.dag import warm; import time; print(warm.start().pid, flush=True); time.sleep(60)"
     workflow = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert workflow.stdout is not None
     pid = int(workflow.stdout.readline())
@@ -279,7 +279,7 @@ def test_a_killed_shell_takes_its_command_and_job_along(warm, sleeper):
 @pytest.mark.parametrize("server_first", [False, True])
 def test_a_killed_workflow_takes_its_jobs_along(sleeper, server_first):
     code = (
-        "import subprocess; from secateur import warm; print(warm.start().pid, flush=True)\n"
+        "import subprocess; from secateur.dag import warm; print(warm.start().pid, flush=True)\n"
         f"subprocess.run('{COMMAND[0]} criteria --folder {sleeper} | cat', shell=True)"
     )
     workflow = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
