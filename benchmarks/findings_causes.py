@@ -124,7 +124,7 @@ def _against_chance(table: Table) -> Iterator[str]:
         repaired = {study: number(cell) for study, cell in cells.items() if cell is not None}
         above = [study for study in repaired if repaired[study] > best[study]]
         yield (
-            f"Filters taken at random and then repaired by {remedy} keep more than those that the best criterion "
+            f"Units taken at random and then repaired by {remedy} keep more than those that the best criterion "
             f"chose, unrepaired, in {len(above)} of {len(repaired)} studies{': ' * bool(above)}{', '.join(above)}."
         )
 

@@ -140,7 +140,7 @@ def test_a_repair_is_held_against_the_highest_without_one(explained):
     assert chance.endswith("repaired by bias keep more than those that the best criterion chose, unrepaired, in 1 of 1 "
                            "studies: s.")  # fmt: skip
     assert spread.endswith("30.0 (none, highest `a` (50.0)), 7.0 (bias, highest `b` (62.0)).")
-    assert "is `a` (50.0); filters taken at random and repaired have 55.0 % by bias, above it (20.0 %" in floor
+    assert "is `a` (50.0); units taken at random and repaired have 55.0 % by bias, above it (20.0 %" in floor
     (said,) = [line for line in causes.of_judged(causes.judged(explained)) if line.startswith("C1 ")]
     assert said == "C1 for `lrp`, studies by what is done after cutting: none: 1 supported; bias: 1 contradicted."
 
