@@ -109,7 +109,7 @@ def of_repairs(table: Table) -> Iterator[str]:
                 for remedy, found in means.items() if remedy != NONE
             ]  # fmt: skip
             yield (
-                f"{study}: the highest without repair is {_first(means[NONE])}; filters taken at random and repaired "
+                f"{study}: the highest without repair is {_first(means[NONE])}; units taken at random and repaired "
                 f"have {'; '.join(said)} ({means[NONE][FLOOR]:.1f} % unrepaired)."
             )
 
