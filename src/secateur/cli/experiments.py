@@ -148,7 +148,7 @@ def grid(
     measured: MeasuredOption = None,
     shared: SharedOption = None,
 ) -> None:
-    """Remove filters and fully connected neurons at every pair of rates and evaluate, without any training."""
+    """Remove units of two kinds (filters or heads, and neurons) at every pair of rates and evaluate, untrained."""
     from secateur.branches.grid import grid
 
     with opened_study(config, study, data, models, units, measured, shared) as loaded:
